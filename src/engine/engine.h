@@ -1,0 +1,75 @@
+// What every engine is to the rest of the program: native, a worker process, or a saved trace.
+// Logits are pulled row by row after an eval, so that nobody has to hold n_positions x n_vocab;
+// greedy decoding is `eval` of one id at a time, the id chosen by whoever drives both engines.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace crossval {
+
+using TokenId = int32_t;
+
+// Who ran and how: goes into the receipt as it is.
+struct EngineInfo {
+  std::string name;          // "native", "llama.cpp", "ik_llama.cpp", ...
+  std::string version;       // of the engine, as it says itself
+  std::string library;       // path of the shared library a worker loaded; empty for native
+  std::string model;         // path of the model file it read
+  int n_threads = 0;
+  int n_vocab = 0;
+  int n_ctx_train = 0;       // 0 = unknown
+  std::map<std::string, std::string> settings;  // "kv_type" -> "f32", "flash_attn" -> "off", ...
+};
+
+// How a prompt becomes ids; the same values go to both sides.
+enum class BosMode { automatic, on, off };
+struct TokenizeOptions {
+  BosMode bos = BosMode::automatic;  // automatic: as the metadata (add_bos_token, ...) says
+  bool parse_special = true;         // special tokens written in the text become their ids
+};
+
+// Milliseconds an engine spent in each stage; a stage it has not is 0.
+struct EngineTiming {
+  double start_ms = 0;     // spawn and handshake of a worker
+  double load_ms = 0;
+  double tokenize_ms = 0;
+  double eval_ms = 0;      // prompt and decode, logits included
+  double prompt_eval_ms = 0;
+  double decode_ms = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual const EngineInfo& info() const = 0;
+  virtual const EngineTiming& timing() const = 0;
+
+  // Text -> ids by this engine's own tokenizer. Throws Error where it has none.
+  virtual std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) = 0;
+
+  // The bytes an id stands for (special tokens as written in the vocabulary). May be invalid UTF-8.
+  virtual std::string piece(TokenId id) = 0;
+
+  // Forgets all evaluated ids (empties the KV cache). `n_ctx` = ids that will be evaluated in all
+  // until the next reset; an engine sizes its context by it.
+  virtual void reset(int n_ctx) = 0;
+
+  // Evaluates `ids` after all those since reset (first position = number evaluated so far).
+  virtual void eval(std::span<const TokenId> ids) = 0;
+
+  // Logits of rows [first_row, first_row + n_rows) of the latest eval, row-major [n_rows, n_vocab].
+  // Rows must be asked for in ascending order, each at most once.
+  virtual void read_logits(int first_row, int n_rows, std::span<float> out) = 0;
+
+  // Engine log lines worth showing with an error or under --verbose; newest last.
+  virtual std::vector<std::string> log_tail() { return {}; }
+
+  virtual int64_t peak_rss_bytes() { return 0; }
+};
+
+}  // namespace crossval
