@@ -1,0 +1,39 @@
+// y = x W^T for every weight format, in either arithmetic. Bit-identical for any number of
+// threads, any split of the tokens over calls, and (same table of sums) any instruction set.
+#pragma once
+
+#include <cstdint>
+
+#include "base/parallel.h"
+#include "gguf/model_file.h"
+#include "quant/formats.h"
+
+namespace crossval {
+
+enum class Numerics { exact, ggml };
+
+// A weight matrix [n_rows, row_len] in its stored form (not copied).
+struct WeightView {
+  const Format* format = nullptr;
+  const std::byte* data = nullptr;
+  int64_t n_rows = 0, row_len = 0;
+  int64_t row_bytes = 0;
+  explicit operator bool() const { return data != nullptr; }
+};
+
+// Throws bad_input when the type has no format.
+WeightView weight_view(const TensorView& tensor);
+
+// y[t * y_stride + r] = sum_k x[t * x_stride + k] * W[r, k] for t < n_tokens, r < n_rows.
+// exact: weights dequantised, f32 activations. ggml: activations rounded as ggml does for this
+// weight type. A non-finite value in a row of x or in a weight makes the results it reaches NaN.
+void matmul(const WeightView& w, const float* x, int64_t x_stride, int64_t n_tokens, float* y,
+            int64_t y_stride, Numerics numerics, ThreadPool& pool);
+
+// One row of an embedding matrix, dequantised.
+void get_row(const WeightView& w, int64_t row, float* out);
+
+// First non-finite weight (a NaN or Inf value or scale) of a tensor, or -1: element index.
+int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool);
+
+}  // namespace crossval
