@@ -18,13 +18,15 @@
 namespace crossval {
 
 // A metadata value. Integers keep their sign; every GGUF integer type widens to int64/uint64.
-// Arrays of arrays are kept as their element count only (no engine reads one).
+// Arrays of arrays are kept as their element count only, as uint64 (no engine reads one).
 struct MetaValue {
   using StringArray = std::vector<std::string_view>;  // views into the mapped file
   std::variant<uint64_t, int64_t, double, bool, std::string_view, std::vector<int64_t>,
                std::vector<double>, std::vector<bool>, StringArray>
       value;
-  uint32_t gguf_type = 0;  // as stored, for `inspect`
+  uint32_t gguf_type = 0;               // as stored (gguf.h `enum gguf_type`), for `inspect`
+  uint32_t element_type = 0;            // of an array (gguf_type 9), as stored
+  std::span<const std::byte> raw = {};  // the value as stored, behind its type: for exact copies
 };
 
 struct TensorView {
@@ -32,6 +34,8 @@ struct TensorView {
   GgmlType type;
   std::vector<int64_t> shape;  // ggml order: shape[0] is the row length (ne0)
   std::span<const std::byte> data;
+  uint64_t file_offset = 0;  // where data begins in its part
+  int part = 0;              // index into ModelFile::parts()
   int64_t n_elements() const;
   int64_t n_rows() const { return shape.empty() || shape[0] == 0 ? 0 : n_elements() / shape[0]; }
 };
@@ -56,12 +60,11 @@ class ModelFile {
   std::optional<bool> get_bool(std::string_view key) const;
   std::optional<std::string> get_string(std::string_view key) const;
 
-  std::string architecture() const;   // general.architecture; throws when absent
-  std::string quantization() const;   // the type holding most weights, "Q4_1"
+  std::string architecture() const;  // general.architecture; throws when absent
+  std::string quantization() const;  // the type holding most weights, "Q4_1"
   int64_t n_params() const;
 
  private:
-  friend class GgufReader;
   std::string path_;
   int version_ = 0;
   int64_t size_bytes_ = 0;

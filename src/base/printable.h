@@ -1,0 +1,12 @@
+// Text from untrusted files made safe to show: no control bytes, no endless names.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace crossval {
+
+// `text` with control bytes and quotes as \xNN, cut to `max_len` bytes with "..." at the end.
+std::string printable(std::string_view text, size_t max_len = 80);
+
+}  // namespace crossval

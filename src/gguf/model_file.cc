@@ -1,0 +1,207 @@
+#include "gguf/model_file.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/mapped_file.h"
+#include "base/printable.h"
+#include "gguf/reader.h"
+
+namespace crossval {
+namespace {
+
+constexpr int64_t max_parts = 4096;
+
+// "dir/name-00001-of-00003.gguf" -> the same with another number; empty when the path does not
+// end that way (llama.cpp src/llama-model-loader.cpp, llama_split_path).
+std::string sibling_part(const std::string& path, int64_t index, int64_t count) {
+  const std::string own_tail = fmt::format("-of-{:05}.gguf", count);
+  constexpr size_t digits = 5;
+  if (!path.ends_with(own_tail) || path.size() < own_tail.size() + digits + 1) return "";
+  const size_t at = path.size() - own_tail.size() - digits;
+  if (path[at - 1] != '-' || path.find_first_not_of("0123456789", at) != at + digits) return "";
+  return fmt::format("{}{:05}{}", path.substr(0, at), index + 1, own_tail);
+}
+
+std::optional<int64_t> part_int(const GgufPart& part, const std::string& path,
+                                std::string_view key) {
+  const auto it = part.metadata.find(key);
+  if (it == part.metadata.end()) return std::nullopt;
+  if (const auto* u = std::get_if<uint64_t>(&it->second.value); u && *u <= INT32_MAX) {
+    return static_cast<int64_t>(*u);
+  }
+  if (const auto* i = std::get_if<int64_t>(&it->second.value); i && *i >= 0) return *i;
+  bad_input("damaged_file", "the split information is not a count",
+            fmt::format("{}: metadata key '{}'", path, key), "split or download the model again");
+}
+
+[[noreturn]] void wrong_kind(const std::string& path, std::string_view key, const MetaValue& value,
+                             const char* wanted) {
+  const bool is_array = value.gguf_type == static_cast<uint32_t>(GgufType::array);
+  bad_input("wrong_metadata_type",
+            fmt::format("the value is {}{}, {} is needed", is_array ? "an array of " : "of type ",
+                        gguf_type_name(is_array ? value.element_type : value.gguf_type), wanted),
+            fmt::format("{}: metadata key '{}'", path, printable(key)),
+            "convert the model again with a current converter");
+}
+
+}  // namespace
+
+int64_t TensorView::n_elements() const {
+  int64_t n = 1;
+  for (const int64_t dim : shape) n *= dim;  // fits: the reader has checked the byte size
+  return n;
+}
+
+std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
+  auto model = std::make_shared<ModelFile>();
+  model->path_ = path;
+  int64_t n_parts = 1;
+  std::optional<int64_t> n_tensors_in_all;
+  for (int64_t index = 0; index < n_parts; ++index) {
+    const std::string part_path = index == 0 ? path : sibling_part(path, index, n_parts);
+    std::shared_ptr<MappedFile> file;
+    try {
+      file = std::make_shared<MappedFile>(part_path, "model file");
+    } catch (const Error& error) {
+      if (index == 0 || error.code != "missing_file") throw;
+      bad_input("missing_part",
+                fmt::format("part {} of {} of the split model is missing", index + 1, n_parts),
+                part_path, "download the missing part into the same folder");
+    }
+    GgufPart part = read_gguf_part(part_path, file->bytes());
+
+    const int64_t count = part_int(part, part_path, "split.count").value_or(1);
+    const int64_t number = part_int(part, part_path, "split.no").value_or(0);
+    if (index == 0 && count > 1) {
+      if (count > max_parts) {
+        bad_input("damaged_file", fmt::format("a model split into {} parts", count), part_path,
+                  "split or download the model again");
+      }
+      if (number != 0) {
+        const std::string first = sibling_part(path, 0, count);
+        bad_input("not_first_part",
+                  fmt::format("this is part {} of {} of a split model", number + 1, count),
+                  part_path,
+                  first.empty() ? "name its first part" : "name its first part: " + first);
+      }
+      if (sibling_part(path, 0, count) != path) {
+        bad_input("missing_part",
+                  fmt::format("the model is split into {} parts, but the name of this one does not "
+                              "say where the others are",
+                              count),
+                  part_path,
+                  fmt::format("rename the parts to NAME-00001-of-{:05}.gguf and so on", count));
+      }
+      n_parts = count;
+      n_tensors_in_all = part_int(part, part_path, "split.tensors.count");
+    } else if (n_parts > 1 && (count != n_parts || number != index)) {
+      bad_input("damaged_file",
+                fmt::format("the file says it is part {} of {}, expected part {} of {}", number + 1,
+                            count, index + 1, n_parts),
+                part_path, "download the parts again, all from one place");
+    }
+
+    if (index == 0) {
+      model->version_ = part.version;
+      model->metadata_ = std::move(part.metadata);
+    }
+    for (TensorView& tensor : part.tensors) {
+      tensor.part = static_cast<int>(index);
+      if (!model->tensor_index_.emplace(tensor.name, model->tensors_.size()).second) {
+        bad_input("damaged_file",
+                  fmt::format("the tensor '{}' is in an earlier part too", printable(tensor.name)),
+                  part_path, "download the parts again, all from one place");
+      }
+      model->tensors_.push_back(std::move(tensor));
+    }
+    model->size_bytes_ += static_cast<int64_t>(file->bytes().size());
+    model->parts_.push_back(part_path);
+    model->mappings_.push_back(std::move(file));
+  }
+  const auto n_tensors = static_cast<int64_t>(model->tensors_.size());
+  if (n_tensors_in_all.value_or(n_tensors) != n_tensors) {
+    bad_input("damaged_file",
+              fmt::format("the parts hold {} tensors, the first one promises {}", n_tensors,
+                          *n_tensors_in_all),
+              path, "download the parts again, all from one place");
+  }
+  return model;
+}
+
+const TensorView* ModelFile::find_tensor(std::string_view name) const {
+  const auto it = tensor_index_.find(name);
+  return it == tensor_index_.end() ? nullptr : &tensors_[it->second];
+}
+
+const MetaValue* ModelFile::find(std::string_view key) const {
+  const auto it = metadata_.find(key);
+  return it == metadata_.end() ? nullptr : &it->second;
+}
+
+std::optional<int64_t> ModelFile::get_int(std::string_view key) const {
+  const MetaValue* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  if (const auto* i = std::get_if<int64_t>(&found->value)) return *i;
+  const auto* u = std::get_if<uint64_t>(&found->value);
+  const bool is_array = found->gguf_type == static_cast<uint32_t>(GgufType::array);
+  if (u == nullptr || is_array || *u > static_cast<uint64_t>(INT64_MAX)) {
+    wrong_kind(path_, key, *found, "an integer");
+  }
+  return static_cast<int64_t>(*u);
+}
+
+std::optional<double> ModelFile::get_float(std::string_view key) const {
+  const MetaValue* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  const auto* value = std::get_if<double>(&found->value);
+  if (value == nullptr) wrong_kind(path_, key, *found, "a float");
+  return *value;
+}
+
+std::optional<bool> ModelFile::get_bool(std::string_view key) const {
+  const MetaValue* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  const auto* value = std::get_if<bool>(&found->value);
+  if (value == nullptr) wrong_kind(path_, key, *found, "a bool");
+  return *value;
+}
+
+std::optional<std::string> ModelFile::get_string(std::string_view key) const {
+  const MetaValue* found = find(key);
+  if (found == nullptr) return std::nullopt;
+  const auto* value = std::get_if<std::string_view>(&found->value);
+  if (value == nullptr) wrong_kind(path_, key, *found, "a string");
+  return std::string(*value);
+}
+
+std::string ModelFile::architecture() const {
+  auto name = get_string("general.architecture");
+  if (!name) {
+    bad_input("missing_metadata", "the model does not say its architecture",
+              path_ + ": metadata key 'general.architecture'",
+              "convert the model again with a current converter");
+  }
+  return *name;
+}
+
+std::string ModelFile::quantization() const {
+  std::map<GgmlType, int64_t> weights;
+  for (const TensorView& tensor : tensors_) weights[tensor.type] += tensor.n_elements();
+  const std::pair<const GgmlType, int64_t>* most = nullptr;
+  for (const auto& entry : weights) {
+    if (most == nullptr || entry.second > most->second) most = &entry;
+  }
+  return most == nullptr ? "" : std::string(type_name(most->first));
+}
+
+int64_t ModelFile::n_params() const {
+  int64_t n = 0;
+  for (const TensorView& tensor : tensors_) n += tensor.n_elements();
+  return n;
+}
+
+}  // namespace crossval
