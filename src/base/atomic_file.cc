@@ -1,0 +1,126 @@
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace crossval {
+namespace {
+
+constexpr size_t buffer_bytes = 1 << 20;
+
+// Follows links, so that a link given as output stays a link to the new content.
+std::string resolve(const std::string& path) {
+  char* const real = ::realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;
+  std::string result = real;
+  ::free(real);
+  return result;
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == path.npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string temp_name(const std::string& target) {
+  static std::atomic<int> serial{0};
+  return fmt::format("{}.partial-{}-{}", target, ::getpid(), serial++);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(path)) {
+  struct stat status {};
+  if (::stat(target_.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) fail("opened", EISDIR);
+    direct_ = !S_ISREG(status.st_mode);
+  }
+  if (direct_) {
+    fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail("opened", errno);
+    return;
+  }
+  fd_ = ::open(folder_of(target_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (fd_ >= 0) return;
+  temp_path_ = temp_name(target_);
+  fd_ = ::open(temp_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd_ < 0) {
+    const int code = errno;
+    temp_path_.clear();
+    fail("created", code);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temp_path_.empty()) ::unlink(temp_path_.c_str());
+}
+
+void AtomicFile::fail(const char* doing, int code) const {
+  const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
+  bad_input(full ? "disk_full" : "cannot_write",
+            fmt::format("the output file cannot be {}: {}", doing, std::strerror(code)), path_,
+            full ? "free some space or write elsewhere; nothing was left behind"
+                 : "check that the folder exists and may be written to");
+}
+
+void AtomicFile::flush() {
+  size_t done = 0;
+  while (done < buffer_.size()) {
+    const ssize_t n = ::write(fd_, buffer_.data() + done, buffer_.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("written", errno);
+    done += static_cast<size_t>(n);
+  }
+  buffer_.clear();
+}
+
+void AtomicFile::write(std::string_view text) {
+  assert(fd_ >= 0);
+  buffer_.append(text);
+  n_written_ += text.size();
+  if (buffer_.size() >= buffer_bytes) flush();
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  write(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+void AtomicFile::commit() {
+  assert(fd_ >= 0);
+  flush();
+  if (!direct_ && temp_path_.empty()) {
+    // An unnamed file cannot replace an existing one in a single step: name it, then move it.
+    const std::string named = temp_name(target_);
+    const std::string self = fmt::format("/proc/self/fd/{}", fd_);
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, named.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      fail("named", errno);
+    }
+    temp_path_ = named;
+  }
+  const int fd = fd_;
+  fd_ = -1;
+  if (::close(fd) != 0) fail("written", errno);
+  if (direct_) return;
+  if (::rename(temp_path_.c_str(), target_.c_str()) != 0) fail("moved into place", errno);
+  temp_path_.clear();
+}
+
+void write_file_atomically(const std::string& path, std::string_view content) {
+  AtomicFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+}  // namespace crossval

@@ -1,0 +1,43 @@
+// A file that appears under its name whole or not at all: written elsewhere, moved at the end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace crossval {
+
+// Nothing is seen under `path` before commit(); without it (an exception, Ctrl-C) the old content
+// stays and nothing is left behind. Where the file system can, the new file has no name until then,
+// so that not even a killed process leaves it. A device or pipe is written directly.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);  // throws bad_input
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);  // throws bad_input: "disk_full", "cannot_write"
+  void write(std::string_view text);
+  uint64_t n_written() const { return n_written_; }
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* doing, int code) const;
+  void flush();
+
+  std::string path_;       // as named by the user, for messages
+  std::string target_;     // with links resolved
+  std::string temp_path_;  // empty while the file has no name
+  std::string buffer_;
+  int fd_ = -1;
+  bool direct_ = false;  // the target is a device or pipe
+  uint64_t n_written_ = 0;
+};
+
+// The whole of it in one call: receipts, reports.
+void write_file_atomically(const std::string& path, std::string_view content);
+
+}  // namespace crossval
