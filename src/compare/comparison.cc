@@ -1,0 +1,52 @@
+#include "compare/comparison.h"
+
+#include <cassert>
+#include <cmath>
+
+#include "compare/distance.h"
+
+namespace crossval {
+
+const char* phase_name(Phase phase) { return phase == Phase::prompt ? "prompt" : "decode"; }
+
+void Comparison::add(std::span<const PositionRows> batch, ThreadPool* pool) {
+  if (batch.empty()) return;
+  const size_t first = positions_.size();
+  std::vector<ComparedPosition> compared(batch.size());
+  std::vector<ShiftVote> votes(batch.size(), ShiftVote::none);
+  const auto compare_one = [&](int64_t i, int) {
+    const PositionRows& rows = batch[i];
+    ComparedPosition& out = compared[i];
+    out.index = rows.index;
+    out.phase = rows.phase;
+    out.token = rows.token;
+    out.metrics = compare_rows(rows.engine, rows.backend, metrics_);
+    if (!rows.rounding.empty()) {
+      assert(rows.rounding.size() == rows.engine.size());
+      const double distance = relative_distance(rows.rounding, rows.engine);
+      if (std::isfinite(distance)) out.rounding = distance;
+    }
+    const bool has_before = i > 0 || first > 0;
+    if (!has_before) return;
+    const std::span<const float> engine_before = i > 0 ? batch[i - 1].engine : last_engine_;
+    const std::span<const float> backend_before = i > 0 ? batch[i - 1].backend : last_backend_;
+    if (engine_before.size() != rows.engine.size()) return;
+    if (backend_before.size() != rows.engine.size()) return;
+    votes[i] =
+        shift_vote(engine_before, backend_before, rows.engine, rows.backend, out.metrics.rel_l2);
+  };
+  const auto n = static_cast<int64_t>(batch.size());
+  if (pool && n > 1) {
+    pool->run(n, compare_one);
+  } else {
+    for (int64_t i = 0; i < n; ++i) compare_one(i, 0);
+  }
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (first + i > 0) shifts_.add(votes[i]);
+    positions_.push_back(std::move(compared[i]));
+  }
+  last_engine_.assign(batch.back().engine.begin(), batch.back().engine.end());
+  last_backend_.assign(batch.back().backend.begin(), batch.back().backend.end());
+}
+
+}  // namespace crossval

@@ -1,0 +1,185 @@
+// The table of metrics, and one row pair measured with all of them.
+#include "compare/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "compare/distance.h"
+#include "compare/kl.h"
+#include "compare/topk.h"
+
+namespace crossval {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+Json maybe(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+template <auto Member>
+void json_value(const char* key, const PositionMetrics* metrics, Json& out) {
+  out[key] = metrics ? maybe(metrics->*Member) : Json(nullptr);
+}
+
+std::string small(const std::optional<double>& value) {
+  return value ? fmt::format("{:.2e}", *value) : "-";
+}
+
+std::string cosine_cell(const PositionMetrics& m) {
+  if (!m.cosine) return "-";
+  // Rounding must not show a cosine below the tolerance as if it had reached it.
+  return fmt::format("{:.7f}", std::floor(*m.cosine * 1e7) / 1e7);
+}
+
+std::string top1_cell(const PositionMetrics& m) {
+  if (!m.top1.match) return "-";
+  return *m.top1.match ? "same" : *m.top1.tie ? "tie" : "flip";
+}
+
+void top1_json(const PositionMetrics* m, Json& out) {
+  const Top1 top1 = m ? m->top1 : Top1{};
+  out["top1"] = {{"engine", maybe(top1.engine)},
+                 {"backend", maybe(top1.backend)},
+                 {"match", maybe(top1.match)},
+                 {"tie", maybe(top1.tie)}};
+}
+
+void non_finite_json(const PositionMetrics* m, Json& out) {
+  out["non_finite"] = {{"engine", m ? Json(m->non_finite_engine) : Json(nullptr)},
+                       {"backend", m ? Json(m->non_finite_backend) : Json(nullptr)}};
+}
+
+using P = PositionMetrics;
+constexpr MetricInfo kTable[] = {
+    {Metric::cosine, "cosine", "cosine", 10, "", "cosine of the two rows; what --cos-tol bounds",
+     cosine_cell, [](const P* m, Json& out) { json_value<&P::cosine>("cosine", m, out); }},
+    {Metric::l2, "l2", "l2", 9, "", "Euclidean distance of the rows",
+     [](const P& m) { return small(m.l2); },
+     [](const P* m, Json& out) { json_value<&P::l2>("l2", m, out); }},
+    {Metric::rel_l2, "rel_l2", "rel_l2", 9, "",
+     "distance over the norm of the backend's row; what noise is measured in",
+     [](const P& m) { return small(m.rel_l2); },
+     [](const P* m, Json& out) { json_value<&P::rel_l2>("rel_l2", m, out); }},
+    {Metric::mse, "mse", "mse", 9, "", "mean squared difference",
+     [](const P& m) { return small(m.mse); },
+     [](const P* m, Json& out) { json_value<&P::mse>("mse", m, out); }},
+    {Metric::max_abs, "max_abs", "max_abs", 9, "", "largest difference of one logit, and its token",
+     [](const P& m) { return small(m.max_abs); },
+     [](const P* m, Json& out) {
+       json_value<&P::max_abs>("max_abs", m, out);
+       json_value<&P::max_abs_token>("max_abs_token", m, out);
+     }},
+    {Metric::kl, "kl", "kl", 9, "nats", "KL(backend || engine) of the next-token probabilities",
+     [](const P& m) { return small(m.kl); },
+     [](const P* m, Json& out) { json_value<&P::kl>("kl", m, out); }},
+    {Metric::top1, "top1", "top1", 5, "",
+     "most likely token: same, tie (a flip within the distance), flip", top1_cell, top1_json},
+    {Metric::topk_overlap, "topk_overlap", "top10", 5, "", "share of the ten most likely in common",
+     [](const P& m) { return m.topk_overlap ? fmt::format("{:.1f}", *m.topk_overlap) : "-"; },
+     [](const P* m, Json& out) { json_value<&P::topk_overlap>("topk_overlap", m, out); }},
+    {Metric::non_finite, "non_finite", "nan/inf", 7, "logits", "NaN and Inf on each side",
+     [](const P& m) { return fmt::format("{}/{}", m.non_finite_engine, m.non_finite_backend); },
+     non_finite_json},
+};
+static_assert(std::size(kTable) == kNMetrics);
+
+void fill_distance(const DistanceSums& sums, std::span<const float> engine,
+                   std::span<const float> backend, PositionMetrics& m) {
+  m.l2 = std::sqrt(sums.dd);
+  m.mse = sums.dd / static_cast<double>(engine.size());
+  m.max_abs = sums.max_abs;
+  const int64_t at = sums.dd == 0 ? -1 : find_max_abs(engine, backend, sums.max_abs);
+  if (at >= 0) m.max_abs_token = static_cast<TokenId>(at);
+  if (sums.dd == 0) {
+    m.rel_l2 = 0;
+    if (sums.bb > 0) m.cosine = 1;
+    return;
+  }
+  if (sums.bb > 0) m.rel_l2 = *m.l2 / std::sqrt(sums.bb);
+  if (sums.bb > 0 && sums.ee > 0) {
+    m.cosine = std::clamp(sums.dot / (std::sqrt(sums.ee) * std::sqrt(sums.bb)), -1.0, 1.0);
+  }
+}
+
+void fill_top1(const DistanceSums& sums, std::span<const float> engine,
+               std::span<const float> backend, Top1& top1) {
+  if (!top1.engine || !top1.backend) return;
+  const TokenId e = *top1.engine, b = *top1.backend;
+  top1.match = e == b;
+  top1.tie = false;
+  if (e == b || !std::isfinite(sums.dd)) return;
+  const auto n = static_cast<double>(engine.size());
+  const double mean = sums.d / n;
+  const double spread = std::sqrt(std::max(0.0, sums.dd / n - mean * mean));
+  const double gaps =
+      (static_cast<double>(engine[e]) - engine[b]) + (static_cast<double>(backend[b]) - backend[e]);
+  top1.tie = gaps <= kTieSpread * spread;
+}
+
+}  // namespace
+
+std::span<const MetricInfo> metric_table() { return kTable; }
+
+MetricSet all_metrics() { return MetricSet().set(); }
+
+MetricSet parse_metrics(const std::string& list) {
+  MetricSet set;
+  for (size_t start = 0; start <= list.size();) {
+    const size_t end = std::min(list.find(',', start), list.size());
+    const std::string name = list.substr(start, end - start);
+    start = end + 1;
+    if (name == "all") {
+      set.set();
+      continue;
+    }
+    const auto* row = std::find_if(std::begin(kTable), std::end(kTable),
+                                   [&](const MetricInfo& info) { return info.name == name; });
+    if (row == std::end(kTable)) {
+      std::string known = "all";
+      for (const MetricInfo& info : kTable) known += std::string(", ") + info.name;
+      bad_input("unknown_metric", fmt::format("'{}' is not a metric", name), "--metrics",
+                "choose from: " + known);
+    }
+    set.set(static_cast<size_t>(row->metric));
+  }
+  return set;
+}
+
+PositionMetrics compare_rows(std::span<const float> engine, std::span<const float> backend,
+                             const MetricSet& metrics) {
+  if (engine.size() != backend.size() || engine.empty()) {
+    bad_input(
+        "row_length_mismatch",
+        fmt::format("rows of {} and {} logits cannot be compared", engine.size(), backend.size()),
+        "logits of the engine and of the backend",
+        "give both sides the same model, or files with the same vocabulary");
+  }
+  PositionMetrics m;
+  const DistanceSums sums = distance_sums(engine, backend);
+  if (!std::isfinite(sums.ee)) m.non_finite_engine = count_non_finite(engine);
+  if (!std::isfinite(sums.bb)) m.non_finite_backend = count_non_finite(backend);
+  if (m.finite()) fill_distance(sums, engine, backend, m);
+
+  const bool wants_kl = has(metrics, Metric::kl);
+  if (!wants_kl && !has(metrics, Metric::top1) && !has(metrics, Metric::topk_overlap)) return m;
+  const auto top_engine = top_k(engine, kTopK), top_backend = top_k(backend, kTopK);
+  if (m.non_finite_engine == 0) m.top1.engine = top_engine.front().token;
+  if (m.non_finite_backend == 0) m.top1.backend = top_backend.front().token;
+  fill_top1(sums, engine, backend, m.top1);
+  if (!m.finite()) return m;
+  m.topk_overlap = overlap(top_engine, top_backend);
+  if (wants_kl) {
+    m.kl = sums.dd == 0 ? 0
+                        : kl_divergence(engine, backend, top_engine.front().logit,
+                                        top_backend.front().logit);
+  }
+  return m;
+}
+
+}  // namespace crossval

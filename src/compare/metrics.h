@@ -1,0 +1,77 @@
+// What is measured between two rows of logits, and the table of metrics: name, column, meaning.
+// A metric that cannot be computed (NaN, Inf, a zero row) or was not asked for is absent.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "engine/engine.h"
+
+namespace crossval {
+
+// k of topk_overlap.
+inline constexpr int kTopK = 10;
+// A top-1 flip is a tie when the two candidates moved against each other by no more than this many
+// times the typical distance of a single logit; see Top1.
+inline constexpr double kTieSpread = 4.0;
+
+// The most likely token on each side; absent where a side has NaN.
+// A flip needs gap_engine + gap_backend = the difference of two logits' errors, which is always
+// within 2*max_abs, so max_abs cannot tell a tie from a fault. The typical error of one logit is
+// the standard deviation s of (engine - backend) over the row, and that of a difference of two is
+// sqrt(2) s. `tie`: the flip's two gaps together are within kTieSpread * s (2.8 deviations).
+struct Top1 {
+  std::optional<TokenId> engine, backend;
+  std::optional<bool> match;
+  std::optional<bool> tie;  // false when match
+};
+
+struct PositionMetrics {
+  std::optional<double> cosine;
+  std::optional<double> l2;      // ||e-b||
+  std::optional<double> rel_l2;  // ||e-b|| / ||b||
+  std::optional<double> mse;
+  std::optional<double> max_abs;
+  std::optional<TokenId> max_abs_token;
+  std::optional<double> kl;  // KL(backend || engine), nats
+  Top1 top1;
+  std::optional<double> topk_overlap;
+  int64_t non_finite_engine = 0, non_finite_backend = 0;
+
+  bool finite() const { return non_finite_engine == 0 && non_finite_backend == 0; }
+};
+
+enum class Metric { cosine, l2, rel_l2, mse, max_abs, kl, top1, topk_overlap, non_finite };
+inline constexpr size_t kNMetrics = 9;
+using MetricSet = std::bitset<kNMetrics>;
+
+struct MetricInfo {
+  Metric metric;
+  const char* name;                             // in --metrics, and the JSON key
+  const char* header;                           // text column
+  int columns;                                  // its width
+  const char* unit;                             // "" = none
+  const char* meaning;                          // one line for --help
+  std::string (*cell)(const PositionMetrics&);  // text; "-" when absent
+  // Adds the metric's keys; with null in place of every value when `metrics` is nullptr.
+  void (*json)(const PositionMetrics* metrics, nlohmann::ordered_json& out);
+};
+
+// In the order of columns and JSON keys.
+std::span<const MetricInfo> metric_table();
+
+MetricSet all_metrics();
+inline bool has(const MetricSet& set, Metric metric) { return set[static_cast<size_t>(metric)]; }
+// "all" or a comma-separated list of names; bad_input names the known ones.
+MetricSet parse_metrics(const std::string& list);
+
+// The distance family is always computed (verdicts need it); the others when asked for.
+// Throws bad_input when the rows differ in length or are empty.
+PositionMetrics compare_rows(std::span<const float> engine, std::span<const float> backend,
+                             const MetricSet& metrics);
+
+}  // namespace crossval
