@@ -1,0 +1,121 @@
+#include "cli/flags.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "compare/metrics.h"
+#include "text/chat_template.h"
+
+namespace crossval {
+namespace {
+
+std::string join(const std::vector<std::string>& words) {
+  std::string joined;
+  for (const std::string& word : words) joined += (joined.empty() ? "" : ", ") + word;
+  return joined;
+}
+
+}  // namespace
+
+void add_common_flags(CLI::App& command, CommonOptions& options) {
+  command.add_flag("--verbose", options.verbose,
+                   "Engine choice, each worker message with its size and time, engine logs");
+  command.add_flag("--quiet", options.quiet, "Nothing on stderr but errors");
+  command.add_option("--threads", options.n_threads, "Threads of each engine (default: all cores)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  command.add_option("--progress", options.progress, "Progress on stderr: auto, always, never")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, ProgressMode>{{"auto", ProgressMode::automatic},
+                                              {"always", ProgressMode::always},
+                                              {"never", ProgressMode::never}}));
+  command.add_option("--format", options.format, "Result on stdout as text or json")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, OutputFormat>{
+          {"text", OutputFormat::text}, {"json", OutputFormat::json}}));
+}
+
+void add_prompt_flags(CLI::App& command, PromptOptions& options) {
+  auto* sources = command.add_option_group("prompt", "One of these is required");
+  auto* prompt = sources->add_option("--prompt", options.prompt, "The prompt")->type_name("TEXT");
+  sources->add_option("--prompt-file", options.prompt_file, "The whole file is the prompt")
+      ->type_name("FILE");
+  auto* tokens = sources->add_option("--tokens", options.tokens, "Ids: 1,2,3 (no tokenisation)")
+                     ->type_name("IDS");
+  sources->add_option("--tokens-file", options.tokens_file, "A file of ids")->type_name("FILE");
+  sources
+      ->add_option("--prompts", options.prompts_file,
+                   "Many prompts: one {\"prompt\": ...} or {\"tokens\": [...]} a line")
+      ->type_name("FILE.jsonl");
+  sources->require_option(1);
+  prompt->each([&options](const std::string&) { options.has_prompt = true; });
+  tokens->each([&options](const std::string&) { options.has_tokens = true; });
+  command
+      .add_option("--prompt-template", options.prompt_template,
+                  "auto (the GGUF's chat template, else raw), FILE.jinja, or one of: " +
+                      join(prompt_template_names()))
+      ->capture_default_str();
+  command.add_option("--system-prompt", options.system_prompt, "System message of the template")
+      ->type_name("TEXT");
+  command.add_option("--special", options.special, "Special tokens in the prompt: parse or text")
+      ->check(CLI::IsMember({"parse", "text"}))
+      ->capture_default_str();
+  command.add_option("--bos", options.bos, "BOS: auto (as the metadata says), on, off")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+}
+
+void add_model_flags(CLI::App& command, ModelOptions& options) {
+  command.add_option("--model", options.model, "GGUF model, or the first part of a split one")
+      ->required()
+      ->type_name("FILE");
+  command
+      .add_option("--tokenizer", options.tokenizer,
+                  "tokenizer.json or SentencePiece .model (default: the one inside the GGUF)")
+      ->type_name("FILE");
+  command
+      .add_option("--max-tokens", options.max_tokens, "Tokens to decode greedily after the prompt")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  command
+      .add_option("--numerics", options.numerics,
+                  "Native arithmetic: exact, ggml (activations rounded as ggml does), auto")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, NumericsChoice>{{"auto", NumericsChoice::automatic},
+                                                {"exact", NumericsChoice::exact},
+                                                {"ggml", NumericsChoice::ggml}}));
+  command
+      .add_option("--backend-opt", options.backend_opts,
+                  "Engine setting, may be repeated: flash_attn, kv_type, extra_bufts, ubatch, ...")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
+  command.add_option("--timeout", options.timeout_s, "Seconds a worker may take for one message")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->type_name("SECONDS");
+}
+
+void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,
+                         std::vector<std::string>& metrics, int& last_positions) {
+  command.add_option("--cos-tol", cos_tol, "Cosine a position must reach")
+      ->check(CLI::Range(-1.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--gate", gate,
+                  "What diverges: cosine, noise (beyond the measured rounding noise), auto (both)")
+      ->check(CLI::IsMember({"auto", "cosine", "noise"}))
+      ->capture_default_str();
+  command.add_option("--metrics", metrics, "Columns to show: " + join(metric_names()))
+      ->delimiter(',')
+      ->check(CLI::IsMember(metric_names()))
+      ->type_name("LIST");
+  command.add_option("--positions", last_positions, "Compare the last N positions only")
+      ->check(CLI::Range(1, 1 << 30))
+      ->type_name("N");
+}
+
+int resolve_threads(const CommonOptions& options) {
+  if (options.n_threads > 0) return options.n_threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace crossval

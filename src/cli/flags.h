@@ -1,0 +1,19 @@
+// The flags shared by several commands, attached to a CLI11 command in one place each.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "cli/options.h"
+
+namespace crossval {
+
+void add_common_flags(CLI::App& command, CommonOptions& options);
+void add_prompt_flags(CLI::App& command, PromptOptions& options);
+void add_model_flags(CLI::App& command, ModelOptions& options);
+void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,
+                         std::vector<std::string>& metrics, int& last_positions);
+
+// Threads to use: as asked, else one per core.
+int resolve_threads(const CommonOptions& options);
+
+}  // namespace crossval

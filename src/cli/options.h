@@ -1,0 +1,81 @@
+// What the flags of the commands resolve to. Parsing and validation of values happen in flags.cc;
+// the commands see only these.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace crossval {
+
+enum class OutputFormat { text, json };
+enum class ProgressMode { automatic, always, never };
+enum class NumericsChoice { automatic, exact, ggml };
+enum class Ladder { tokens, first_logit, positions, decode };
+
+struct CommonOptions {
+  bool verbose = false, quiet = false;
+  int n_threads = 0;  // 0 = as many as cores
+  ProgressMode progress = ProgressMode::automatic;
+  OutputFormat format = OutputFormat::text;
+};
+
+// Exactly one of the sources is given.
+struct PromptOptions {
+  std::string prompt;
+  bool has_prompt = false;
+  std::string prompt_file, tokens, tokens_file;
+  bool has_tokens = false;
+  std::string prompts_file;  // --prompts: one prompt a line
+  std::string prompt_template = "auto";
+  std::string system_prompt;
+  std::string special = "parse";
+  std::string bos = "auto";
+};
+
+// The model and one engine's side of the settings.
+struct ModelOptions {
+  std::string model, tokenizer;
+  NumericsChoice numerics = NumericsChoice::automatic;
+  std::vector<std::string> backend_opts;  // K=V
+  double timeout_s = 600;
+  int max_tokens = 4;
+};
+
+struct PerTokenOptions {
+  CommonOptions common;
+  PromptOptions prompt;
+  ModelOptions model;
+  std::string engine = "native";
+  std::string backend = "auto";
+  std::string backend_model;
+  double cos_tol = 0.999;
+  std::string gate = "auto";
+  std::vector<std::string> metrics;
+  int last_positions = 0;  // 0 = all
+  Ladder ladder = Ladder::decode;
+  bool dump_ids = false, dump_backend_ids = false;
+  std::string receipt, save_trace_dir;
+};
+
+struct RunOptions {
+  CommonOptions common;
+  PromptOptions prompt;
+  ModelOptions model;
+  std::string engine = "native";
+  std::string save_trace;
+};
+
+struct CompareOptions {
+  CommonOptions common;
+  std::string a, b;
+  double cos_tol = 0.999;
+  std::string gate = "auto";
+  std::vector<std::string> metrics;
+  int last_positions = 0;
+  std::string receipt;
+};
+
+}  // namespace crossval

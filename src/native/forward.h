@@ -1,0 +1,66 @@
+// The vocabulary of a forward pass: buffers for a batch of tokens and the operations that an
+// architecture file strings together. Every operation treats tokens independently (attention sees
+// the cache), so results do not depend on threads or on how a prompt is cut into batches.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/parallel.h"
+#include "native/config.h"
+#include "native/kv_cache.h"
+#include "native/rope.h"
+#include "native/weights.h"
+
+namespace crossval {
+
+// A batch of rows, row-major [n_tokens, width].
+struct Rows {
+  int width = 0;
+  std::vector<float> data;
+  float* row(int64_t token) { return data.data() + token * width; }
+  const float* row(int64_t token) const { return data.data() + token * width; }
+};
+
+class ForwardPass {
+ public:
+  ForwardPass(const Config& config, Numerics numerics, KvCache& cache, ThreadPool& pool);
+
+  // Prepares for n_tokens at positions first_position... and sizes the buffers.
+  void begin(int n_tokens, int first_position);
+
+  // out = in / rms(in) * weight, sum of squares in double as ggml does.
+  void rms_norm(const Rows& in, const VectorWeight& weight, Rows& out);
+  // out = in W^T + bias (bias may be empty).
+  void linear(const WeightView& w, const VectorWeight& bias, const Rows& in, Rows& out);
+  // Rotates n_heads heads of every row by its position.
+  void rope(Rows& heads, int n_heads);
+  // Appends k and v to the layer's cache, then causal softmax attention of q over it.
+  void attention(int layer, const Rows& q, const Rows& k, const Rows& v, Rows& out);
+  // gate = silu(gate) * up
+  void silu_multiply(Rows& gate, const Rows& up);
+  // sum += term
+  void add(const Rows& term, Rows& sum);
+
+  const Config& config;
+  int n_tokens = 0;
+  int first_position = 0;
+  Rows x;               // residual stream [n_tokens, n_embd]
+  Rows normed, branch;  // [n_tokens, n_embd]
+  Rows q, heads;        // [n_tokens, n_heads * head_dim]
+  Rows k, v;            // [n_tokens, n_kv_heads * head_dim]
+  Rows gate, up;        // [n_tokens, n_ff]
+  const VectorWeight* rope_freqs = nullptr;
+
+ private:
+  // Calls body(token) for every token of the batch, in parallel when that pays.
+  void each_token(const std::function<void(int64_t token)>& body);
+
+  Numerics numerics_;
+  KvCache& cache_;
+  ThreadPool& pool_;
+  RopeTable rope_table_;
+};
+
+}  // namespace crossval

@@ -1,0 +1,77 @@
+#include "native/kv_cache.h"
+
+#include <cassert>
+#include <cstdlib>
+#include <new>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace crossval {
+namespace {
+
+float stored(float value, KvType type) {
+  return type == KvType::f16 ? f16_to_f32(f32_to_f16(value)) : value;
+}
+
+}  // namespace
+
+void KvCache::FreeDeleter::operator()(float* memory) const { std::free(memory); }
+
+KvCache::KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvType v_type)
+    : n_layers_(n_layers),
+      n_kv_heads_(n_kv_heads),
+      head_dim_(head_dim),
+      value_stride_((head_dim + block_len - 1) / block_len * block_len),
+      k_type_(k_type),
+      v_type_(v_type) {}
+
+void KvCache::reset(int n_ctx) {
+  n_ctx_ = (n_ctx + block_len - 1) / block_len * block_len;
+  const size_t n_positions = static_cast<size_t>(n_layers_) * static_cast<size_t>(n_kv_heads_) *
+                             static_cast<size_t>(n_ctx_);
+  const auto allocate = [&](int width) {
+    auto* memory = static_cast<float*>(
+        std::calloc(n_positions * static_cast<size_t>(width) + 1, sizeof(float)));
+    if (memory == nullptr) {
+      bad_input("out_of_memory", "no memory for the key-value cache",
+                std::to_string(n_ctx) + " positions", "use a shorter prompt or --max-tokens");
+    }
+    return Buffer(memory);
+  };
+  keys_.reset();
+  values_.reset();
+  keys_ = allocate(head_dim_);
+  values_ = allocate(value_stride_);
+}
+
+void KvCache::append(int layer, int first_position, int n_tokens, const float* k, const float* v) {
+  assert(first_position + n_tokens <= n_ctx_);
+  const int width = n_kv_heads_ * head_dim_;
+  for (int head = 0; head < n_kv_heads_; ++head) {
+    const int64_t base = head_index(layer, head) * n_ctx_;
+    float* key_out = keys_.get() + base * head_dim_;
+    float* value_out = values_.get() + base * value_stride_;
+    for (int token = 0; token < n_tokens; ++token) {
+      const int position = first_position + token;
+      const int64_t from = static_cast<int64_t>(token) * width + head * head_dim_;
+      float* block = key_out + static_cast<int64_t>(position / block_len) * head_dim_ * block_len +
+                     position % block_len;
+      float* value_row = value_out + static_cast<int64_t>(position) * value_stride_;
+      for (int dim = 0; dim < head_dim_; ++dim) {
+        block[dim * block_len] = stored(k[from + dim], k_type_);
+        value_row[dim] = stored(v[from + dim], v_type_);
+      }
+    }
+  }
+}
+
+const float* KvCache::keys(int layer, int kv_head) const {
+  return keys_.get() + head_index(layer, kv_head) * n_ctx_ * head_dim_;
+}
+
+const float* KvCache::values(int layer, int kv_head) const {
+  return values_.get() + head_index(layer, kv_head) * n_ctx_ * value_stride_;
+}
+
+}  // namespace crossval

@@ -1,0 +1,55 @@
+// Keys and values of every position seen since the last reset, laid out for the attention kernels.
+// Stored as f32; values of a cache declared f16 are rounded through f16 on the way in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace crossval {
+
+enum class KvType { f32, f16 };
+
+class KvCache {
+ public:
+  // Positions that one block of keys holds side by side; also the lanes of the score kernel.
+  static constexpr int block_len = 16;
+
+  KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvType v_type);
+
+  // Room for n_ctx positions; forgets everything.
+  void reset(int n_ctx);
+  // k, v: [n_tokens, n_kv_heads * head_dim], for positions first_position...
+  void append(int layer, int first_position, int n_tokens, const float* k, const float* v);
+
+  // Keys of one head, [n_blocks][head_dim][block_len]: element (position, dim) lies at
+  // (position / block_len * head_dim + dim) * block_len + position % block_len.
+  const float* keys(int layer, int kv_head) const;
+  // Values of one head, [n_ctx][value_stride()]: padded with zeros to whole lanes.
+  const float* values(int layer, int kv_head) const;
+
+  int value_stride() const { return value_stride_; }
+  int head_dim() const { return head_dim_; }
+  int n_kv_heads() const { return n_kv_heads_; }
+  int n_ctx() const { return n_ctx_; }
+  KvType k_type() const { return k_type_; }
+  KvType v_type() const { return v_type_; }
+
+ private:
+  struct FreeDeleter {
+    void operator()(float* memory) const;
+  };
+  using Buffer = std::unique_ptr<float[], FreeDeleter>;  // calloc: untouched pages cost nothing
+
+  int64_t head_index(int layer, int kv_head) const {
+    return static_cast<int64_t>(layer) * n_kv_heads_ + kv_head;
+  }
+
+  int n_layers_, n_kv_heads_, head_dim_, value_stride_;
+  int n_ctx_ = 0;  // rounded up to whole blocks
+  KvType k_type_, v_type_;
+  Buffer keys_, values_;
+};
+
+}  // namespace crossval

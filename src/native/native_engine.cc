@@ -1,0 +1,189 @@
+#include "native/native_engine.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+
+#include "base/error.h"
+#include "native/archs.h"
+#include "native/support.h"
+#include "native/vector_math.h"
+
+namespace crossval {
+namespace {
+
+// Tokens evaluated together: bounds the buffers, changes no result.
+constexpr int max_batch = 512;
+
+class Stopwatch {
+ public:
+  double elapsed_ms() const {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start_).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+const Arch& supported_arch(const ModelFile& model) {
+  if (auto reason = native_unsupported_reason(model)) {
+    bad_input("native_unsupported", "native cannot run this model: " + *reason, model.path(),
+              "compare two other engines with --engine and --backend (see `crossval backends`)");
+  }
+  return *find_arch(model.architecture());
+}
+
+const char* kv_name(KvType type) { return type == KvType::f16 ? "f16" : "f32"; }
+
+}  // namespace
+
+struct NativeEngine::Impl {
+  Impl(std::shared_ptr<const ModelFile> model_in, std::shared_ptr<const Tokenizer> tokenizer_in,
+       const NativeOptions& options, std::shared_ptr<ThreadPool> pool_in)
+      : model(std::move(model_in)),
+        tokenizer(std::move(tokenizer_in)),
+        pool(std::move(pool_in)),
+        numerics(options.numerics),
+        arch(supported_arch(*model)),
+        config(read_config(*model, arch.rope_style)),
+        weights(bind_weights(*model, arch.layer_weights, config)),
+        cache(config.n_layers, config.n_kv_heads, config.head_dim, options.k_type, options.v_type),
+        pass(config, options.numerics, cache, *pool) {
+    pass.rope_freqs = &weights.rope_freqs;
+    hidden.width = config.n_embd;
+  }
+
+  // Runs ids through all layers; appends the normed last hidden states to `hidden`.
+  void forward(std::span<const TokenId> ids, int hidden_row) {
+    const int n = static_cast<int>(ids.size());
+    pass.begin(n, n_past);
+    for (int token = 0; token < n; ++token)
+      get_row(weights.token_embd, ids[token], pass.x.row(token));
+    for (int layer = 0; layer < config.n_layers; ++layer) {
+      arch.layer(pass, weights.layers[static_cast<size_t>(layer)], layer);
+    }
+    for (int token = 0; token < n; ++token) {
+      rms_norm_row(pass.x.row(token), weights.output_norm.data(), config.n_embd, config.rms_eps,
+                   hidden.row(hidden_row + token));
+    }
+    n_past += n;
+  }
+
+  std::shared_ptr<const ModelFile> model;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<ThreadPool> pool;
+  Numerics numerics;
+  const Arch& arch;
+  Config config;
+  Weights weights;
+  KvCache cache;
+  ForwardPass pass;
+  Rows hidden;     // [rows of the latest eval, n_embd]
+  int n_rows = 0;  // rows of the latest eval
+  int n_past = 0;  // positions in the cache
+  int n_ctx = 0;
+  EngineInfo info;
+  EngineTiming timing;
+};
+
+NativeEngine::NativeEngine(std::shared_ptr<const ModelFile> model,
+                           std::shared_ptr<const Tokenizer> tokenizer, const NativeOptions& options,
+                           std::shared_ptr<ThreadPool> pool) {
+  const Stopwatch watch;
+  impl_ = std::make_unique<Impl>(std::move(model), std::move(tokenizer), options, std::move(pool));
+  EngineInfo& info = impl_->info;
+  info.name = "native";
+  info.version = CROSSVAL_VERSION;
+  info.model = impl_->model->path();
+  info.n_threads = impl_->pool->n_threads();
+  info.n_vocab = impl_->config.n_vocab;
+  info.n_ctx_train = impl_->config.n_ctx_train;
+  info.settings = {{"numerics", options.numerics == Numerics::ggml ? "ggml" : "exact"},
+                   {"kv_type_k", kv_name(options.k_type)},
+                   {"kv_type_v", kv_name(options.v_type)},
+                   {"isa", matmul_isa_name()}};
+  impl_->timing.load_ms = watch.elapsed_ms();
+}
+
+NativeEngine::~NativeEngine() = default;
+
+const EngineInfo& NativeEngine::info() const { return impl_->info; }
+const EngineTiming& NativeEngine::timing() const { return impl_->timing; }
+int NativeEngine::n_embd() const { return impl_->config.n_embd; }
+int NativeEngine::n_layers() const { return impl_->config.n_layers; }
+
+std::vector<TokenId> NativeEngine::tokenize(const std::string& text,
+                                            const TokenizeOptions& options) {
+  if (!impl_->tokenizer) {
+    bad_input("no_tokenizer", "no vocabulary was read for this run", impl_->model->path(),
+              "give the ids with --tokens");
+  }
+  const Stopwatch watch;
+  const VocabRules& rules = impl_->tokenizer->rules();
+  const bool add_special = options.bos == BosMode::automatic;
+  std::vector<TokenId> ids = impl_->tokenizer->encode(text, add_special, options.parse_special);
+  if (options.bos == BosMode::on && rules.bos_id >= 0) ids.insert(ids.begin(), rules.bos_id);
+  impl_->timing.tokenize_ms += watch.elapsed_ms();
+  return ids;
+}
+
+std::string NativeEngine::piece(TokenId id) {
+  return impl_->tokenizer ? impl_->tokenizer->piece(id) : std::string();
+}
+
+void NativeEngine::reset(int n_ctx) {
+  const Stopwatch watch;
+  impl_->cache.reset(n_ctx);
+  impl_->n_ctx = n_ctx;
+  impl_->n_past = 0;
+  impl_->n_rows = 0;
+  impl_->timing.load_ms += watch.elapsed_ms();
+}
+
+void NativeEngine::eval(std::span<const TokenId> ids) {
+  const Stopwatch watch;
+  const int n = static_cast<int>(ids.size());
+  for (TokenId id : ids) {
+    if (id < 0 || id >= impl_->config.n_vocab) {
+      bad_input("token_out_of_range",
+                fmt::format("id {} is not in the vocabulary of {}", id, impl_->config.n_vocab),
+                impl_->model->path(), "ids go from 0 to the vocabulary's size less one");
+    }
+  }
+  assert(impl_->n_past + n <= impl_->n_ctx);
+  impl_->n_rows = n;
+  impl_->hidden.data.resize(static_cast<size_t>(n) * static_cast<size_t>(impl_->hidden.width));
+  const bool is_prompt = impl_->n_past == 0;
+  for (int first = 0; first < n; first += max_batch) {
+    const int count = std::min(max_batch, n - first);
+    impl_->forward(ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), first);
+  }
+  const double ms = watch.elapsed_ms();
+  impl_->timing.eval_ms += ms;
+  (is_prompt ? impl_->timing.prompt_eval_ms : impl_->timing.decode_ms) += ms;
+}
+
+void NativeEngine::read_logits(int first_row, int n_rows, std::span<float> out) {
+  const Stopwatch watch;
+  assert(first_row >= 0 && first_row + n_rows <= impl_->n_rows);
+  const int64_t n_vocab = impl_->config.n_vocab;
+  assert(static_cast<int64_t>(out.size()) >= n_rows * n_vocab);
+  matmul(impl_->weights.output, impl_->hidden.row(first_row), impl_->hidden.width, n_rows,
+         out.data(), n_vocab, impl_->numerics, *impl_->pool);
+  const double ms = watch.elapsed_ms();
+  impl_->timing.eval_ms += ms;
+  const bool is_prompt = impl_->n_past == impl_->n_rows;
+  (is_prompt ? impl_->timing.prompt_eval_ms : impl_->timing.decode_ms) += ms;
+}
+
+int64_t NativeEngine::peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+}  // namespace crossval

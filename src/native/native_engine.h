@@ -1,0 +1,49 @@
+// The independent engine: an Engine that runs in this process on our own kernels, straight from
+// the mapped model file. Logits are computed when they are read, row block by row block.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "engine/engine.h"
+#include "gguf/model_file.h"
+#include "native/kv_cache.h"
+#include "quant/matmul.h"
+#include "text/tokenizer.h"
+
+namespace crossval {
+
+struct NativeOptions {
+  Numerics numerics = Numerics::ggml;
+  KvType k_type = KvType::f32, v_type = KvType::f32;
+};
+
+class NativeEngine : public Engine {
+ public:
+  // `tokenizer` may be null: then tokenize and piece throw. Throws bad_input when native does not
+  // support the model. The pool is shared: only one engine may evaluate at a time.
+  NativeEngine(std::shared_ptr<const ModelFile> model, std::shared_ptr<const Tokenizer> tokenizer,
+               const NativeOptions& options, std::shared_ptr<ThreadPool> pool);
+  ~NativeEngine() override;
+
+  const EngineInfo& info() const override;
+  const EngineTiming& timing() const override;
+  std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) override;
+  std::string piece(TokenId id) override;
+  void reset(int n_ctx) override;
+  void eval(std::span<const TokenId> ids) override;
+  void read_logits(int first_row, int n_rows, std::span<float> out) override;
+  int64_t peak_rss_bytes() override;
+
+  // For error bounds: width and depth of the model.
+  int n_embd() const;
+  int n_layers() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace crossval
