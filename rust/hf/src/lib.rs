@@ -1,0 +1,242 @@
+//! The C boundary (include/hf.h): raw pointers become slices here, errors and panics become text.
+//! Nothing else in this crate is unsafe.
+
+mod bpe;
+mod template;
+
+use std::ffi::{c_char, c_int};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use tokenizers::Tokenizer;
+
+/// A failure as the caller will read it.
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct HfStr {
+    data: *const c_char,
+    size: usize,
+}
+
+#[repr(C)]
+pub struct HfBpeConfig {
+    tokens: *const HfStr,
+    n_tokens: usize,
+    merges: *const HfStr,
+    n_merges: usize,
+    patterns: *const HfStr,
+    n_patterns: usize,
+    ignore_merges: c_int,
+    byte_level: c_int,
+}
+
+pub struct HfTokenizer(Tokenizer);
+
+/// A slice of `size` values; null or empty gives an empty slice.
+unsafe fn slice<'a, T>(data: *const T, size: usize) -> &'a [T] {
+    if data.is_null() || size == 0 {
+        &[]
+    } else {
+        std::slice::from_raw_parts(data, size)
+    }
+}
+
+unsafe fn bytes<'a>(data: *const c_char, size: usize) -> &'a [u8] {
+    slice(data as *const u8, size)
+}
+
+unsafe fn text<'a>(data: *const c_char, size: usize) -> Result<&'a str> {
+    std::str::from_utf8(bytes(data, size)).map_err(|e| format!("not valid UTF-8: {e}"))
+}
+
+unsafe fn byte_slices<'a>(data: *const HfStr, size: usize) -> Vec<&'a [u8]> {
+    slice(data, size)
+        .iter()
+        .map(|s| bytes(s.data, s.size))
+        .collect()
+}
+
+/// Text handed to C: a NUL-terminated copy. Inner NULs stay, which is why sizes are passed too.
+fn to_c(text: Vec<u8>) -> *mut c_char {
+    let mut owned = text;
+    owned.push(0);
+    // Layout of CString: the allocation ends at the first NUL only by convention; hf_string_free
+    // needs the true length, so it is stored in front.
+    let size = owned.len();
+    let mut block = Vec::with_capacity(size + 8);
+    block.extend_from_slice(&(size as u64).to_le_bytes());
+    block.extend_from_slice(&owned);
+    let pointer = Box::into_raw(block.into_boxed_slice()) as *mut u8;
+    unsafe { pointer.add(8) as *mut c_char }
+}
+
+/// Runs `body`; an error or a panic goes to *error and `failed` is returned.
+fn guarded<T>(error: *mut *mut c_char, failed: T, body: impl FnOnce() -> Result<T>) -> T {
+    let message = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => return value,
+        Ok(Err(message)) => message,
+        Err(panic) => panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
+            .unwrap_or_else(|| "unknown panic".to_string()),
+    };
+    if !error.is_null() {
+        unsafe { *error = to_c(message.into_bytes()) };
+    }
+    failed
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_bpe_new(
+    config: *const HfBpeConfig,
+    n_skipped_merges: *mut usize,
+    error: *mut *mut c_char,
+) -> *mut HfTokenizer {
+    guarded(error, std::ptr::null_mut(), || {
+        let config = &*config;
+        let patterns = byte_slices(config.patterns, config.n_patterns);
+        let (tokenizer, skipped) = bpe::build(
+            &byte_slices(config.tokens, config.n_tokens),
+            &byte_slices(config.merges, config.n_merges),
+            &patterns,
+            config.ignore_merges != 0,
+            config.byte_level != 0,
+        )?;
+        if !n_skipped_merges.is_null() {
+            *n_skipped_merges = skipped;
+        }
+        Ok(Box::into_raw(Box::new(HfTokenizer(tokenizer))))
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_tokenizer_from_json(
+    json: *const c_char,
+    size: usize,
+    error: *mut *mut c_char,
+) -> *mut HfTokenizer {
+    guarded(error, std::ptr::null_mut(), || {
+        let mut tokenizer = Tokenizer::from_bytes(bytes(json, size)).map_err(|e| e.to_string())?;
+        // A prompt is compared as it is: never cut, never padded.
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
+        Ok(Box::into_raw(Box::new(HfTokenizer(tokenizer))))
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_tokenizer_free(tokenizer: *mut HfTokenizer) {
+    if !tokenizer.is_null() {
+        guarded(std::ptr::null_mut(), (), || {
+            drop(Box::from_raw(tokenizer));
+            Ok(())
+        })
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_encode(
+    tokenizer: *const HfTokenizer,
+    data: *const c_char,
+    size: usize,
+    add_special: c_int,
+    ids: *mut *mut u32,
+    n_ids: *mut usize,
+    error: *mut *mut c_char,
+) -> c_int {
+    guarded(error, -1, || {
+        let encoding = (*tokenizer)
+            .0
+            .encode_fast(text(data, size)?, add_special != 0)
+            .map_err(|e| e.to_string())?;
+        let owned = encoding.get_ids().to_vec().into_boxed_slice();
+        *n_ids = owned.len();
+        *ids = Box::into_raw(owned) as *mut u32;
+        Ok(0)
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_ids_free(ids: *mut u32, n_ids: usize) {
+    if !ids.is_null() {
+        drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(
+            ids, n_ids,
+        )));
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_vocab_size(tokenizer: *const HfTokenizer) -> usize {
+    guarded(std::ptr::null_mut(), 0, || {
+        let vocab = (*tokenizer).0.get_vocab(true);
+        Ok(vocab.values().max().map_or(0, |id| *id as usize + 1))
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_id_to_token(
+    tokenizer: *const HfTokenizer,
+    id: u32,
+    size: *mut usize,
+) -> *mut c_char {
+    guarded(std::ptr::null_mut(), std::ptr::null_mut(), || {
+        Ok(match (*tokenizer).0.id_to_token(id) {
+            None => std::ptr::null_mut(),
+            Some(token) => {
+                *size = token.len();
+                to_c(token.into_bytes())
+            }
+        })
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_token_to_id(
+    tokenizer: *const HfTokenizer,
+    token: *const c_char,
+    size: usize,
+) -> i64 {
+    guarded(std::ptr::null_mut(), -1, || {
+        let id = (*tokenizer).0.token_to_id(text(token, size)?);
+        Ok(id.map_or(-1, i64::from))
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_is_special(tokenizer: *const HfTokenizer, id: u32) -> c_int {
+    guarded(std::ptr::null_mut(), 0, || {
+        let added = (*tokenizer).0.get_added_vocabulary();
+        let token = added.get_added_tokens_decoder().get(&id);
+        Ok(token.is_some_and(|t| t.special) as c_int)
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_render_template(
+    source: *const c_char,
+    source_size: usize,
+    context: *const c_char,
+    context_size: usize,
+    size: *mut usize,
+    error: *mut *mut c_char,
+) -> *mut c_char {
+    guarded(error, std::ptr::null_mut(), || {
+        let rendered = template::render(text(source, source_size)?, text(context, context_size)?)?;
+        *size = rendered.len();
+        Ok(to_c(rendered.into_bytes()))
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_string_free(text: *mut c_char) {
+    if !text.is_null() {
+        let start = (text as *mut u8).sub(8);
+        let mut size = [0u8; 8];
+        size.copy_from_slice(std::slice::from_raw_parts(start, 8));
+        let total = u64::from_le_bytes(size) as usize + 8;
+        drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(
+            start, total,
+        )));
+    }
+}
