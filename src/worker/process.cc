@@ -1,0 +1,308 @@
+// Spawning, killing and reaping of worker processes.
+#include "worker/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "engine/wire.h"
+
+namespace crossval {
+namespace {
+
+// Live workers, for kill_all_workers(). A slot is cleared before its process is reaped, so that a
+// signal handler never kills a recycled id.
+constexpr size_t max_workers = 64;
+std::array<std::atomic<pid_t>, max_workers> live_workers{};
+
+int claim_slot(pid_t pid) {
+  for (size_t i = 0; i < max_workers; ++i) {
+    pid_t free = 0;
+    if (live_workers[i].compare_exchange_strong(free, pid)) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+// PR_SET_PDEATHSIG fires when the *thread* that forked ends, not the process. So every fork
+// happens on one thread that lives as long as the program.
+class SpawnThread {
+ public:
+  static SpawnThread& instance() {
+    static SpawnThread* thread = new SpawnThread;  // never destroyed: its thread never ends
+    return *thread;
+  }
+
+  void run(const std::function<void()>& task) {
+    const std::lock_guard one_caller(callers_);
+    std::unique_lock lock(mutex_);
+    task_ = &task;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return task_ == nullptr; });
+  }
+
+ private:
+  SpawnThread() {
+    std::thread([this] {
+      sigset_t all;
+      sigfillset(&all);
+      pthread_sigmask(SIG_BLOCK, &all, nullptr);
+      std::unique_lock lock(mutex_);
+      for (;;) {
+        changed_.wait(lock, [this] { return task_ != nullptr; });
+        (*task_)();
+        task_ = nullptr;
+        changed_.notify_all();
+      }
+    }).detach();
+  }
+
+  std::mutex callers_, mutex_;
+  std::condition_variable changed_;
+  const std::function<void()>* task_ = nullptr;
+};
+
+struct Pipe {
+  UniqueFd read_end, write_end;
+};
+
+// Ends are moved above the numbers that the child gives away.
+Pipe make_pipe() {
+  int fds[2];
+  Pipe pipe;
+  if (::pipe2(fds, O_CLOEXEC) == 0) {
+    UniqueFd read_low(fds[0]);
+    UniqueFd write_low(fds[1]);
+    pipe.read_end.reset(::fcntl(read_low.get(), F_DUPFD_CLOEXEC, 16));
+    pipe.write_end.reset(::fcntl(write_low.get(), F_DUPFD_CLOEXEC, 16));
+  }
+  if (!pipe.read_end || !pipe.write_end) {
+    backend_failed("worker_start", std::string("no pipe for a worker: ") + std::strerror(errno),
+                   "worker start", "raise the limit of open files (ulimit -n)");
+  }
+  return pipe;
+}
+
+void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
+struct ChildPlan {
+  char* const* argv;
+  int null_fd, log_fd, request_fd, reply_fd, status_fd;
+  pid_t parent;
+};
+
+// Between fork and exec: async-signal-safe calls only.
+[[noreturn]] void become_worker(const ChildPlan& plan) {
+  ::setpgid(0, 0);  // Ctrl-C reaches the parent alone, which then decides
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != plan.parent) {
+    ::_exit(127);  // the parent died before the line above
+  }
+  for (int number = 1; number < NSIG; ++number) {
+    ::signal(number, SIG_DFL);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const bool placed = ::dup2(plan.null_fd, 0) >= 0 && ::dup2(plan.log_fd, 1) >= 0 &&
+                      ::dup2(plan.log_fd, 2) >= 0 &&
+                      ::dup2(plan.request_fd, worker_request_fd) >= 0 &&
+                      ::dup2(plan.reply_fd, worker_reply_fd) >= 0;
+#ifdef SYS_close_range
+  constexpr unsigned close_on_exec = 1u << 2;  // CLOSE_RANGE_CLOEXEC
+  ::syscall(SYS_close_range, 5u, ~0u, close_on_exec);
+#endif
+  if (placed) {
+    ::execv(plan.argv[0], plan.argv);
+  }
+  const int reason = errno;
+  [[maybe_unused]] const ssize_t written = ::write(plan.status_fd, &reason, sizeof reason);
+  ::_exit(127);
+}
+
+const char* signal_words(int number) {
+  switch (number) {
+    case SIGSEGV:
+      return "SIGSEGV (segmentation fault)";
+    case SIGILL:
+      return "SIGILL (illegal instruction)";
+    case SIGKILL:
+      return "SIGKILL (killed from outside, or out of memory)";
+    case SIGABRT:
+      return "SIGABRT (abort)";
+    case SIGBUS:
+      return "SIGBUS (bus error)";
+    case SIGFPE:
+      return "SIGFPE (arithmetic error)";
+    case SIGTERM:
+      return "SIGTERM (terminated)";
+    case SIGPIPE:
+      return "SIGPIPE (broken pipe)";
+    case SIGTRAP:
+      return "SIGTRAP (trap)";
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+std::string ExitInfo::text() const {
+  if (signal == 0) {
+    return "exited with code " + std::to_string(exit_code);
+  }
+  const char* words = signal_words(signal);
+  return std::string("was killed by ") +
+         (words != nullptr ? words : "signal " + std::to_string(signal));
+}
+
+std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>& argv) {
+  static std::once_flag ignore_sigpipe;  // a worker that died must be an Error, not our death
+  std::call_once(ignore_sigpipe, [] { ::signal(SIGPIPE, SIG_IGN); });
+
+  Pipe request = make_pipe(), reply = make_pipe(), log = make_pipe(), status = make_pipe();
+  const UniqueFd null_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  std::vector<char*> raw;
+  for (const std::string& argument : argv) {
+    raw.push_back(const_cast<char*>(argument.c_str()));
+  }
+  raw.push_back(nullptr);
+  const ChildPlan plan{raw.data(),
+                       null_fd.get(),
+                       log.write_end.get(),
+                       request.read_end.get(),
+                       reply.write_end.get(),
+                       status.write_end.get(),
+                       ::getpid()};
+  pid_t pid = -1;
+  int fork_error = 0;
+  SpawnThread::instance().run([&] {
+    pid = ::fork();
+    if (pid == 0) {
+      become_worker(plan);
+    }
+    fork_error = errno;
+  });
+  if (pid < 0) {
+    backend_failed("worker_start",
+                   std::string("a worker process could not start: ") + std::strerror(fork_error),
+                   argv[0], "free memory or processes (ulimit -u)");
+  }
+  std::unique_ptr<ChildProcess> child(new ChildProcess);
+  child->pid_ = pid;
+  child->slot_ = claim_slot(pid);
+  ::setpgid(pid, pid);  // also from here: whoever comes first
+#ifdef SYS_pidfd_open
+  child->exit_fd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+#endif
+  child->request_fd = std::move(request.write_end);
+  child->reply_fd = std::move(reply.read_end);
+  child->log_fd = std::move(log.read_end);
+  set_nonblocking(child->request_fd.get());
+  set_nonblocking(child->reply_fd.get());
+  set_nonblocking(child->log_fd.get());
+  // A logits block of 512 x 49152 floats (100 MB) crosses a pipe of the default 64 KiB in X ms
+  // and one of 1 MiB in Y ms; the kernel's limit for ordinary users is 1 MiB.
+  ::fcntl(child->reply_fd.get(), F_SETPIPE_SZ, 1 << 20);
+
+  request.read_end.reset();
+  reply.write_end.reset();
+  log.write_end.reset();
+  status.write_end.reset();
+  int reason = 0;
+  ssize_t n = 0;
+  do {
+    n = ::read(status.read_end.get(), &reason, sizeof reason);
+  } while (n < 0 && errno == EINTR);
+  if (n == sizeof reason) {
+    child->finish(0);
+    backend_failed("worker_start",
+                   std::string("the worker cannot be started: ") + std::strerror(reason), argv[0],
+                   "build it again: crossval setup");
+  }
+  return child;
+}
+
+ChildProcess::~ChildProcess() { finish(0); }
+
+bool ChildProcess::has_ended() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid_;
+}
+
+ExitInfo ChildProcess::finish(int grace_ms) {
+  if (exit_) {
+    return *exit_;
+  }
+  request_fd.reset();  // a worker ends when its requests do
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::max(grace_ms, 0));
+  while (grace_ms > 0 && !has_ended() && std::chrono::steady_clock::now() < deadline) {
+    pollfd fd{exit_fd_.get(), POLLIN, 0};
+    ::poll(&fd, exit_fd_ ? 1 : 0, exit_fd_ ? std::min(grace_ms, 20) : 2);
+  }
+  ::kill(-pid_, SIGKILL);  // its children too; the group exists until the leader is reaped
+  if (slot_ >= 0) {
+    siginfo_t info{};
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 &&
+           errno == EINTR) {
+    }
+    live_workers[static_cast<size_t>(slot_)] = 0;
+  }
+  int status = 0;
+  rusage usage{};
+  while (::wait4(pid_, &status, 0, &usage) < 0 && errno == EINTR) {
+  }
+  ExitInfo info;
+  info.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  info.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  info.peak_rss_bytes = static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  exit_ = info;
+  return info;
+}
+
+int64_t ChildProcess::peak_rss_bytes() const {
+  if (exit_) {
+    return exit_->peak_rss_bytes;
+  }
+  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+  for (std::string key; status >> key;) {
+    if (key == "VmHWM:") {
+      int64_t kib = 0;
+      status >> kib;
+      return kib * 1024;
+    }
+    status.ignore(4096, '\n');
+  }
+  return 0;
+}
+
+void kill_all_workers() {
+  for (const auto& worker : live_workers) {
+    const pid_t pid = worker.load();
+    if (pid > 0) {
+      ::kill(-pid, SIGKILL);
+    }
+  }
+}
+
+}  // namespace crossval

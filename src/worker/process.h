@@ -1,0 +1,58 @@
+// A child process that cannot outlive us: own process group, killed with the parent, always
+// reaped. Knows nothing of what is said over its pipes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace crossval {
+
+struct ExitInfo {
+  int exit_code = 0;
+  int signal = 0;  // 0 = it exited by itself
+  int64_t peak_rss_bytes = 0;
+  // "killed by SIGSEGV (segmentation fault)", "exited with code 1".
+  std::string text() const;
+};
+
+class ChildProcess {
+ public:
+  // Starts argv[0] (a path). Descriptor 0 is /dev/null, 1 and 2 go to `log_fd`, 3 and 4 are the
+  // ends of `request_fd` and `reply_fd`; everything else is closed. Throws backend_failed.
+  static std::unique_ptr<ChildProcess> spawn(const std::vector<std::string>& argv);
+  ~ChildProcess();  // terminates it
+
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  // Our ends; non-blocking.
+  UniqueFd request_fd, reply_fd, log_fd;
+  // Readable once the process ended; -1 where the kernel has no pidfd.
+  int exit_fd() const { return exit_fd_.get(); }
+
+  // Waits up to grace_ms for it to end by itself, then kills its group; reaps it either way.
+  ExitInfo finish(int grace_ms);
+  int64_t peak_rss_bytes() const;
+
+ private:
+  ChildProcess() = default;
+  bool has_ended() const;
+
+  pid_t pid_ = -1;
+  int slot_ = -1;
+  UniqueFd exit_fd_;
+  std::optional<ExitInfo> exit_;
+};
+
+// Kills every worker there is. Async-signal-safe: for SIGINT and SIGTERM handlers.
+void kill_all_workers();
+
+}  // namespace crossval

@@ -1,0 +1,211 @@
+// The Engine interface said in messages; every number a worker sends is checked before use.
+#include "worker/worker_engine.h"
+
+#include <cassert>
+#include <chrono>
+#include <cstring>
+
+#include "base/error.h"
+#include "engine/wire.h"
+
+namespace crossval {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t max_ids = 1 << 28;
+constexpr int max_vocab = 1 << 26;
+
+// A field of a reply, or an Error that names it.
+template <typename T>
+T field(const json& header, const char* key, const std::string& stage) {
+  try {
+    return header.at(key).get<T>();
+  } catch (const json::exception&) {
+    backend_failed("worker_protocol", std::string("the reply lacks a usable \"") + key + "\"",
+                   stage, "build the worker again with crossval setup");
+  }
+}
+
+std::string optional_text(const json& header, const char* key) {
+  const auto found = header.find(key);
+  return found != header.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+const char* bos_word(BosMode mode) {
+  switch (mode) {
+    case BosMode::automatic:
+      return "auto";
+    case BosMode::on:
+      return "on";
+    case BosMode::off:
+      return "off";
+  }
+  return "auto";
+}
+
+}  // namespace
+
+WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
+    : channel_(launch.argv, launch.name, launch.timeout_ms, launch.on_message) {
+  const auto reply =
+      call({.header = {{"op", "hello"}, {"protocol", wire_protocol_version}}, .stage = "start"},
+           &timing_.start_ms);
+  const int protocol = field<int>(reply.header, "protocol", "start");
+  if (protocol != wire_protocol_version) {
+    backend_failed("worker_protocol",
+                   "the worker speaks protocol " + std::to_string(protocol) + ", not " +
+                       std::to_string(wire_protocol_version),
+                   launch.argv[0], "build it again with crossval setup");
+  }
+  hello_ = {.engine = field<std::string>(reply.header, "engine", "start"),
+            .version = optional_text(reply.header, "version"),
+            .library = optional_text(reply.header, "library"),
+            .api_era = optional_text(reply.header, "api_era"),
+            .system_info = optional_text(reply.header, "system_info"),
+            .cpu_library = optional_text(reply.header, "cpu_library")};
+  channel_.set_name(hello_.engine);
+  info_.name = hello_.engine;
+  info_.version = hello_.version;
+  info_.library = hello_.library;
+}
+
+Channel::Reply WorkerEngine::call(Channel::Request request, double* stage_ms) {
+  const auto start = std::chrono::steady_clock::now();
+  auto reply = channel_.call(request);
+  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+  if (stage_ms != nullptr) {
+    *stage_ms += time.count();
+  }
+  return reply;
+}
+
+void WorkerEngine::take_model_facts(const json& header) {
+  info_.n_vocab = field<int>(header, "n_vocab", "load");
+  if (info_.n_vocab <= 0 || info_.n_vocab > max_vocab) {
+    backend_failed("worker_protocol",
+                   "the worker reports a vocabulary of " + std::to_string(info_.n_vocab), "load",
+                   "build the worker again with crossval setup");
+  }
+  const auto n_ctx_train = header.find("n_ctx_train");
+  if (n_ctx_train != header.end() && n_ctx_train->is_number_integer()) {
+    info_.n_ctx_train = n_ctx_train->get<int>();
+  }
+  info_.settings.clear();
+  for (const auto& [key, text] : {std::pair{"api_era", &hello_.api_era},
+                                  {"system_info", &hello_.system_info},
+                                  {"cpu_library", &hello_.cpu_library}}) {
+    if (!text->empty()) {
+      info_.settings[key] = *text;
+    }
+  }
+  const auto settings = header.find("settings");
+  if (settings != header.end() && settings->is_object()) {
+    for (const auto& [key, value] : settings->items()) {
+      info_.settings[key] = value.is_string() ? value.get<std::string>() : value.dump();
+    }
+  }
+}
+
+void WorkerEngine::load(const std::string& model_path, int n_threads,
+                        const std::map<std::string, std::string>& settings) {
+  const auto reply = call({.header = {{"op", "load"},
+                                      {"model", model_path},
+                                      {"n_threads", n_threads},
+                                      {"settings", settings}},
+                           .stage = "load of " + model_path},
+                          &timing_.load_ms);
+  info_.model = model_path;
+  info_.n_threads = n_threads;
+  take_model_facts(reply.header);
+  pieces_.clear();
+  n_past_ = n_rows_ = next_row_ = 0;
+}
+
+std::vector<TokenId> WorkerEngine::tokenize(const std::string& text,
+                                            const TokenizeOptions& options) {
+  const auto reply = call({.header = {{"op", "tokenize"},
+                                      {"bos", bos_word(options.bos)},
+                                      {"parse_special", options.parse_special}},
+                           .payload = std::as_bytes(std::span(text)),
+                           .stage = "tokenize of " + std::to_string(text.size()) + " bytes",
+                           .max_reply_payload_bytes = max_ids * sizeof(TokenId)},
+                          &timing_.tokenize_ms);
+  if (reply.payload.size() % sizeof(TokenId) != 0) {
+    backend_failed("worker_protocol", "the ids are not a whole number of 32-bit integers",
+                   "tokenize", "build the worker again with crossval setup");
+  }
+  std::vector<TokenId> ids(reply.payload.size() / sizeof(TokenId));
+  if (!ids.empty()) {
+    std::memcpy(ids.data(), reply.payload.data(), reply.payload.size());
+  }
+  return ids;
+}
+
+std::string WorkerEngine::piece(TokenId id) {
+  const auto known = pieces_.find(id);
+  if (known != pieces_.end()) {
+    return known->second;
+  }
+  const auto reply = call({.header = {{"op", "pieces"}},
+                           .payload = std::as_bytes(std::span(&id, 1)),
+                           .stage = "text of a token",
+                           .max_reply_payload_bytes = 1 << 20},
+                          &timing_.tokenize_ms);
+  std::string text(reinterpret_cast<const char*>(reply.payload.data()), reply.payload.size());
+  return pieces_.emplace(id, std::move(text)).first->second;
+}
+
+void WorkerEngine::reset(int n_ctx) {
+  const auto reply = call({.header = {{"op", "reset"}, {"n_ctx", n_ctx}},
+                           .stage = "reset for " + std::to_string(n_ctx) + " ids"},
+                          &timing_.load_ms);
+  take_model_facts(reply.header);
+  warning_ = optional_text(reply.header, "warning");
+  n_past_ = n_rows_ = next_row_ = 0;
+}
+
+void WorkerEngine::eval(std::span<const TokenId> ids) {
+  assert(!ids.empty());
+  double time_ms = 0;
+  const auto reply = call({.header = {{"op", "eval"}},
+                           .payload = std::as_bytes(ids),
+                           .stage = "eval of " + std::to_string(ids.size()) + " ids"},
+                          &time_ms);
+  // The first call after a reset is the prompt; what follows decodes.
+  timing_.eval_ms += time_ms;
+  (n_past_ == 0 ? timing_.prompt_eval_ms : timing_.decode_ms) += time_ms;
+  n_rows_ = field<int>(reply.header, "n_rows", "eval");
+  if (n_rows_ != static_cast<int>(ids.size())) {
+    backend_failed("worker_protocol",
+                   "the worker has logits of " + std::to_string(n_rows_) + " rows for " +
+                       std::to_string(ids.size()) + " ids",
+                   "eval", "build the worker again with crossval setup");
+  }
+  n_past_ += n_rows_;
+  next_row_ = 0;
+}
+
+void WorkerEngine::read_logits(int first_row, int n_rows, std::span<float> out) {
+  assert(first_row >= next_row_ && n_rows > 0 && first_row + n_rows <= n_rows_);
+  assert(out.size() == static_cast<size_t>(n_rows) * static_cast<size_t>(info_.n_vocab));
+  double time_ms = 0;
+  const auto into = std::as_writable_bytes(out);
+  call({.header = {{"op", "logits"}, {"first_row", first_row}, {"n_rows", n_rows}},
+        .stage = "logits of " + std::to_string(n_rows) + " rows",
+        .max_reply_payload_bytes = into.size(),
+        .reply_into = into},
+       &time_ms);
+  timing_.eval_ms += time_ms;
+  next_row_ = first_row + n_rows;
+}
+
+std::vector<std::string> WorkerEngine::log_tail() {
+  auto lines = channel_.log_tail();
+  if (!warning_.empty()) {
+    lines.push_back("warning: " + warning_);
+  }
+  return lines;
+}
+
+}  // namespace crossval

@@ -1,0 +1,63 @@
+// An Engine that runs in a worker process (docs/protocol.md). Made by backends/, which knows
+// where workers are. One thread at a time may use one engine; different engines are independent.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "engine/engine.h"
+#include "worker/channel.h"
+
+namespace crossval {
+
+struct WorkerLaunch {
+  std::vector<std::string> argv;  // the worker's path first
+  std::string name;               // display name until hello tells; kept when it does not
+  int timeout_ms = 600'000;       // per message
+  MessageHook on_message;         // may be empty
+};
+
+// What a worker says about its engine before any model is loaded.
+struct WorkerHello {
+  std::string engine, version, library, api_era, system_info, cpu_library;
+};
+
+class WorkerEngine : public Engine {
+ public:
+  // Starts the worker and shakes hands. Throws backend_failed.
+  explicit WorkerEngine(const WorkerLaunch& launch);
+
+  const WorkerHello& hello() const { return hello_; }
+  void load(const std::string& model_path, int n_threads,
+            const std::map<std::string, std::string>& settings);
+
+  const EngineInfo& info() const override { return info_; }
+  const EngineTiming& timing() const override { return timing_; }
+  std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) override;
+  std::string piece(TokenId id) override;
+  void reset(int n_ctx) override;
+  void eval(std::span<const TokenId> ids) override;
+  void read_logits(int first_row, int n_rows, std::span<float> out) override;
+  std::vector<std::string> log_tail() override;
+  int64_t peak_rss_bytes() override { return channel_.peak_rss_bytes(); }
+
+  // Of the latest reset, "" when there is nothing to say (beyond n_ctx_train, ...).
+  const std::string& warning() const { return warning_; }
+  pid_t pid() const { return channel_.pid(); }
+
+ private:
+  Channel::Reply call(Channel::Request request, double* stage_ms);
+  void take_model_facts(const nlohmann::json& header);
+
+  Channel channel_;
+  WorkerHello hello_;
+  EngineInfo info_;
+  EngineTiming timing_;
+  std::string warning_;
+  std::unordered_map<TokenId, std::string> pieces_;
+  int n_past_ = 0, n_rows_ = 0, next_row_ = 0;
+};
+
+}  // namespace crossval

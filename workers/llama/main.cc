@@ -1,0 +1,276 @@
+// A worker: speaks docs/protocol.md on descriptors 3 and 4 and runs the engine it was compiled
+// for. Ends when told, when its parent is gone, or with whatever the engine does to it.
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/wire.h"
+#include "session.h"
+#include "settings.h"
+
+#ifndef CROSSVAL_ENGINE_VERSION
+#define CROSSVAL_ENGINE_VERSION ""
+#endif
+#ifndef CROSSVAL_ENGINE_NAME
+#define CROSSVAL_ENGINE_NAME "llama.cpp"
+#endif
+
+namespace crossval::llama {
+namespace {
+
+using nlohmann::json;
+
+struct Request {
+  json header;
+  std::vector<std::byte> payload;
+};
+
+struct State {
+  EngineFacts facts;
+  std::unique_ptr<Session> session;
+
+  Session& loaded() const {
+    if (session == nullptr) {
+      backend_failed("worker_protocol", "no model is loaded", "worker", "send load first");
+    }
+    return *session;
+  }
+};
+
+// What follows the JSON of a reply: a few pieces of memory, in order.
+struct Reply {
+  json header = json::object();
+  std::vector<std::span<const std::byte>> parts;
+  std::vector<std::byte> storage;  // owns what parts may point to
+
+  void own(std::vector<std::byte> bytes) {
+    storage = std::move(bytes);
+    parts = {storage};
+  }
+};
+
+// A request pipe whose other end closed while the engine computes means that the parent died.
+void die_with_parent() {
+  std::thread([] {
+    for (;;) {
+      pollfd fd{worker_request_fd, 0, 0};
+      if (::poll(&fd, 1, -1) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0) {
+        // Requests already sent, such as quit, are left to the main thread for a moment.
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        ::_exit(0);
+      }
+    }
+  }).detach();
+}
+
+bool read_request(Request& out) {
+  std::array<std::byte, frame_header_bytes> bytes{};
+  if (!read_exact(worker_request_fd, bytes)) {
+    return false;
+  }
+  const FrameHeader header = decode_frame_header(bytes, max_request_payload_bytes);
+  std::string text(header.json_bytes, '\0');
+  out.payload.resize(header.payload_bytes);
+  if (!read_exact(worker_request_fd, std::as_writable_bytes(std::span(text))) ||
+      (!out.payload.empty() && !read_exact(worker_request_fd, out.payload))) {
+    return false;
+  }
+  out.header = json::parse(text);
+  return true;
+}
+
+void write_reply(const Reply& reply) {
+  // Engine messages may hold any bytes: what is not UTF-8 is replaced.
+  const std::string text = reply.header.dump(-1, ' ', false, json::error_handler_t::replace);
+  uint64_t payload_bytes = 0;
+  for (const auto& part : reply.parts) {
+    payload_bytes += part.size();
+  }
+  write_exact(worker_reply_fd,
+              encode_frame_header({static_cast<uint32_t>(text.size()), payload_bytes}));
+  write_exact(worker_reply_fd, std::as_bytes(std::span(text)));
+  for (const auto& part : reply.parts) {
+    write_exact(worker_reply_fd, part);
+  }
+}
+
+std::vector<llama_token> ids_of(const Request& request) {
+  if (request.payload.size() % sizeof(llama_token) != 0) {
+    backend_failed("worker_protocol", "the ids are not a whole number of 32-bit integers", "worker",
+                   "send i32 ids");
+  }
+  std::vector<llama_token> ids(request.payload.size() / sizeof(llama_token));
+  std::memcpy(ids.data(), request.payload.data(), request.payload.size());
+  return ids;
+}
+
+void hello(State& state, const Request&, Reply& reply) {
+  const std::string version =
+      state.facts.version.empty() ? CROSSVAL_ENGINE_VERSION : state.facts.version;
+  reply.header = {{"protocol", wire_protocol_version},
+                  {"engine", CROSSVAL_ENGINE_NAME},
+                  {"version", version.empty() ? "unknown" : version},
+                  {"library", state.facts.library},
+                  {"api_era", state.facts.api_era},
+                  {"system_info", state.facts.system_info},
+                  {"cpu_library", state.facts.cpu_library}};
+}
+
+json model_facts(const State& state) {
+  const Session& session = state.loaded();
+  return {{"n_vocab", session.n_vocab()},
+          {"n_ctx_train", session.n_ctx_train()},
+          {"settings", session.settings_in_force()}};
+}
+
+void load(State& state, const Request& request, Reply& reply) {
+  state.session.reset();
+  const auto settings = request.header.value("settings", std::map<std::string, std::string>{});
+  state.session = std::make_unique<Session>(request.header.at("model").get<std::string>(),
+                                            request.header.at("n_threads").get<int>(),
+                                            parse_settings(settings));
+  reply.header = model_facts(state);
+}
+
+void info(State& state, const Request&, Reply& reply) { reply.header = model_facts(state); }
+
+void tokenize(State& state, const Request& request, Reply& reply) {
+  const std::string text(reinterpret_cast<const char*>(request.payload.data()),
+                         request.payload.size());
+  const auto ids = state.loaded().tokenize(text, request.header.value("bos", "auto"),
+                                           request.header.value("parse_special", true));
+  const auto bytes = std::as_bytes(std::span(ids));
+  reply.header["n_ids"] = ids.size();
+  reply.own({bytes.begin(), bytes.end()});
+}
+
+void pieces(State& state, const Request& request, Reply& reply) {
+  std::vector<size_t> sizes;
+  std::vector<std::byte> all;
+  for (const llama_token id : ids_of(request)) {
+    const std::string piece = state.loaded().piece(id);
+    sizes.push_back(piece.size());
+    const auto bytes = std::as_bytes(std::span(piece));
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  }
+  reply.header["sizes"] = sizes;
+  reply.own(std::move(all));
+}
+
+void reset(State& state, const Request& request, Reply& reply) {
+  const std::string warning = state.loaded().reset(request.header.at("n_ctx").get<int>());
+  reply.header = model_facts(state);
+  if (!warning.empty()) {
+    reply.header["warning"] = warning;
+  }
+}
+
+void eval(State& state, const Request& request, Reply& reply) {
+  state.loaded().eval(ids_of(request));
+  reply.header["n_rows"] = state.loaded().n_rows();
+  reply.header["n_past"] = state.loaded().n_past();
+}
+
+void logits(State& state, const Request& request, Reply& reply) {
+  const Session& session = state.loaded();
+  const int first = request.header.at("first_row").get<int>();
+  const int n = request.header.at("n_rows").get<int>();
+  if (first < 0 || n < 0 || first > session.n_rows() || n > session.n_rows() - first) {
+    backend_failed("worker_protocol", "logits of rows that were not evaluated", "worker",
+                   "ask for rows of the latest eval");
+  }
+  for (int row = first; row < first + n; ++row) {
+    const std::span values(session.logits_row(row), static_cast<size_t>(session.n_vocab()));
+    const auto bytes = std::as_bytes(values);
+    // Rows lie side by side in the engine: one write instead of many.
+    if (!reply.parts.empty() &&
+        reply.parts.back().data() + reply.parts.back().size() == bytes.data()) {
+      reply.parts.back() = {reply.parts.back().data(), reply.parts.back().size() + bytes.size()};
+    } else {
+      reply.parts.push_back(bytes);
+    }
+  }
+  reply.header = {{"n_rows", n}, {"n_vocab", session.n_vocab()}, {"dtype", "f32"}};
+}
+
+struct Message {
+  const char* op;
+  void (*handle)(State&, const Request&, Reply&);
+};
+
+constexpr Message messages[] = {
+    {"hello", hello},   {"load", load},   {"info", info}, {"tokenize", tokenize},
+    {"pieces", pieces}, {"reset", reset}, {"eval", eval}, {"logits", logits},
+};
+
+json error_json(const Error& error) {
+  return {{"status", status_name(error.status)},
+          {"code", error.code},
+          {"what", error.what_},
+          {"where", error.where},
+          {"fix", error.fix}};
+}
+
+Reply answer(State& state, const Request& request) {
+  Reply reply;
+  try {
+    const std::string op = request.header.at("op").get<std::string>();
+    for (const Message& message : messages) {
+      if (op == message.op) {
+        message.handle(state, request, reply);
+        reply.header["ok"] = true;
+        return reply;
+      }
+    }
+    backend_failed("worker_protocol", "unknown message '" + op + "'", "worker",
+                   "use the messages of docs/protocol.md");
+  } catch (const Error& error) {
+    reply = {};
+    reply.header = {{"ok", false}, {"error", error_json(error)}};
+  } catch (const std::exception& error) {
+    reply = {};
+    const Error wrapped(Status::backend_failed, "engine_exception",
+                        std::string("the engine threw: ") + error.what(), "worker",
+                        "see its log with --verbose");
+    reply.header = {{"ok", false}, {"error", error_json(wrapped)}};
+  }
+  return reply;
+}
+
+int serve() {
+  ::signal(SIGPIPE, SIG_IGN);
+  die_with_parent();
+  State state;
+  state.facts = start_engine();
+  Request request;
+  while (read_request(request)) {
+    if (request.header.is_object() && request.header.value("op", "") == "quit") {
+      break;
+    }
+    write_reply(answer(state, request));
+  }
+  // Nothing is owed to anybody: engine destructors could only hang or crash here.
+  ::_exit(0);
+}
+
+}  // namespace
+}  // namespace crossval::llama
+
+int main() {
+  try {
+    return crossval::llama::serve();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "worker: %s\n", error.what());
+    return 1;
+  }
+}
