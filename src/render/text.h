@@ -1,0 +1,24 @@
+// Reports for people: every position with its verdict, then one line that says what it means.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "render/renderers.h"
+
+namespace crossval {
+
+std::string per_token_text(const Report& report, const RenderOptions& options);
+std::string parity_text(const ParityReport& report, const RenderOptions& options);
+std::string run_text(const RunReport& report, const RenderOptions& options);
+
+// One side's ids and pieces, one a line (--dump-ids, --dump-cpp-ids).
+std::string token_list_text(const std::string& side, std::span<const TokenText> tokens);
+
+// What happened, where, how to fix it; for stderr too.
+std::string error_text(const ErrorReport& error, Status status, const RenderOptions& options);
+
+// The last line of a comparison: what its numbers mean, in words.
+std::string meaning_text(const Report& report);
+
+}  // namespace crossval

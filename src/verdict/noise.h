@@ -1,0 +1,39 @@
+// The rounding noise of this model at each position: what two correct runs may differ by.
+// Measured as the relative distance between the native engine's two arithmetics, then smoothed.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace crossval {
+
+// The model's size, for the least distance that the order of f32 sums alone gives; 0 = unknown.
+struct NoiseScale {
+  int n_embd = 0;
+  int n_layers = 0;
+};
+
+// A sum of n f32 products changes by about 2^-24 sqrt(n) of its size when its order changes (each
+// addition rounds by at most half an ulp, and the errors add as a random walk); every layer of the
+// stack adds its own, again as a random walk: 2^-24 sqrt(n_embd n_layers). SmolLM2-135M: 8e-6,
+// above the 1.2e-7 that llama.cpp shows against itself with another ubatch, whose sums are blocked.
+// With an unknown size that of a 7B model counts (4096 x 32).
+double summation_floor(const NoiseScale& scale);
+
+// Neighbours on each side in the running mean.
+inline constexpr int kNoiseWindow = 4;
+// The least that a position counts, as a part of the run's median.
+inline constexpr double kNoiseMedianPart = 0.5;
+
+// `measured`: per position, absent where it could not be measured. The result at a position is the
+// largest of
+//   - its own measurement (a spike there is rounding's own work),
+//   - the geometric mean over kNoiseWindow neighbours on each side,
+//   - kNoiseMedianPart of the run's median (one lucky position must not raise a false alarm),
+//   - the summation floor.
+// Empty when nothing at all was measured.
+std::vector<double> smooth_noise(std::span<const std::optional<double>> measured,
+                                 const NoiseScale& scale);
+
+}  // namespace crossval

@@ -1,0 +1,38 @@
+#include "verdict/report.h"
+
+#include <algorithm>
+
+namespace crossval {
+namespace {
+
+ErrorReport error_report(const Error& error) {
+  return {error.code, error.what_, error.where, error.fix};
+}
+
+}  // namespace
+
+void set_judgement(Report& report, Judgement judgement) {
+  report.positions = std::move(judgement.positions);
+  report.summary = std::move(judgement.summary);
+  report.status = judgement.status;
+}
+
+void set_error(Report& report, const Error& error) {
+  report.status = error.status;
+  report.error = error_report(error);
+}
+
+void set_error(RunReport& report, const Error& error) {
+  report.status = error.status;
+  report.error = error_report(error);
+}
+
+Status ParityReport::status() const {
+  if (pairs.empty()) return Status::bad_input;
+  const auto worst = std::max_element(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) {
+    return a.exit_code() < b.exit_code();
+  });
+  return worst->status;
+}
+
+}  // namespace crossval

@@ -1,0 +1,117 @@
+// What renderers read: plain structs with everything the contract's JSON says, absent where it is
+// unknown. Filled by a command, from whatever it got to; an error leaves the rest absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "compare/metrics.h"
+#include "compare/tokens.h"
+#include "compare/topk.h"
+#include "engine/engine.h"
+#include "verdict/judge.h"
+#include "verdict/tolerance.h"
+
+namespace crossval {
+
+struct ModelReport {
+  std::string path, sha256, architecture, quantization;  // "" = unknown
+  std::optional<int64_t> n_vocab, n_layers, n_params;
+};
+
+struct PromptReport {
+  std::optional<std::string> text;           // as given; absent with --tokens
+  std::optional<std::string> template_name;  // "raw", "chatml", ...
+  std::optional<std::string> formatted;      // what was tokenised
+};
+
+struct EngineReport {
+  EngineInfo info;
+  std::string numerics;     // native only: "exact", "ggml"
+  std::string selected_by;  // backend only: "flag", "metadata", "path", "default"
+};
+
+struct TokensReport {
+  std::optional<std::vector<TokenId>> engine, backend;
+  std::optional<bool> match;
+  std::optional<TokenMismatch> first_mismatch;
+};
+
+struct TimingReport {
+  double total_ms = 0;
+  std::optional<EngineTiming> engine, backend;
+  std::optional<double> noise_ms;  // the second native pass
+  std::optional<double> compare_ms;
+};
+
+struct ErrorReport {
+  std::string code, what, where, fix;
+};
+
+// One comparison: schema crossval/per-token/1.
+struct Report {
+  Status status = Status::bad_input;
+  ModelReport model;
+  PromptReport prompt;
+  std::optional<EngineReport> engine, backend;
+  TokensReport tokens;
+  MetricSet metrics = all_metrics();
+  std::vector<JudgedPosition> positions;
+  std::optional<Summary> summary;  // absent when no position was judged
+  Tolerance tolerance;
+  TimingReport timing;
+  std::optional<ErrorReport> error;
+
+  int exit_code() const { return static_cast<int>(status); }
+};
+
+// Takes over what `judge` found.
+void set_judgement(Report& report, Judgement judgement);
+// Status, exit code and error of a report that ended in `error`; what it already holds stays.
+void set_error(Report& report, const Error& error);
+
+// Several backends: schema crossval/parity/1.
+struct Vote {
+  std::string outlier;
+  std::vector<std::string> agreeing;
+  std::string reason;
+};
+struct ParityReport {
+  std::vector<Report> pairs;
+  std::optional<Vote> vote;
+
+  Status status() const;  // the worst of the pairs; bad_input without any
+};
+
+// One engine alone: schema crossval/run/1.
+struct RunPosition {
+  int index = 0;
+  Phase phase = Phase::prompt;
+  TokenText token;
+  struct Candidate {
+    TokenText token;
+    double logit = 0;
+  };
+  std::vector<Candidate> top;
+};
+struct RunReport {
+  Status status = Status::bad_input;  // agree is shown as "ok"
+  ModelReport model;
+  PromptReport prompt;
+  std::optional<EngineReport> engine;
+  std::optional<std::vector<TokenId>> tokens;  // prompt and decoded ids
+  std::vector<RunPosition> positions;
+  double total_ms = 0;
+  std::optional<EngineTiming> timing;
+  std::optional<double> prompt_tokens_per_second, decode_tokens_per_second;
+  std::optional<int64_t> peak_rss_bytes;
+  std::optional<ErrorReport> error;
+
+  int exit_code() const { return static_cast<int>(status); }
+};
+void set_error(RunReport& report, const Error& error);
+
+}  // namespace crossval

@@ -1,0 +1,26 @@
+// What makes a position diverge: the gate and its bounds (contract: --gate, --cos-tol).
+#pragma once
+
+#include <string>
+
+namespace crossval {
+
+enum class Gate { automatic, cosine, noise };
+
+struct Tolerance {
+  Gate gate = Gate::automatic;
+  double cos_tol = 0.999;
+};
+
+// A position is beyond the noise when its distance is more than this many times the noise measured
+// there. The noise is one sample of the rounding of a correct engine, the distance another one, so
+// their ratio scatters around 1; 4 leaves room for an engine that rounds at more places than the
+// native one does. The only place where this number stands.
+inline constexpr double kNoiseRatioLimit = 4.0;
+
+const char* gate_name(Gate gate);  // "auto", "cosine", "noise"
+
+// Throws bad_input for an unknown gate, or a cos_tol that is not a number in [-1, 1].
+Tolerance make_tolerance(const std::string& gate, double cos_tol);
+
+}  // namespace crossval
