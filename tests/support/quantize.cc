@@ -1,0 +1,171 @@
+#include "support/quantize.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "base/half.h"
+
+namespace crossval::testing {
+namespace {
+
+void put_f16(std::byte*& out, float value) {
+  const uint16_t half = f32_to_f16(value);
+  std::memcpy(out, &half, sizeof(half));
+  out += sizeof(half);
+}
+
+int nearest(float value, int low, int high) {
+  return std::clamp(static_cast<int>(std::lrint(value)), low, high);
+}
+
+// The value of largest magnitude, with its sign: ggml maps it to the lowest code, which symmetric
+// formats have one more of.
+float extreme(const float* x, int n) {
+  return *std::max_element(x, x + n, [](float a, float b) { return std::abs(a) < std::abs(b); });
+}
+
+// Q4 and Q5: codes of 32 weights as nibbles (byte i holds weights i and i + 16), the fifth bits
+// before them in a u32.
+void put_codes(std::byte*& out, const int* codes, int bits) {
+  if (bits == 5) {
+    uint32_t high = 0;
+    for (int i = 0; i < 32; ++i) high |= static_cast<uint32_t>(codes[i] >> 4) << i;
+    std::memcpy(out, &high, sizeof(high));
+    out += sizeof(high);
+  }
+  for (int i = 0; i < 16; ++i) {
+    *out++ = static_cast<std::byte>((codes[i] & 15) | ((codes[i + 16] & 15) << 4));
+  }
+}
+
+void symmetric_block(const float* x, std::byte*& out, int bits) {
+  const int middle = 1 << (bits - 1);
+  const float d = extreme(x, 32) / static_cast<float>(-middle);
+  put_f16(out, d);
+  int codes[32];
+  for (int i = 0; i < 32; ++i) {
+    codes[i] = d == 0 ? middle : nearest(x[i] / d + static_cast<float>(middle), 0, 2 * middle - 1);
+  }
+  put_codes(out, codes, bits);
+}
+
+void min_block(const float* x, std::byte*& out, int bits) {
+  const auto [low, high] = std::minmax_element(x, x + 32);
+  const int top = (1 << bits) - 1;
+  const float d = (*high - *low) / static_cast<float>(top);
+  put_f16(out, d);
+  put_f16(out, *low);
+  int codes[32];
+  for (int i = 0; i < 32; ++i) codes[i] = d == 0 ? 0 : nearest((x[i] - *low) / d, 0, top);
+  put_codes(out, codes, bits);
+}
+
+void q8_0_block(const float* x, std::byte*& out) {
+  const float d = std::abs(extreme(x, 32)) / 127.0f;
+  put_f16(out, d);
+  for (int i = 0; i < 32; ++i) {
+    *out++ = static_cast<std::byte>(d == 0 ? 0 : nearest(x[i] / d, -127, 127));
+  }
+}
+
+// 256 weights: ql[128], qh[64], 16 int8 scales of 16 weights each, f16 super scale. Of each half
+// of 128, weight l + 32 k (l < 32, k < 4) has its low nibble in ql[l + 32 (k & 1)], the low or high
+// half of it by k / 2, and its upper two bits in qh[l] at bit 2 k.
+void q6_k_block(const float* x, std::byte*& out) {
+  float sub_scale[16];
+  for (int s = 0; s < 16; ++s) sub_scale[s] = extreme(x + 16 * s, 16) / -32.0f;
+  const float widest = extreme(sub_scale, 16);
+  const float d = f16_to_f32(f32_to_f16(widest / -128.0f));
+  uint8_t ql[128] = {}, qh[64] = {};
+  int8_t scales[16] = {};
+  for (int s = 0; s < 16; ++s) {
+    scales[s] = static_cast<int8_t>(d == 0 ? 0 : nearest(sub_scale[s] / d, -128, 127));
+  }
+  for (int i = 0; i < 256; ++i) {
+    const float step = d * static_cast<float>(scales[i / 16]);
+    const int code = step == 0 ? 32 : nearest(x[i] / step, -32, 31) + 32;
+    const int half = i / 128, k = i % 128 / 32, l = i % 32;
+    ql[64 * half + l + 32 * (k & 1)] |= static_cast<uint8_t>((code & 15) << (4 * (k / 2)));
+    qh[32 * half + l] |= static_cast<uint8_t>((code >> 4) << (2 * k));
+  }
+  std::memcpy(out, ql, sizeof(ql));
+  std::memcpy(out + 128, qh, sizeof(qh));
+  std::memcpy(out + 192, scales, sizeof(scales));
+  out += 208;
+  put_f16(out, d);
+}
+
+void put_block(GgmlType type, const float* x, std::byte*& out) {
+  switch (type) {
+    case GgmlType::F32:
+      std::memcpy(out, x, sizeof(float));
+      out += sizeof(float);
+      return;
+    case GgmlType::F16:
+      put_f16(out, *x);
+      return;
+    case GgmlType::BF16: {
+      const uint16_t half = f32_to_bf16(*x);
+      std::memcpy(out, &half, sizeof(half));
+      out += sizeof(half);
+      return;
+    }
+    case GgmlType::Q4_0:
+      symmetric_block(x, out, 4);
+      return;
+    case GgmlType::Q5_0:
+      symmetric_block(x, out, 5);
+      return;
+    case GgmlType::Q4_1:
+      min_block(x, out, 4);
+      return;
+    case GgmlType::Q5_1:
+      min_block(x, out, 5);
+      return;
+    case GgmlType::Q8_0:
+      q8_0_block(x, out);
+      return;
+    case GgmlType::Q6_K:
+      q6_k_block(x, out);
+      return;
+    default:
+      throw std::runtime_error("no test quantiser for " + std::string(type_name(type)));
+  }
+}
+
+}  // namespace
+
+bool can_quantize(GgmlType type) {
+  switch (type) {
+    case GgmlType::F32:
+    case GgmlType::F16:
+    case GgmlType::BF16:
+    case GgmlType::Q4_0:
+    case GgmlType::Q4_1:
+    case GgmlType::Q5_0:
+    case GgmlType::Q5_1:
+    case GgmlType::Q8_0:
+    case GgmlType::Q6_K:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::vector<std::byte> quantize(GgmlType type, std::span<const float> values) {
+  const TypeInfo* info = find_type(type);
+  const auto block_len = static_cast<size_t>(info->block_len);
+  assert(values.size() % block_len == 0);
+  std::vector<std::byte> bytes(values.size() / block_len * static_cast<size_t>(info->block_bytes));
+  std::byte* out = bytes.data();
+  for (size_t i = 0; i < values.size(); i += block_len) put_block(type, &values[i], out);
+  assert(out == bytes.data() + bytes.size());
+  return bytes;
+}
+
+}  // namespace crossval::testing

@@ -1,0 +1,122 @@
+#include "support/tiny_model.h"
+
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+#include <vector>
+
+#include "gguf/writer.h"
+#include "support/quantize.h"
+#include "support/tiny_vocabulary.h"
+
+namespace crossval::testing {
+namespace {
+
+// splitmix64 and Box-Muller: the same numbers with every standard library.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+
+  float normal() {
+    const double radius = std::sqrt(-2.0 * std::log(uniform()));
+    return static_cast<float>(radius * std::cos(2.0 * std::numbers::pi * uniform()));
+  }
+
+ private:
+  double uniform() {  // (0, 1]
+    state_ += 0x9e3779b97f4a7c15ULL;
+    uint64_t z = state_;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    z ^= z >> 31;
+    return (static_cast<double>(z >> 11) + 1.0) * 0x1p-53;
+  }
+  uint64_t state_;
+};
+
+class Builder {
+ public:
+  explicit Builder(const TinyModelOptions& options) : o_(options), random_(options.seed) {}
+
+  void write(const std::string& path) {
+    hyperparameters();
+    const int n_vocab = set_tiny_vocabulary(out_, o_.vocabulary, o_.add_bos);
+    out_.set_u32("llama.vocab_size", static_cast<uint32_t>(n_vocab));
+    const int head_dim = o_.n_embd / o_.n_heads;
+    const int n_kv = head_dim * o_.n_kv_heads;
+    const float usual = 1.0f / std::sqrt(static_cast<float>(o_.n_embd));
+    // Small embeddings, as in real models: there the epsilon of the first norms matters.
+    matrix("token_embd", o_.n_embd, n_vocab, 0.05f, o_.embedding_type);
+    for (int layer = 0; layer < o_.n_layers; ++layer) {
+      const std::string blk = "blk." + std::to_string(layer) + ".";
+      norm(blk + "attn_norm");
+      matrix(blk + "attn_q", o_.n_embd, o_.n_embd, o_.qk_gain * usual, o_.matrix_type);
+      matrix(blk + "attn_k", o_.n_embd, n_kv, o_.qk_gain * usual, o_.matrix_type);
+      matrix(blk + "attn_v", o_.n_embd, n_kv, usual, o_.matrix_type);
+      matrix(blk + "attn_output", o_.n_embd, o_.n_embd, usual, o_.matrix_type);
+      norm(blk + "ffn_norm");
+      matrix(blk + "ffn_gate", o_.n_embd, o_.n_ff, usual, o_.matrix_type);
+      matrix(blk + "ffn_up", o_.n_embd, o_.n_ff, usual, o_.matrix_type);
+      matrix(blk + "ffn_down", o_.n_ff, o_.n_embd, 1.0f / std::sqrt(static_cast<float>(o_.n_ff)),
+             o_.matrix_type);
+    }
+    norm("output_norm");
+    if (!o_.tied_output) matrix("output", o_.n_embd, n_vocab, 3.0f * usual, o_.output_type);
+    out_.write(path);
+  }
+
+ private:
+  void hyperparameters() {
+    if (o_.n_embd % o_.n_heads != 0 || o_.n_heads % o_.n_kv_heads != 0) {
+      throw std::runtime_error("heads do not divide the width");
+    }
+    const auto u32 = [this](const std::string& key, int value) {
+      out_.set_u32("llama." + key, static_cast<uint32_t>(value));
+    };
+    out_.set_string("general.architecture", "llama");
+    out_.set_string("general.name", "crossval tiny random model");
+    u32("block_count", o_.n_layers);
+    u32("context_length", o_.n_ctx);
+    u32("embedding_length", o_.n_embd);
+    u32("feed_forward_length", o_.n_ff);
+    u32("attention.head_count", o_.n_heads);
+    u32("attention.head_count_kv", o_.n_kv_heads);
+    u32("rope.dimension_count", o_.n_embd / o_.n_heads);
+    out_.set_f32("llama.rope.freq_base", o_.rope_freq_base);
+    out_.set_f32("llama.attention.layer_norm_rms_epsilon", o_.rms_eps);
+  }
+
+  void matrix(const std::string& name, int64_t row_len, int64_t n_rows, float deviation,
+              GgmlType type) {
+    std::vector<float> values(static_cast<size_t>(row_len * n_rows));
+    for (float& value : values) value = deviation * random_.normal();
+    add(name, type, {row_len, n_rows}, values);
+  }
+
+  void norm(const std::string& name) {
+    std::vector<float> values(static_cast<size_t>(o_.n_embd));
+    for (float& value : values) value = 1.0f + 0.1f * random_.normal();
+    add(name, GgmlType::F32, {o_.n_embd}, values);
+  }
+
+  void add(const std::string& name, GgmlType type, std::vector<int64_t> shape,
+           const std::vector<float>& values) {
+    if (shape[0] % find_type(type)->block_len != 0) {
+      throw std::runtime_error("rows of " + name + " are not whole blocks of its type");
+    }
+    out_.add_tensor(name + ".weight", type, std::move(shape),
+                    [bytes = quantize(type, values)] { return bytes; });
+  }
+
+  const TinyModelOptions& o_;
+  Random random_;
+  GgufWriter out_;
+};
+
+}  // namespace
+
+void write_tiny_model(const std::string& path, const TinyModelOptions& options) {
+  Builder(options).write(path);
+}
+
+}  // namespace crossval::testing
