@@ -11,6 +11,7 @@
 #include "native/archs.h"
 #include "native/support.h"
 #include "native/vector_math.h"
+#include "quant/isa.h"
 
 namespace crossval {
 namespace {
@@ -105,7 +106,7 @@ NativeEngine::NativeEngine(std::shared_ptr<const ModelFile> model,
   info.settings = {{"numerics", options.numerics == Numerics::ggml ? "ggml" : "exact"},
                    {"kv_type_k", kv_name(options.k_type)},
                    {"kv_type_v", kv_name(options.v_type)},
-                   {"isa", matmul_isa_name()}};
+                   {"isa", std::string(isa_name(active_isa()))}};
   impl_->timing.load_ms = watch.elapsed_ms();
 }
 
