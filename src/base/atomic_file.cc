@@ -97,6 +97,19 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   write(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
+void AtomicFile::rewrite(uint64_t offset, std::string_view text) {
+  assert(fd_ >= 0 && offset + text.size() <= n_written_);
+  if (direct_) fail("written", ESPIPE);
+  flush();
+  while (!text.empty()) {
+    const ssize_t n = ::pwrite(fd_, text.data(), text.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("written", errno);
+    text.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+}
+
 void AtomicFile::commit() {
   assert(fd_ >= 0);
   flush();

@@ -21,6 +21,9 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes);  // throws bad_input: "disk_full", "cannot_write"
   void write(std::string_view text);
+  // Replaces bytes already written: a header whose numbers are known only at the end. Not for
+  // devices and pipes, which is an Error.
+  void rewrite(uint64_t offset, std::string_view text);
   uint64_t n_written() const { return n_written_; }
   void commit();
 
