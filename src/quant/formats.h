@@ -1,8 +1,9 @@
-// The table of weight formats native can read, and what each kernel set promises.
+// The table of weight formats native can read, and what each of them promises.
 //
-// Every integer format reduces to the same form: blocks of `block_len` weights along a row, each
-// with codes c (u8), and weight = d * (c - offset) + m. So a format only says how to unpack a row
-// into codes, d and m; dequantisation, packing and the integer matmul are shared.
+// Every integer format reduces to the same form: sub-blocks of `sub_block_len` weights along a
+// row, with codes c (u8), and weight = d * (c - offset) + m. So a format only says how to unpack a
+// row into codes, d and m; packing and the integer matmul are shared. A new format is one file and
+// one row in formats.cc.
 #pragma once
 
 #include <cstddef>
@@ -17,21 +18,41 @@ namespace crossval {
 // How ggml rounds the activations that meet this weight type (ggml-cpu `vec_dot_type`).
 enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K };
 
+// Rows packed side by side: one AVX-512 register of results, two of AVX2.
+inline constexpr int kPanelRows = 16;
+
+// Where a panel of kPanelRows rows and n weights of each is unpacked to, interleaved for kernels:
+// codes[n / 4][kPanelRows][4], d and m [n / sub_block_len][kPanelRows].
+struct CodePanel {
+  uint8_t* codes;
+  float* d;
+  float* m;  // written only where the format has_min
+};
+
 struct Format {
   GgmlType type;
   ActivationType activation;  // under `ggml` numerics
-  int sub_block_len;          // weights sharing one d (and m): 32, 16, ...; 0 = plain float format
-  int offset;                 // subtracted from codes: 8 for Q4_0, 128 for Q8_0 stored as u8, ...
-  bool has_min;               // m is not always 0
-  // Reference: n weights (a whole number of blocks) of one row to f32, exactly as ggml's
-  // dequantize_row_* does. The target may be scalar code the compiler vectorises.
+  int block_len;              // weights in a stored block, and its bytes
+  int block_bytes;
+  int sub_block_len;  // weights sharing one d (and m): 32 or 16; 0 = plain float format
+  int code_bits;      // codes < 2^code_bits: 4, 5, 6 or 8; 0 = plain float format
+  int offset;         // subtracted from codes: 8 for Q4_0, 128 for Q8_0 stored as u8, ...
+  bool has_min;       // m is not always 0 (then offset is 0)
+  // n weights (a whole number of blocks) of one row to f32, exactly as ggml's dequantize_row_*
+  // does, bit for bit.
   void (*dequantize)(const std::byte* row, int64_t n, float* out);
   // codes[n], d[n / sub_block_len], m[n / sub_block_len] (m only if has_min); null for floats.
   void (*unpack)(const std::byte* row, int64_t n, uint8_t* codes, float* d, float* m);
+  // First weight of the row that is, or is scaled by, a NaN or an Inf; -1 = none.
+  int64_t (*first_non_finite)(const std::byte* row, int64_t n);
+  // Optional short cut for CPUs with AVX2 and F16C: the same as unpacking kPanelRows rows, starting
+  // at `row` and row_bytes apart, and interleaving them.
+  void (*pack_avx2)(const std::byte* row, int64_t row_bytes, int64_t n,
+                    const CodePanel& panel) = nullptr;
 };
 
 // nullptr when native has no reader for the type.
 const Format* find_format(GgmlType type);
-std::span<const Format> all_formats();
+std::span<const Format* const> all_formats();
 
 }  // namespace crossval

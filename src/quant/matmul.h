@@ -6,11 +6,10 @@
 
 #include "base/parallel.h"
 #include "gguf/model_file.h"
+#include "quant/activations.h"
 #include "quant/formats.h"
 
 namespace crossval {
-
-enum class Numerics { exact, ggml };
 
 // A weight matrix [n_rows, row_len] in its stored form (not copied).
 struct WeightView {
@@ -26,14 +25,20 @@ WeightView weight_view(const TensorView& tensor);
 
 // y[t * y_stride + r] = sum_k x[t * x_stride + k] * W[r, k] for t < n_tokens, r < n_rows.
 // exact: weights dequantised, f32 activations. ggml: activations rounded as ggml does for this
-// weight type. A non-finite value in a row of x or in a weight makes the results it reaches NaN.
+// weight type. A value of x or of a weight that is not finite makes the results it reaches not
+// finite (NaN wherever activations are rounded to 8 bits).
 void matmul(const WeightView& w, const float* x, int64_t x_stride, int64_t n_tokens, float* y,
             int64_t y_stride, Numerics numerics, ThreadPool& pool);
+
+// The same on activations prepared once for several matrices; they must fit the format.
+void matmul(const WeightView& w, const PreparedActivations& x, float* y, int64_t y_stride,
+            ThreadPool& pool);
 
 // One row of an embedding matrix, dequantised.
 void get_row(const WeightView& w, int64_t row, float* out);
 
-// First non-finite weight (a NaN or Inf value or scale) of a tensor, or -1: element index.
+// First non-finite weight (a NaN or Inf value or scale) of a tensor, or -1: element index. Where a
+// scale is not finite, the first weight of its block. Throws as weight_view does.
 int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool);
 
 }  // namespace crossval

@@ -1,0 +1,24 @@
+// The table of weight formats: one row each, defined in the family's own file.
+#include "quant/formats.h"
+
+#include "quant/format_rows.h"
+
+namespace crossval {
+namespace {
+
+const Format* const kFormats[] = {
+    &kF32, &kF16, &kBF16, &kQ4_0, &kQ4_1, &kQ5_0, &kQ5_1, &kQ8_0, &kQ6_K,
+};
+
+}  // namespace
+
+const Format* find_format(GgmlType type) {
+  for (const Format* format : kFormats) {
+    if (format->type == type) return format;
+  }
+  return nullptr;
+}
+
+std::span<const Format* const> all_formats() { return kFormats; }
+
+}  // namespace crossval

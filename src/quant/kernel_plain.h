@@ -1,0 +1,136 @@
+// Loops that need no intrinsics: the compiler vectorises them for whichever target the including
+// kernels_*.cc has switched on. Included once per kernels_*.cc inside its own namespace, so it has
+// no include guard and no includes; every version gives the same bits (no contraction, no reordered
+// sums of floats).
+
+inline uint32_t magnitude_bits(float value) { return std::bit_cast<uint32_t>(value) & 0x7fffffffu; }
+
+// Largest magnitude as bits (ordered like the values; anything not finite is above all others).
+inline uint32_t max_magnitude(const float* x, int n) {
+  int32_t largest = 0;
+  for (int i = 0; i < n; ++i) {
+    const auto bits = static_cast<int32_t>(magnitude_bits(x[i]));
+    largest = bits > largest ? bits : largest;
+  }
+  return static_cast<uint32_t>(largest);
+}
+
+// Round half to even for |v| < 2^22, as cvtps2dq does.
+inline int32_t round_to_even(float v) {
+  return std::bit_cast<int32_t>(v + 12582912.0f) - 0x4b400000;
+}
+
+// codes = round(x * scale) and their sum.
+inline int32_t round_block(const float* x, int n, float scale, int8_t* codes) {
+  int32_t sum = 0;
+  for (int i = 0; i < n; ++i) {
+    const int32_t code = round_to_even(x[i] * scale);
+    codes[i] = static_cast<int8_t>(code);
+    sum += code;
+  }
+  return sum;
+}
+
+// Q8_0 and Q8_1 as ggml's x86 paths round (ggml-cpu/arch/x86/quants.c `quantize_row_q8_1`):
+// factor 127 / amax, half to even, d and s = d * sum kept as f16. A block with a value that is not
+// finite gets d = s = NaN: ggml would launder it into numbers.
+inline void round_q8(const float* x, int64_t n, int offset, bool has_sum, const RoundedRow& out) {
+  constexpr int kLen = 32;
+  for (int64_t block = 0; block < n / kLen; ++block) {
+    const float* values = x + block * kLen;
+    int8_t* codes = out.codes + block * kLen;
+    const uint32_t largest = max_magnitude(values, kLen);
+    const float amax = std::bit_cast<float>(largest);
+    const float factor = 127.0f / amax;
+    float d = amax / 127.0f;
+    int32_t sum = 0;
+    if (largest >= 0x7f800000u) {
+      d = std::numeric_limits<float>::quiet_NaN();
+      std::memset(codes, 0, kLen);
+    } else if (magnitude_bits(factor) >= 0x7f800000u) {  // amax so small that d is 0 in f16
+      std::memset(codes, 0, kLen);
+    } else {
+      sum = round_block(values, kLen, factor, codes);
+    }
+    out.d[block] = f16_to_f32(f32_to_f16(d));
+    out.s[block] = has_sum ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
+    out.sums[block] = offset * sum;
+  }
+}
+
+// Q8_K (ggml-quants.c `quantize_row_q8_K_ref`): 256 values, factor -127 / (the value of largest
+// magnitude), d kept as f32. s = d * sum, because ggml sums minima as integers.
+inline void round_q8_k(const float* x, int64_t n, int offset, int sub_len, const RoundedRow& out) {
+  constexpr int kLen = 256;
+  const int n_sub = kLen / sub_len;
+  for (int64_t block = 0; block < n / kLen; ++block) {
+    const float* values = x + block * kLen;
+    int8_t* codes = out.codes + block * kLen;
+    const uint32_t largest = max_magnitude(values, kLen);
+    float max = 0.0f;
+    for (int i = 0; i < kLen; ++i) {
+      if (magnitude_bits(values[i]) == largest) {
+        max = values[i];
+        break;
+      }
+    }
+    const float factor = -127.0f / max;
+    const bool usable = largest < 0x7f800000u && magnitude_bits(factor) < 0x7f800000u;
+    const float d = usable                  ? 1.0f / factor
+                    : largest < 0x7f800000u ? 0.0f
+                                            : std::numeric_limits<float>::quiet_NaN();
+    for (int sub = 0; sub < n_sub; ++sub) {
+      int32_t sum = 0;
+      if (usable) {
+        sum = round_block(values + sub * sub_len, sub_len, factor, codes + sub * sub_len);
+      } else {
+        std::memset(codes + sub * sub_len, 0, static_cast<size_t>(sub_len));
+      }
+      const int64_t i = block * n_sub + sub;
+      out.d[i] = d;
+      out.s[i] = d * static_cast<float>(sum);
+      out.sums[i] = offset * sum;
+    }
+  }
+}
+
+inline void interleave_codes(const uint8_t* rows, int64_t stride, int64_t n, uint8_t* panel) {
+  for (int64_t k = 0; k < n; k += 4) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      std::memcpy(panel + (k * kPanelRows) + 4 * r, rows + r * stride + k, 4);
+    }
+  }
+}
+
+inline void interleave_floats(const float* rows, int64_t stride, int64_t n, float* panel) {
+  for (int64_t k = 0; k < n; ++k) {
+    for (int r = 0; r < kPanelRows; ++r) panel[k * kPanelRows + r] = rows[r * stride + k];
+  }
+}
+
+template <bool kHasMin>
+void expand_codes_of(const CodePanel& panel, int64_t n, int sub_block_len, int offset, float* out) {
+  for (int64_t k = 0; k < n; k += 4) {
+    const float* d = panel.d + (k / sub_block_len) * kPanelRows;
+    const float* m = panel.m + (kHasMin ? (k / sub_block_len) * kPanelRows : 0);
+    uint32_t words[kPanelRows];
+    std::memcpy(words, panel.codes + k * kPanelRows, sizeof words);
+    for (int j = 0; j < 4; ++j) {
+      float* to = out + (k + j) * kPanelRows;
+      for (int r = 0; r < kPanelRows; ++r) {
+        const int32_t code = static_cast<int32_t>(words[r] >> (8 * j) & 255u) - offset;
+        const float weight = static_cast<float>(code) * d[r];
+        to[r] = kHasMin ? weight + m[r] : weight;
+      }
+    }
+  }
+}
+
+inline void expand_codes(const CodePanel& panel, int64_t n, int sub_block_len, int offset,
+                         bool has_min, float* out) {
+  if (has_min) {
+    expand_codes_of<true>(panel, n, sub_block_len, offset, out);
+  } else {
+    expand_codes_of<false>(panel, n, sub_block_len, offset, out);
+  }
+}

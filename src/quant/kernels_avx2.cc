@@ -1,0 +1,51 @@
+// Kernels for AVX2 + FMA + F16C.
+#include <immintrin.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/half.h"
+#include "quant/kernels.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+
+namespace crossval {
+namespace avx2 {
+namespace {
+
+#include "quant/kernel_plain.h"
+#include "quant/simd_avx2.h"
+
+struct Simd : Avx2 {
+  static constexpr bool kVnni = false;
+  // Tile heights that keep the sums of a sub-block in 16 registers.
+  template <int kBits>
+  static constexpr int int_tokens() {
+    return kBits == 8 ? 2 : 4;
+  }
+};
+
+#include "quant/kernel_simd.h"
+
+}  // namespace
+}  // namespace avx2
+
+#pragma GCC pop_options
+
+const Kernels& avx2_kernels() {
+  static const Kernels kernels = {.isa = Isa::avx2,
+                                  .packs_avx2 = true,
+                                  .int_kernel = avx2::int_kernel,
+                                  .float_kernel = avx2::float_kernel,
+                                  .interleave_codes = avx2::interleave_codes,
+                                  .interleave_floats = avx2::interleave_floats,
+                                  .expand_codes = avx2::expand_codes,
+                                  .round_q8 = avx2::round_q8,
+                                  .round_q8_k = avx2::round_q8_k};
+  return kernels;
+}
+
+}  // namespace crossval

@@ -1,0 +1,51 @@
+// Kernels for AVX2 with AVX-VNNI (u8 x s8 dot products of 4 into int32, 256-bit VEX form).
+#include <immintrin.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/half.h"
+#include "quant/kernels.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avxvnni")
+
+namespace crossval {
+namespace avx2vnni {
+namespace {
+
+#include "quant/kernel_plain.h"
+#include "quant/simd_avx2.h"
+
+struct Simd : Avx2 {
+  static constexpr bool kVnni = true;
+  template <int kBits>
+  static constexpr int int_tokens() {
+    return 4;
+  }
+  static I dpbusd(I sum, I codes, I a) { return _mm256_dpbusd_avx_epi32(sum, codes, a); }
+};
+
+#include "quant/kernel_simd.h"
+
+}  // namespace
+}  // namespace avx2vnni
+
+#pragma GCC pop_options
+
+const Kernels& avx2vnni_kernels() {
+  static const Kernels kernels = {.isa = Isa::avx2vnni,
+                                  .packs_avx2 = true,
+                                  .int_kernel = avx2vnni::int_kernel,
+                                  .float_kernel = avx2vnni::float_kernel,
+                                  .interleave_codes = avx2vnni::interleave_codes,
+                                  .interleave_floats = avx2vnni::interleave_floats,
+                                  .expand_codes = avx2vnni::expand_codes,
+                                  .round_q8 = avx2vnni::round_q8,
+                                  .round_q8_k = avx2vnni::round_q8_k};
+  return kernels;
+}
+
+}  // namespace crossval

@@ -1,0 +1,53 @@
+// Kernels for AVX-512 (F, BW, DQ, VL) without VNNI.
+#include <immintrin.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/half.h"
+#include "quant/kernels.h"
+
+#pragma GCC push_options
+// gcc 12 sees its own _mm512_undefined_ps as a fault (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")
+
+namespace crossval {
+namespace avx512 {
+namespace {
+
+#include "quant/kernel_plain.h"
+#include "quant/simd_avx512.h"
+
+struct Simd : Avx512 {
+  static constexpr bool kVnni = false;
+  template <int kBits>
+  static constexpr int int_tokens() {
+    return kBits == 8 ? 6 : 8;
+  }
+};
+
+#include "quant/kernel_simd.h"
+
+}  // namespace
+}  // namespace avx512
+
+#pragma GCC pop_options
+
+const Kernels& avx512_kernels() {
+  static const Kernels kernels = {.isa = Isa::avx512,
+                                  .packs_avx2 = true,
+                                  .int_kernel = avx512::int_kernel,
+                                  .float_kernel = avx512::float_kernel,
+                                  .interleave_codes = avx512::interleave_codes,
+                                  .interleave_floats = avx512::interleave_floats,
+                                  .expand_codes = avx512::expand_codes,
+                                  .round_q8 = avx512::round_q8,
+                                  .round_q8_k = avx512::round_q8_k};
+  return kernels;
+}
+
+}  // namespace crossval

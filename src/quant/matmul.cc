@@ -1,0 +1,199 @@
+// Cuts a matmul into panels of kPanelRows weight rows. A panel is unpacked on the fly, in parts
+// that stay in the first-level cache, and each part meets all tokens before the next is unpacked:
+// nothing is repacked at load, and one token runs through the same sums as five hundred.
+#include "quant/matmul.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <memory>
+#include <vector>
+
+#include "quant/kernels.h"
+
+namespace crossval {
+namespace {
+
+// Weights of a row unpacked at a time: 16 KiB of codes or of floats per panel, half of a
+// first-level cache. Both are whole blocks of every format, and kFloatPart whole kFloatChunks.
+constexpr int64_t kIntPart = 1024;
+constexpr int64_t kFloatPart = 256;
+static_assert(kFloatPart % kFloatChunk == 0);
+constexpr int64_t kMinSubLen = 16;
+
+struct alignas(64) Scratch {
+  std::array<uint8_t, kIntPart * kPanelRows> codes;
+  std::array<float, kIntPart / kMinSubLen * kPanelRows> d, m;
+  std::array<float, kFloatPart * kPanelRows> floats;
+  // Rows one by one, for formats without a short cut.
+  std::array<uint8_t, kIntPart * kPanelRows> row_codes;
+  std::array<float, kFloatPart * kPanelRows> row_floats;
+  std::array<float, kIntPart / kMinSubLen> row_d, row_m;
+  std::vector<float> ragged;  // results of the last panel when it has fewer rows
+
+  CodePanel panel() { return {codes.data(), d.data(), m.data()}; }
+};
+
+Scratch& scratch() {
+  thread_local const auto memory = std::make_unique<Scratch>();
+  return *memory;
+}
+
+struct PanelRows {
+  const std::byte* row;
+  int64_t row_bytes;
+  int n_rows;  // at most kPanelRows; the others read as zeros
+};
+
+// Unpacks n weights of each row into s.panel().
+void pack_codes(const Format& format, const PanelRows& rows, int64_t n, const Kernels& kernels,
+                Scratch& s) {
+  if (kernels.packs_avx2 && format.pack_avx2 != nullptr && rows.n_rows == kPanelRows) {
+    format.pack_avx2(rows.row, rows.row_bytes, n, s.panel());
+    return;
+  }
+  const int64_t n_sub = n / format.sub_block_len;
+  for (int r = 0; r < kPanelRows; ++r) {
+    uint8_t* codes = s.row_codes.data() + r * n;
+    if (r < rows.n_rows) {
+      format.unpack(rows.row + r * rows.row_bytes, n, codes, s.row_d.data(), s.row_m.data());
+    } else {
+      std::fill_n(codes, n, uint8_t{0});
+      s.row_d.fill(0.0f);
+      s.row_m.fill(0.0f);
+    }
+    for (int64_t sub = 0; sub < n_sub; ++sub) {
+      s.d[static_cast<size_t>(sub * kPanelRows + r)] = s.row_d[static_cast<size_t>(sub)];
+    }
+    if (!format.has_min) continue;
+    for (int64_t sub = 0; sub < n_sub; ++sub) {
+      s.m[static_cast<size_t>(sub * kPanelRows + r)] = s.row_m[static_cast<size_t>(sub)];
+    }
+  }
+  kernels.interleave_codes(s.row_codes.data(), n, n, s.codes.data());
+}
+
+// Dequantises n <= kFloatPart weights of each row into s.floats.
+void pack_floats(const Format& format, const PanelRows& rows, int64_t n, const Kernels& kernels,
+                 Scratch& s) {
+  if (format.sub_block_len > 0) {
+    pack_codes(format, rows, n, kernels, s);
+    kernels.expand_codes(s.panel(), n, format.sub_block_len, format.offset, format.has_min,
+                         s.floats.data());
+    return;
+  }
+  for (int r = 0; r < kPanelRows; ++r) {
+    float* to = s.row_floats.data() + r * kFloatPart;
+    if (r < rows.n_rows) {
+      format.dequantize(rows.row + r * rows.row_bytes, n, to);
+    } else {
+      std::fill_n(to, n, 0.0f);
+    }
+  }
+  kernels.interleave_floats(s.row_floats.data(), kFloatPart, n, s.floats.data());
+}
+
+struct Job {
+  const WeightView& w;
+  const PreparedActivations& x;
+  float* y;
+  int64_t y_stride;
+  const Kernels& kernels;
+};
+
+// Rows [row, row + kPanelRows) for tokens [token, token + n_tokens).
+void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens) {
+  const WeightView& w = job.w;
+  const Format& format = *w.format;
+  Scratch& s = scratch();
+  const int n_rows = static_cast<int>(std::min<int64_t>(kPanelRows, w.n_rows - row));
+  float* y = job.y + token * job.y_stride + row;
+  int64_t y_stride = job.y_stride;
+  if (n_rows < kPanelRows) {
+    s.ragged.resize(static_cast<size_t>(n_tokens * kPanelRows));
+    y = s.ragged.data();
+    y_stride = kPanelRows;
+  }
+  const PreparedActivations& x = job.x;
+  const bool on_codes = x.sub_block_len > 0;
+  const int64_t part_len = on_codes ? kIntPart : kFloatPart;
+  const IntKernel int_kernel =
+      on_codes ? job.kernels.int_kernel(format.code_bits, format.sub_block_len, format.has_min)
+               : nullptr;
+  for (int64_t k = 0; k < w.row_len; k += part_len) {
+    const int64_t n = std::min(part_len, w.row_len - k);
+    const PanelRows rows = {w.data + row * w.row_bytes + k / format.block_len * format.block_bytes,
+                            w.row_bytes, n_rows};
+    if (on_codes) {
+      pack_codes(format, rows, n, job.kernels, s);
+      const int64_t sub = token * x.n_sub + k / format.sub_block_len;
+      int_kernel({.codes = s.codes.data(),
+                  .d = s.d.data(),
+                  .m = s.m.data(),
+                  .n_sub = n / format.sub_block_len,
+                  .a = x.codes.data() + token * x.row_len + k,
+                  .a_stride = x.row_len,
+                  .da = x.d.data() + sub,
+                  .sa = x.s.data() + sub,
+                  .sums = x.sums.data() + sub,
+                  .sub_stride = x.n_sub,
+                  .n_tokens = n_tokens,
+                  .y = y,
+                  .y_stride = y_stride,
+                  .first = k == 0});
+    } else {
+      pack_floats(format, rows, n, job.kernels, s);
+      job.kernels.float_kernel({.w = s.floats.data(),
+                                .n = n,
+                                .x = x.x + token * x.x_stride + k,
+                                .x_stride = x.x_stride,
+                                .n_tokens = n_tokens,
+                                .y = y,
+                                .y_stride = y_stride,
+                                .first = k == 0});
+    }
+  }
+  if (n_rows == kPanelRows) return;
+  for (int64_t t = 0; t < n_tokens; ++t) {
+    std::copy_n(s.ragged.data() + t * kPanelRows, n_rows, job.y + (token + t) * job.y_stride + row);
+  }
+}
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+void matmul(const WeightView& w, const PreparedActivations& x, float* y, int64_t y_stride,
+            ThreadPool& pool) {
+  assert(x.row_len == w.row_len &&
+         (x.fits(*w.format, Numerics::ggml) || x.fits(*w.format, Numerics::exact)));
+  if (x.n_tokens == 0 || w.n_rows == 0) return;
+  const Job job = {w, x, y, y_stride, active_kernels()};
+  const int64_t n_panels = divide_up(w.n_rows, kPanelRows);
+  // Eight items a thread even out threads of unequal speed. Few rows: the tokens are cut as well
+  // (a panel is then unpacked once per cut); many rows: several panels make one item.
+  const int64_t wanted = 8 * int64_t{pool.n_threads()};
+  constexpr int64_t kMinTokens = 32;
+  const int64_t cuts = std::clamp<int64_t>(wanted / n_panels, 1, divide_up(x.n_tokens, kMinTokens));
+  const int64_t tokens_per_item = divide_up(x.n_tokens, cuts);
+  const int64_t panels_per_item = std::max<int64_t>(1, n_panels / wanted);
+  const int64_t n_row_items = divide_up(n_panels, panels_per_item);
+  pool.run(n_row_items * cuts, [&](int64_t item, int) {
+    const int64_t token = item / n_row_items * tokens_per_item;
+    const int64_t n_tokens = std::min(tokens_per_item, x.n_tokens - token);
+    if (n_tokens <= 0) return;
+    const int64_t first = item % n_row_items * panels_per_item;
+    for (int64_t p = first; p < std::min(n_panels, first + panels_per_item); ++p) {
+      multiply_panel(job, p * kPanelRows, token, n_tokens);
+    }
+  });
+}
+
+void matmul(const WeightView& w, const float* x, int64_t x_stride, int64_t n_tokens, float* y,
+            int64_t y_stride, Numerics numerics, ThreadPool& pool) {
+  thread_local PreparedActivations prepared;
+  prepare_activations(x, x_stride, n_tokens, w.row_len, *w.format, numerics, prepared, pool);
+  matmul(w, prepared, y, y_stride, pool);
+}
+
+}  // namespace crossval

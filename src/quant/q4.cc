@@ -1,0 +1,102 @@
+// Q4_0 and Q4_1: 32 weights of 4 bits with an f16 scale (and, in Q4_1, an f16 minimum).
+// Layout: ggml/src/ggml-common.h `block_q4_0`, `block_q4_1` (llama.cpp): byte j holds weight j in
+// its low and weight j + 16 in its high nibble; weight = d * (code - 8) or d * code + m.
+#include "base/half.h"
+#include "quant/format_rows.h"
+
+namespace crossval {
+namespace {
+
+constexpr int kLen = 32;
+
+struct BlockQ4_0 {
+  uint16_t d;
+  uint8_t codes[kLen / 2];
+};
+static_assert(sizeof(BlockQ4_0) == 18);
+
+struct BlockQ4_1 {
+  uint16_t d, m;
+  uint8_t codes[kLen / 2];
+};
+static_assert(sizeof(BlockQ4_1) == 20);
+
+void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
+  for (int j = 0; j < kLen / 2; ++j) {
+    codes[j] = packed[j] & 15;
+    codes[j + kLen / 2] = packed[j] >> 4;
+  }
+}
+
+void unpack_q4_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    const auto block = load_as<BlockQ4_0>(row + i * int64_t{sizeof(BlockQ4_0)});
+    unpack_nibbles(block.codes, codes + i * kLen);
+    d[i] = f16_to_f32(block.d);
+  }
+}
+
+void unpack_q4_1(const std::byte* row, int64_t n, uint8_t* codes, float* d, float* m) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    const auto block = load_as<BlockQ4_1>(row + i * int64_t{sizeof(BlockQ4_1)});
+    unpack_nibbles(block.codes, codes + i * kLen);
+    d[i] = f16_to_f32(block.d);
+    m[i] = f16_to_f32(block.m);
+  }
+}
+
+void dequantize_q4_0(const std::byte* row, int64_t n, float* out) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    const auto block = load_as<BlockQ4_0>(row + i * int64_t{sizeof(BlockQ4_0)});
+    uint8_t codes[kLen];
+    unpack_nibbles(block.codes, codes);
+    const float d = f16_to_f32(block.d);
+    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(codes[j] - 8) * d;
+  }
+}
+
+void dequantize_q4_1(const std::byte* row, int64_t n, float* out) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    const auto block = load_as<BlockQ4_1>(row + i * int64_t{sizeof(BlockQ4_1)});
+    uint8_t codes[kLen];
+    unpack_nibbles(block.codes, codes);
+    const float d = f16_to_f32(block.d), m = f16_to_f32(block.m);
+    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(codes[j]) * d + m;
+  }
+}
+
+int64_t first_non_finite_q4_0(const std::byte* row, int64_t n) {
+  return first_bad_scale(row, n, kLen, sizeof(BlockQ4_0), {0});
+}
+
+int64_t first_non_finite_q4_1(const std::byte* row, int64_t n) {
+  return first_bad_scale(row, n, kLen, sizeof(BlockQ4_1), {0, 2});
+}
+
+}  // namespace
+
+const Format kQ4_0 = {.type = GgmlType::Q4_0,
+                      .activation = ActivationType::Q8_0,
+                      .block_len = kLen,
+                      .block_bytes = sizeof(BlockQ4_0),
+                      .sub_block_len = kLen,
+                      .code_bits = 4,
+                      .offset = 8,
+                      .has_min = false,
+                      .dequantize = dequantize_q4_0,
+                      .unpack = unpack_q4_0,
+                      .first_non_finite = first_non_finite_q4_0};
+
+const Format kQ4_1 = {.type = GgmlType::Q4_1,
+                      .activation = ActivationType::Q8_1,
+                      .block_len = kLen,
+                      .block_bytes = sizeof(BlockQ4_1),
+                      .sub_block_len = kLen,
+                      .code_bits = 4,
+                      .offset = 0,
+                      .has_min = true,
+                      .dequantize = dequantize_q4_1,
+                      .unpack = unpack_q4_1,
+                      .first_non_finite = first_non_finite_q4_1};
+
+}  // namespace crossval

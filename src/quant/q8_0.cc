@@ -1,0 +1,51 @@
+// Q8_0: 32 weights of 8 signed bits with an f16 scale. Layout: ggml/src/ggml-common.h
+// `block_q8_0` (llama.cpp). Codes are shifted by 128, so that every format's codes are unsigned.
+#include "base/half.h"
+#include "quant/format_rows.h"
+
+namespace crossval {
+namespace {
+
+constexpr int kLen = 32;
+
+struct BlockQ8_0 {
+  uint16_t d;
+  int8_t codes[kLen];
+};
+static_assert(sizeof(BlockQ8_0) == 34);
+
+void unpack_q8_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    const auto block = load_as<BlockQ8_0>(row + i * int64_t{sizeof(BlockQ8_0)});
+    for (int j = 0; j < kLen; ++j) codes[i * kLen + j] = static_cast<uint8_t>(block.codes[j] ^ 128);
+    d[i] = f16_to_f32(block.d);
+  }
+}
+
+void dequantize_q8_0(const std::byte* row, int64_t n, float* out) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    const auto block = load_as<BlockQ8_0>(row + i * int64_t{sizeof(BlockQ8_0)});
+    const float d = f16_to_f32(block.d);
+    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(block.codes[j]) * d;
+  }
+}
+
+int64_t first_non_finite_q8_0(const std::byte* row, int64_t n) {
+  return first_bad_scale(row, n, kLen, sizeof(BlockQ8_0), {0});
+}
+
+}  // namespace
+
+const Format kQ8_0 = {.type = GgmlType::Q8_0,
+                      .activation = ActivationType::Q8_0,
+                      .block_len = kLen,
+                      .block_bytes = sizeof(BlockQ8_0),
+                      .sub_block_len = kLen,
+                      .code_bits = 8,
+                      .offset = 128,
+                      .has_min = false,
+                      .dequantize = dequantize_q8_0,
+                      .unpack = unpack_q8_0,
+                      .first_non_finite = first_non_finite_q8_0};
+
+}  // namespace crossval

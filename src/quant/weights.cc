@@ -1,0 +1,82 @@
+// Views of stored weights: what a tensor must look like to be multiplied with, single rows, and
+// the search for weights that are not finite.
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+
+#include "base/error.h"
+#include "quant/matmul.h"
+
+namespace crossval {
+namespace {
+
+std::string format_names() {
+  std::string names;
+  for (const Format* format : all_formats()) {
+    const TypeInfo* info = find_type(static_cast<uint32_t>(format->type));
+    if (info == nullptr) continue;
+    if (!names.empty()) names += ", ";
+    names += info->name;
+  }
+  return names;
+}
+
+}  // namespace
+
+WeightView weight_view(const TensorView& tensor) {
+  const Format* format = find_format(tensor.type);
+  if (format == nullptr) {
+    const TypeInfo* info = find_type(static_cast<uint32_t>(tensor.type));
+    const std::string name = info != nullptr
+                                 ? std::string(info->name)
+                                 : "id " + std::to_string(static_cast<uint32_t>(tensor.type));
+    bad_input("unsupported_type", "The native engine cannot read weights of type " + name,
+              "tensor " + tensor.name,
+              "Quantise the model to one of the types it reads: " + format_names());
+  }
+  WeightView view;
+  view.format = format;
+  view.data = tensor.data.data();
+  view.row_len = tensor.shape.empty() ? 0 : tensor.shape[0];
+  view.n_rows = tensor.n_rows();
+  view.row_bytes = view.row_len / format->block_len * format->block_bytes;
+  const auto stored = static_cast<int64_t>(tensor.data.size());
+  if (view.row_len <= 0 || view.row_len % format->block_len != 0 ||
+      (view.row_bytes > 0 && stored / view.row_bytes < view.n_rows)) {
+    bad_input("bad_tensor_shape",
+              "A row of " + std::to_string(view.row_len) + " weights in " + std::to_string(stored) +
+                  " bytes does not fit the type's blocks",
+              "tensor " + tensor.name, "Convert or download the model again");
+  }
+  return view;
+}
+
+void get_row(const WeightView& w, int64_t row, float* out) {
+  assert(row >= 0 && row < w.n_rows);
+  w.format->dequantize(w.data + row * w.row_bytes, w.row_len, out);
+}
+
+int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool) {
+  const WeightView w = weight_view(tensor);
+  if (w.n_rows == 0) return -1;
+  // About a megabyte an item; a row is never cut.
+  const int64_t rows_per_item = std::max<int64_t>(1, (int64_t{1} << 20) / w.row_bytes);
+  const int64_t n_items = (w.n_rows + rows_per_item - 1) / rows_per_item;
+  std::atomic<int64_t> first{INT64_MAX};
+  pool.run(n_items, [&](int64_t item, int) {
+    const int64_t row = item * rows_per_item;
+    if (row * w.row_len > first.load(std::memory_order_relaxed)) return;
+    const int64_t n_rows = std::min(rows_per_item, w.n_rows - row);
+    // Rows lie back to back, so they can be scanned as one.
+    const int64_t at = w.format->first_non_finite(w.data + row * w.row_bytes, n_rows * w.row_len);
+    if (at < 0) return;
+    const int64_t index = row * w.row_len + at;
+    int64_t seen = first.load(std::memory_order_relaxed);
+    while (index < seen && !first.compare_exchange_weak(seen, index)) {
+    }
+  });
+  const int64_t found = first.load();
+  return found == INT64_MAX ? -1 : found;
+}
+
+}  // namespace crossval
