@@ -1,0 +1,258 @@
+#include "engine/trace_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/printable.h"
+
+namespace crossval {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* schema_name = "crossval/trace-file/1";
+constexpr uint64_t max_header_bytes =
+    8 << 20;  // of a trace: some hundred KB; parsing takes 40 times it
+constexpr const char* save_again = "save the trace again with --save-trace";
+
+[[noreturn]] void damaged(const std::string& path, std::string what, const std::string& at) {
+  bad_input("damaged_trace", std::move(what), at.empty() ? path : path + ": " + at, save_again);
+}
+
+// Bytes of one element (safetensors `Dtype`, those of whole bytes); 0 for an unknown name.
+int64_t dtype_bytes(std::string_view dtype) {
+  static constexpr std::pair<std::string_view, int64_t> sizes[] = {
+      {"F64", 8}, {"I64", 8}, {"U64", 8},  {"F32", 4},     {"I32", 4},
+      {"U32", 4}, {"F16", 2}, {"BF16", 2}, {"I16", 2},     {"U16", 2},
+      {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
+  for (const auto& [name, size] : sizes) {
+    if (name == dtype) return size;
+  }
+  return 0;
+}
+
+// A JSON array of non-negative integers; nullopt for anything else.
+std::optional<std::vector<int64_t>> counts(const Json& json) {
+  if (!json.is_array()) return std::nullopt;
+  std::vector<int64_t> values;
+  for (const Json& item : json) {
+    if (!item.is_number_unsigned() || item.get<uint64_t>() > uint64_t{INT64_MAX}) {
+      return std::nullopt;
+    }
+    values.push_back(item.get<int64_t>());
+  }
+  return values;
+}
+
+// Text as JSON must have it; invalid UTF-8 is replaced.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
+                             const std::string& prompt, int n_prompt) {
+  TraceMetadata metadata = {{trace_key::engine, info.name},
+                            {trace_key::version, info.version},
+                            {trace_key::library, info.library},
+                            {trace_key::settings, dump(Json(info.settings))},
+                            {trace_key::model, info.model},
+                            {trace_key::model_sha256, model_sha256},
+                            {trace_key::n_threads, std::to_string(info.n_threads)},
+                            {trace_key::n_prompt, std::to_string(n_prompt)}};
+  if (!prompt.empty()) metadata[trace_key::prompt] = prompt;
+  return metadata;
+}
+
+std::shared_ptr<const TraceFile> TraceFile::open(const std::string& path) {
+  return std::make_shared<TraceFile>(path);
+}
+
+TraceFile::TraceFile(const std::string& path) : file_(path, "saved trace") {
+  read_header();
+  use_tokens_and_logits();
+}
+
+std::string TraceFile::metadata(const std::string& key) const {
+  const auto it = metadata_.find(key);
+  return it == metadata_.end() ? "" : it->second;
+}
+
+void TraceFile::read_header() {
+  ByteReader in(file_.bytes());
+  const auto length = in.read<uint64_t>();
+  if (!length || *length > in.remaining() || *length > max_header_bytes) {
+    bad_input("not_a_trace",
+              length ? fmt::format("this is not a safetensors file: its header would be {} bytes "
+                                   "in a file of {}",
+                                   *length, in.size())
+                     : "this is not a safetensors file: it is too short",
+              path(), "name a .safetensors file written with --save-trace");
+  }
+  const Json header = Json::parse(*in.take_text(*length), nullptr, /*allow_exceptions=*/false);
+  if (!header.is_object()) {
+    bad_input("not_a_trace", "this is not a safetensors file: its header is not a JSON object",
+              path(), "name a .safetensors file written with --save-trace");
+  }
+  const auto data = *in.take(in.remaining());
+  for (const auto& [name, entry] : header.items()) {
+    const std::string at = fmt::format("'{}'", printable(name));
+    if (name == "__metadata__") {
+      if (!entry.is_object()) damaged(path(), "the metadata is not an object", at);
+      for (const auto& [key, value] : entry.items()) {
+        if (!value.is_string()) damaged(path(), "a metadata value is not a string", at);
+        metadata_[key] = value.get<std::string>();
+      }
+      continue;
+    }
+    const auto field = [&entry](const char* key) {
+      return entry.is_object() && entry.contains(key) ? entry[key] : Json();
+    };
+    const Json dtype = field("dtype");
+    auto shape = counts(field("shape"));
+    const auto offsets = counts(field("data_offsets"));
+    if (!dtype.is_string() || !shape || !offsets || offsets->size() != 2) {
+      damaged(path(), "dtype, shape and data_offsets are not what safetensors prescribes", at);
+    }
+    read_entry(name, dtype.get<std::string>(), std::move(*shape),
+               static_cast<uint64_t>((*offsets)[0]), static_cast<uint64_t>((*offsets)[1]), data);
+  }
+  check_layout(data.size());
+  const std::string schema = metadata(trace_key::schema);
+  if (schema != schema_name) {
+    bad_input("not_a_trace",
+              fmt::format("the safetensors file is not a saved trace: its schema is '{}', not '{}'",
+                          printable(schema), schema_name),
+              path(), save_again);
+  }
+}
+
+void TraceFile::read_entry(const std::string& name, const std::string& dtype,
+                           std::vector<int64_t> shape, uint64_t begin, uint64_t end,
+                           std::span<const std::byte> data) {
+  const std::string at = fmt::format("tensor '{}'", printable(name));
+  std::optional<int64_t> bytes = dtype_bytes(dtype);
+  if (*bytes == 0) damaged(path(), fmt::format("its dtype '{}' is unknown", printable(dtype)), at);
+  for (const int64_t dim : shape) {
+    if (bytes) bytes = checked_mul(*bytes, dim);
+  }
+  if (!bytes) damaged(path(), "its shape is too large to exist", at);
+  if (begin > end || end > data.size() || end - begin != static_cast<uint64_t>(*bytes)) {
+    damaged(path(),
+            fmt::format("it claims bytes {} to {} of {}, its shape needs {}", begin, end,
+                        data.size(), *bytes),
+            at);
+  }
+  tensors_[name] = {name, dtype, std::move(shape), data.subspan(begin, end - begin)};
+}
+
+// As safetensors itself: the tensors fill the data without a hole or an overlap.
+void TraceFile::check_layout(uint64_t n_data_bytes) const {
+  std::vector<const TraceTensor*> order;
+  for (const auto& [name, tensor] : tensors_) {
+    if (!tensor.data.empty()) order.push_back(&tensor);
+  }
+  std::ranges::sort(order, {}, [](const TraceTensor* tensor) { return tensor->data.data(); });
+  const std::byte* expected = file_.bytes().data() + (file_.bytes().size() - n_data_bytes);
+  for (const TraceTensor* tensor : order) {
+    if (tensor->data.data() != expected) {
+      damaged(path(), "it overlaps another, or there is a hole before it",
+              fmt::format("tensor '{}'", printable(tensor->name)));
+    }
+    expected += tensor->data.size();
+  }
+  if (expected != file_.bytes().data() + file_.bytes().size()) {
+    damaged(path(), "the file is longer than its tensors", "");
+  }
+}
+
+void TraceFile::use_tokens_and_logits() {
+  const auto tokens = tensors_.find("tokens");
+  const auto logits = tensors_.find("logits");
+  if (tokens == tensors_.end() || tokens->second.dtype != "I32" ||
+      tokens->second.shape.size() != 1) {
+    damaged(path(), "it must be there, I32, of one dimension", "tensor 'tokens'");
+  }
+  tokens_.resize(tokens->second.data.size() / sizeof(TokenId));
+  if (!tokens_.empty()) {
+    std::memcpy(tokens_.data(), tokens->second.data.data(), tokens->second.data.size());
+  }
+  if (logits == tensors_.end() || logits->second.dtype != "F32" ||
+      logits->second.shape.size() != 2 || logits->second.shape[0] != n_positions()) {
+    damaged(path(), fmt::format("it must be there, F32, [{}, n_vocab]", n_positions()),
+            "tensor 'logits'");
+  }
+  n_vocab_ = logits->second.shape[1];
+  if (n_vocab_ < 1 || n_vocab_ > INT32_MAX || n_positions() < 1 || n_positions() > INT32_MAX) {
+    damaged(path(), fmt::format("a trace of {} positions over {} tokens", n_positions(), n_vocab_),
+            "tensor 'logits'");
+  }
+  logits_ = logits->second.data;
+}
+
+void TraceFile::read_logits(int64_t position, std::span<float> out) const {
+  assert(position >= 0 && position < n_positions());
+  assert(static_cast<int64_t>(out.size()) == n_vocab_);
+  std::memcpy(out.data(), logits_.data() + static_cast<size_t>(position) * out.size_bytes(),
+              out.size_bytes());
+}
+
+TraceWriter::TraceWriter(const std::string& path, TraceMetadata metadata, int n_vocab,
+                         int max_captures)
+    : file_(path), metadata_(std::move(metadata)), n_vocab_(n_vocab) {
+  constexpr size_t bytes_an_entry = 256;  // a name of up to 120 bytes and four large dimensions
+  metadata_[trace_key::schema] = schema_name;
+  header_bytes_ = header().size() + bytes_an_entry * static_cast<size_t>(2 + max_captures);
+  header_bytes_ = (header_bytes_ + 7) / 8 * 8;  // the data begins aligned
+  file_.write(std::string(sizeof(uint64_t) + header_bytes_, ' '));
+}
+
+std::string TraceWriter::header() const {
+  Json header;
+  header["__metadata__"] = metadata_;
+  const auto add = [&header](const Entry& entry) {
+    header[entry.name] = {
+        {"dtype", entry.dtype}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
+  };
+  const uint64_t logits_end = tokens_.size() * static_cast<uint64_t>(n_vocab_) * sizeof(float);
+  const uint64_t captures_end = captures_.empty() ? logits_end : captures_.back().end;
+  add({"logits", "F32", {n_rows(), n_vocab_}, 0, logits_end});
+  for (const Entry& entry : captures_) add(entry);
+  add({"tokens", "I32", {n_rows()}, captures_end, captures_end + tokens_.size() * sizeof(TokenId)});
+  return dump(header);
+}
+
+void TraceWriter::write_row(TokenId token, std::span<const float> logits) {
+  assert(static_cast<int64_t>(logits.size()) == n_vocab_);
+  assert(captures_.empty());
+  file_.write(std::as_bytes(logits));
+  tokens_.push_back(token);
+}
+
+void TraceWriter::write_capture(const std::string& name, const std::vector<int64_t>& shape,
+                                std::span<const float> values) {
+  const uint64_t begin = file_.n_written() - sizeof(uint64_t) - header_bytes_;
+  file_.write(std::as_bytes(values));
+  captures_.push_back({name, "F32", shape, begin, begin + values.size_bytes()});
+}
+
+void TraceWriter::finish() {
+  file_.write(std::as_bytes(std::span<const TokenId>(tokens_)));
+  std::string text = header();
+  assert(text.size() <= header_bytes_ && "more captures, or longer names, than were announced");
+  text.resize(header_bytes_, ' ');
+  const uint64_t length = header_bytes_;
+  file_.rewrite(0, std::string_view(reinterpret_cast<const char*>(&length), sizeof(length)));
+  file_.rewrite(sizeof(length), text);
+  file_.commit();
+}
+
+}  // namespace crossval

@@ -1,0 +1,114 @@
+// A saved trace: one engine's ids, logits and captured tensors in a safetensors file (format:
+// huggingface/safetensors README), read by Python as well. Tensors: `tokens` I32 [n_pos], `logits`
+// F32 [n_pos, n_vocab], `name#occurrence` for each capture; `__metadata__` holds strings only, with
+// `schema` = "crossval/trace-file/1".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/mapped_file.h"
+#include "engine/engine.h"
+
+namespace crossval {
+
+// Keys of `__metadata__` beside the schema; unknown ones are kept and ignored.
+namespace trace_key {
+inline constexpr const char* schema = "schema";
+inline constexpr const char* engine = "engine";           // "native", "llama.cpp", ...
+inline constexpr const char* version = "engine_version";  // as the engine says itself
+inline constexpr const char* library = "engine_library";
+inline constexpr const char* settings = "settings";  // JSON object of strings
+inline constexpr const char* model = "model";        // path
+inline constexpr const char* model_sha256 = "model_sha256";
+inline constexpr const char* n_threads = "n_threads";
+inline constexpr const char* prompt = "prompt";      // formatted; absent if ids were given
+inline constexpr const char* n_prompt = "n_prompt";  // how many of the ids are the prompt
+}  // namespace trace_key
+
+using TraceMetadata = std::map<std::string, std::string>;
+
+// What is worth keeping of a run, in the keys above.
+TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
+                             const std::string& prompt, int n_prompt);
+
+struct TraceTensor {
+  std::string name;
+  std::string dtype;  // "F32", "F16", "I32", ...
+  std::vector<int64_t> shape;
+  std::span<const std::byte> data;  // may be unaligned: copy out of it
+};
+
+class TraceFile {
+ public:
+  // Maps and checks the file. Throws bad_input.
+  static std::shared_ptr<const TraceFile> open(const std::string& path);
+
+  const std::string& path() const { return file_.path(); }
+  const std::vector<TokenId>& tokens() const { return tokens_; }
+  int64_t n_positions() const { return static_cast<int64_t>(tokens_.size()); }
+  int64_t n_vocab() const { return n_vocab_; }
+  void read_logits(int64_t position, std::span<float> out) const;  // n_vocab values
+
+  const TraceMetadata& metadata() const { return metadata_; }
+  std::string metadata(const std::string& key) const;  // "" when absent
+  // All tensors by name, `tokens` and `logits` included.
+  const std::map<std::string, TraceTensor, std::less<>>& tensors() const { return tensors_; }
+
+  explicit TraceFile(const std::string& path);
+
+ private:
+  void read_header();
+  void read_entry(const std::string& name, const std::string& dtype, std::vector<int64_t> shape,
+                  uint64_t begin, uint64_t end, std::span<const std::byte> data);
+  void check_layout(uint64_t n_data_bytes) const;
+  void use_tokens_and_logits();
+
+  MappedFile file_;
+  TraceMetadata metadata_;
+  std::map<std::string, TraceTensor, std::less<>> tensors_;
+  std::vector<TokenId> tokens_;
+  std::span<const std::byte> logits_;
+  int64_t n_vocab_ = 0;
+};
+
+// Writes rows as they come: neither all positions nor their number need be known in advance. The
+// file appears under its name at finish(), whole or not at all.
+class TraceWriter {
+ public:
+  // `max_captures` bounds the calls of write_capture (room for them is kept in the header).
+  TraceWriter(const std::string& path, TraceMetadata metadata, int n_vocab, int max_captures = 0);
+
+  // The next position: the id evaluated there and its logits, n_vocab of them.
+  void write_row(TokenId token, std::span<const float> logits);
+  // After the last row. `name` is "Qcur-3#0"; values are F32, row-major, positions first.
+  void write_capture(const std::string& name, const std::vector<int64_t>& shape,
+                     std::span<const float> values);
+  void finish();
+
+  int64_t n_rows() const { return static_cast<int64_t>(tokens_.size()); }
+
+ private:
+  struct Entry {
+    std::string name, dtype;
+    std::vector<int64_t> shape;
+    uint64_t begin, end;
+  };
+  std::string header() const;
+
+  AtomicFile file_;
+  TraceMetadata metadata_;
+  int64_t n_vocab_;
+  size_t header_bytes_ = 0;  // kept free at the beginning, behind the 8 bytes of its length
+  std::vector<TokenId> tokens_;
+  std::vector<Entry> captures_;
+};
+
+}  // namespace crossval
