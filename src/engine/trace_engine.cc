@@ -56,7 +56,7 @@ TraceEngine::TraceEngine(std::shared_ptr<const TraceFile> file) : file_(std::mov
 
 std::vector<TokenId> TraceEngine::tokenize(const std::string& text, const TokenizeOptions&) {
   const std::string saved = file_->metadata(trace_key::prompt);
-  if (!saved.empty() && saved != text) {
+  if (!saved.empty() && saved != valid_utf8(text)) {
     bad_input("other_prompt", "the trace was saved for another prompt", file_->path(),
               fmt::format("use the same prompt and template: '{}'", printable(saved)));
   }

@@ -58,6 +58,10 @@ std::string dump(const Json& json) {
 
 }  // namespace
 
+std::string valid_utf8(const std::string& text) {
+  return Json::parse(dump(Json(text))).get<std::string>();
+}
+
 TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
                              const std::string& prompt, int n_prompt) {
   TraceMetadata metadata = {{trace_key::engine, info.name},
@@ -68,7 +72,7 @@ TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sh
                             {trace_key::model_sha256, model_sha256},
                             {trace_key::n_threads, std::to_string(info.n_threads)},
                             {trace_key::n_prompt, std::to_string(n_prompt)}};
-  if (!prompt.empty()) metadata[trace_key::prompt] = prompt;
+  if (!prompt.empty()) metadata[trace_key::prompt] = valid_utf8(prompt);
   return metadata;
 }
 

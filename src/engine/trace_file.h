@@ -39,6 +39,9 @@ using TraceMetadata = std::map<std::string, std::string>;
 TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
                              const std::string& prompt, int n_prompt);
 
+// `text` as JSON can hold it: bytes that are no UTF-8 become U+FFFD. Saved prompts went through it.
+std::string valid_utf8(const std::string& text);
+
 struct TraceTensor {
   std::string name;
   std::string dtype;  // "F32", "F16", "I32", ...
