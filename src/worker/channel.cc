@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -169,6 +170,36 @@ void Channel::transfer(Direction direction, std::byte* data, size_t size) {
   }
 }
 
+// The worker says where the bytes lie in its own memory and waits for the next request; one copy
+// instead of two and no system calls on its side. 512 x 49152 floats (100 MB), 2 cores of Zen 3:
+// 29-34 ms against 104-190 ms through a pipe of 1 MiB.
+void Channel::read_memory(const nlohmann::json& parts, std::span<std::byte> into) {
+  size_t done = 0;
+  for (const auto& part : parts) {
+    if (!part.is_array() || part.size() != 2 || !part[0].is_number_unsigned() ||
+        !part[1].is_number_unsigned() || part[1].get<uint64_t>() > into.size() - done) {
+      fail_nonsense("\"memory\" is not a list of [address, bytes] that fills the reply");
+    }
+    uint64_t address = part[0].get<uint64_t>();
+    for (uint64_t left = part[1].get<uint64_t>(); left > 0;) {
+      const iovec local{into.data() + done, left};
+      const iovec remote{reinterpret_cast<void*>(address), left};
+      const ssize_t n = ::process_vm_readv(process_->pid(), &local, 1, &remote, 1, 0);
+      if (n <= 0) {
+        memory_refused_ = true;  // sandboxed, or an address that is not there
+        return;
+      }
+      left -= static_cast<uint64_t>(n);
+      address += static_cast<uint64_t>(n);
+      done += static_cast<size_t>(n);
+    }
+  }
+  if (done != into.size()) {
+    fail_nonsense("\"memory\" names " + std::to_string(done) + " bytes, not " +
+                  std::to_string(into.size()));
+  }
+}
+
 Channel::Reply Channel::receive(const Request& request, uint64_t& received_bytes) {
   std::array<std::byte, frame_header_bytes> bytes{};
   transfer(Direction::receive, bytes.data(), bytes.size());
@@ -187,7 +218,10 @@ Channel::Reply Channel::receive(const Request& request, uint64_t& received_bytes
     fail_nonsense("the reply is not a JSON object with \"ok\"");
   }
   const bool good = ok->get<bool>();
-  if (good && !request.reply_into.empty()) {
+  const auto memory = good ? reply.header.find("memory") : reply.header.end();
+  if (memory != reply.header.end() && request.memory_allowed && frame.payload_bytes == 0) {
+    read_memory(*memory, request.reply_into);
+  } else if (good && !request.reply_into.empty()) {
     if (frame.payload_bytes != request.reply_into.size()) {
       fail_nonsense("the reply carries " + std::to_string(frame.payload_bytes) + " bytes, not " +
                     std::to_string(request.reply_into.size()));
@@ -202,11 +236,25 @@ Channel::Reply Channel::receive(const Request& request, uint64_t& received_bytes
       transfer(Direction::receive, reply.payload.data() + old, reply.payload.size() - old);
     }
   }
-  received_bytes = frame_header_bytes + frame.json_bytes + frame.payload_bytes;
+  received_bytes = frame_header_bytes + frame.json_bytes +
+                   (frame.payload_bytes > 0 ? frame.payload_bytes : request.reply_into.size());
   return reply;
 }
 
-Channel::Reply Channel::call(const Request& request) {
+Channel::Reply Channel::call(const Request& request_in) {
+  Request request = request_in;
+  request.memory_allowed = !request.reply_into.empty() && !memory_refused_;
+  if (request.memory_allowed) {
+    request.header["memory"] = true;
+  }
+  Reply reply = exchange(request);
+  if (request.memory_allowed && memory_refused_) {
+    reply = call(request_in);  // once more, through the pipe
+  }
+  return reply;
+}
+
+Channel::Reply Channel::exchange(const Request& request) {
   stage_ = request.stage;
   if (!gone_.empty()) {
     backend_failed("worker_gone", "there is no worker any more: " + gone_, where(),

@@ -37,6 +37,7 @@ class Channel {
     std::string stage;                     // named in errors
     uint64_t max_reply_payload_bytes = 0;  // a longer one is an Error
     std::span<std::byte> reply_into = {};  // the payload must fill exactly this, when not empty
+    bool memory_allowed = false;           // set by call()
   };
   struct Reply {
     nlohmann::json header;
@@ -56,6 +57,8 @@ class Channel {
   void transfer(Direction direction, std::byte* data, size_t size);
   void drain_log();
   void add_log(const char* bytes, size_t n);
+  Reply exchange(const Request& request);
+  void read_memory(const nlohmann::json& parts, std::span<std::byte> into);
   Reply receive(const Request& request, uint64_t& received_bytes);
   [[noreturn]] void fail_dead();
   [[noreturn]] void fail_timeout();
@@ -69,7 +72,8 @@ class Channel {
   MessageHook hook_;
   std::string stage_;  // of the call under way
   Clock::time_point deadline_;
-  std::string gone_;  // why there is no worker any more
+  std::string gone_;             // why there is no worker any more
+  bool memory_refused_ = false;  // reading the worker's memory failed: payloads from then on
   std::deque<std::string> log_;
   std::string partial_line_;
 };

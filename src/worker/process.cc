@@ -219,8 +219,8 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
   set_nonblocking(child->request_fd.get());
   set_nonblocking(child->reply_fd.get());
   set_nonblocking(child->log_fd.get());
-  // A logits block of 512 x 49152 floats (100 MB) crosses a pipe of the default 64 KiB in X ms
-  // and one of 1 MiB in Y ms; the kernel's limit for ordinary users is 1 MiB.
+  // 1 MiB is what the kernel allows ordinary users. Big payloads rather go past the pipe, see
+  // Channel::read_memory.
   ::fcntl(child->reply_fd.get(), F_SETPIPE_SZ, 1 << 20);
 
   request.read_end.reset();

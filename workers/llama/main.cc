@@ -201,6 +201,14 @@ void logits(State& state, const Request& request, Reply& reply) {
     }
   }
   reply.header = {{"n_rows", n}, {"n_vocab", session.n_vocab()}, {"dtype", "f32"}};
+  if (request.header.value("memory", false)) {
+    json memory = json::array();
+    for (const auto& part : reply.parts) {
+      memory.push_back({reinterpret_cast<uintptr_t>(part.data()), part.size()});
+    }
+    reply.header["memory"] = std::move(memory);
+    reply.parts.clear();  // the parent reads them where they lie, before its next request
+  }
 }
 
 struct Message {

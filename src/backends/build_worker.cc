@@ -1,0 +1,343 @@
+// Compile, probe, remember.
+#include "backends/build_worker.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "backends/probe_model.h"
+#include "backends/state_dir.h"
+#include "base/error.h"
+#include "worker/process.h"
+#include "worker/worker_engine.h"
+
+namespace fs = std::filesystem;
+
+namespace crossval {
+namespace {
+
+constexpr int probe_timeout_ms = 60'000;
+constexpr const char* worker_name = "crossval-worker";
+
+// What a worker is compiled from, below worker_source_root().
+std::vector<fs::path> worker_sources(const fs::path& root) {
+  std::vector<fs::path> sources;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root / "workers/llama", error)) {
+    if (entry.path().extension() == ".cc" || entry.path().extension() == ".h") {
+      sources.push_back(entry.path());
+    }
+  }
+  for (const char* name :
+       {"src/engine/wire.cc", "src/engine/wire.h", "src/base/error.cc", "src/base/error.h"}) {
+    sources.push_back(root / name);
+  }
+  std::sort(sources.begin(), sources.end());
+  return sources;
+}
+
+std::string hash_of_sources(const fs::path& root) {
+  std::string hash;
+  for (const fs::path& source : worker_sources(root)) {
+    std::ifstream in(source, std::ios::binary);
+    std::stringstream text;
+    text << in.rdbuf();
+    hash = short_hash(text.str(), hash + source.filename().string());
+  }
+  return hash;
+}
+
+int64_t mtime_of(const fs::path& path) {
+  std::error_code error;
+  const auto time = fs::last_write_time(path, error);
+  return error ? 0 : static_cast<int64_t>(time.time_since_epoch().count());
+}
+
+WorkerStamp stamp_of(const EngineLibraries& libraries, const fs::path& root) {
+  WorkerStamp stamp;
+  std::error_code error;
+  stamp.library = libraries.llama.string();
+  stamp.library_bytes = static_cast<int64_t>(fs::file_size(libraries.llama, error));
+  stamp.library_mtime = mtime_of(libraries.llama);
+  stamp.sources_hash = hash_of_sources(root);
+  return stamp;
+}
+
+void write_stamp(const fs::path& dir, const WorkerStamp& stamp) {
+  const nlohmann::json json = {{"library", stamp.library},
+                               {"library_bytes", stamp.library_bytes},
+                               {"library_mtime", stamp.library_mtime},
+                               {"sources_hash", stamp.sources_hash},
+                               {"version", stamp.version},
+                               {"api_era", stamp.api_era}};
+  write_file_atomically(dir / "stamp.json", json.dump(2) + "\n");
+}
+
+struct CommandResult {
+  ExitInfo exit;
+  std::string output;
+};
+
+// Runs a shell command with arguments, its output captured; ended with us like any worker.
+CommandResult run_shell(const std::string& script, const std::vector<std::string>& arguments) {
+  std::vector<std::string> argv = {"/bin/sh", "-c", script, "sh"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  const auto process = ChildProcess::spawn(argv);
+  CommandResult result;
+  char buffer[8192];
+  for (;;) {
+    pollfd fd{process->log_fd.get(), POLLIN, 0};
+    ::poll(&fd, 1, -1);
+    const ssize_t n = ::read(process->log_fd.get(), buffer, sizeof buffer);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+      break;
+    }
+    if (n > 0 && result.output.size() < (1u << 20)) {
+      result.output.append(buffer, static_cast<size_t>(n));
+    }
+  }
+  result.exit = process->finish(60'000);
+  return result;
+}
+
+std::string first_error_lines(const std::string& output) {
+  constexpr int max_lines = 6;
+  std::istringstream in(output);
+  std::string chosen, first;
+  int n_chosen = 0, n_first = 0;
+  for (std::string line; std::getline(in, line);) {
+    if (n_first++ < max_lines) {
+      first += "\n  | " + line;
+    }
+    if (n_chosen < max_lines && (line.find("error") != std::string::npos ||
+                                 line.find("undefined reference") != std::string::npos ||
+                                 line.find("cannot find") != std::string::npos ||
+                                 line.find("not found") != std::string::npos)) {
+      chosen += "\n  | " + line;
+      ++n_chosen;
+    }
+  }
+  return chosen.empty() ? first : chosen;
+}
+
+void compile(const BackendSpec& spec, const fs::path& dir, const fs::path& root,
+             const EngineLibraries& libraries, const std::vector<fs::path>& headers,
+             const fs::path& output) {
+  std::vector<std::string> arguments = {"-std=c++20", "-O1", "-w", "-pthread"};
+  arguments.push_back("-DCROSSVAL_ENGINE_NAME=\"" + std::string(spec.display_name) + "\"");
+  arguments.push_back("-DCROSSVAL_ENGINE_VERSION=\"" + version_from_files(dir) + "\"");
+  for (const fs::path& folder : headers) {
+    arguments.push_back("-I" + folder.string());
+  }
+  arguments.push_back("-I" + (root / "src").string());
+  for (const fs::path& source : worker_sources(root)) {
+    if (source.extension() == ".cc") {
+      arguments.push_back(source.string());
+    }
+  }
+  arguments.insert(arguments.end(), {"-o", output.string(), "-Wl,--no-as-needed"});
+  arguments.push_back(libraries.llama.string());
+  for (const fs::path& library : libraries.needed) {
+    arguments.push_back(library.string());
+  }
+  // DT_RPATH, not RUNPATH: it also serves what those libraries ask for, whose own run path may
+  // name the machine they were built on (the b3889 package does).
+  arguments.insert(arguments.end(),
+                   {"-Wl,--disable-new-dtags", "-Wl,--allow-shlib-undefined", "-ldl"});
+  for (const fs::path& folder : libraries.dirs) {
+    arguments.push_back("-Wl,-rpath," + folder.string());
+    arguments.push_back("-Wl,-rpath-link," + folder.string());
+  }
+  // CXX may be several words, "ccache g++".
+  const CommandResult result = run_shell("exec ${CXX:-c++} \"$@\"", arguments);
+  if (result.exit.signal == 0 && result.exit.exit_code == 0) {
+    return;
+  }
+  std::error_code ignored;
+  fs::remove(output, ignored);
+  const char* cxx = std::getenv("CXX");
+  const std::string compiler = cxx != nullptr && *cxx != '\0' ? cxx : "c++";
+  if (result.exit.exit_code == 127 || result.exit.exit_code == 126) {
+    backend_failed("no_compiler", "the C++ compiler '" + compiler + "' cannot be run",
+                   "setup " + std::string(spec.name),
+                   "install g++ (Debian: apt-get install g++) or set CXX");
+  }
+  if (result.output.find("nlohmann/json.hpp") != std::string::npos) {
+    backend_failed("no_json_header", "the header nlohmann/json.hpp is not on the compiler's path",
+                   "setup " + std::string(spec.name), "Debian: apt-get install nlohmann-json3-dev");
+  }
+  backend_failed("worker_build",
+                 "the worker does not compile against this " + std::string(spec.display_name) +
+                     " (" + compiler + " " + result.exit.text() +
+                     "):" + first_error_lines(result.output),
+                 dir.string(),
+                 "check that headers and libraries there are of the same version; --include DIR "
+                 "names other headers");
+}
+
+// A library that loads may still die in its first kernel (another CPU): so a tiny model is run.
+WorkerHello probe(const BackendSpec& spec, const fs::path& worker) {
+  const fs::path model = worker.string() + "-probe.gguf";
+  write_file_atomically(model, make_probe_model());
+  struct Remove {
+    fs::path path;
+    ~Remove() {
+      std::error_code ignored;
+      fs::remove(path, ignored);
+    }
+  } const remove_model{model};
+  WorkerEngine engine({.argv = {worker.string()},
+                       .name = std::string(spec.display_name),
+                       .timeout_ms = probe_timeout_ms,
+                       .on_message = {}});
+  engine.load(model.string(), 1, {});
+  const std::vector<TokenId> ids = {1, 7, 3, 5};
+  engine.reset(static_cast<int>(ids.size()));
+  engine.eval(ids);
+  const auto n_vocab = static_cast<size_t>(engine.info().n_vocab);
+  std::vector<float> logits(ids.size() * n_vocab);
+  engine.read_logits(0, static_cast<int>(ids.size()), logits);
+  const auto [low, high] = std::minmax_element(logits.begin(), logits.end());
+  const bool finite =
+      std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
+  if (n_vocab != probe_model_vocab || !finite || *low == *high) {
+    backend_failed("probe_failed",
+                   "the engine loads, but its logits of a tiny model are not usable",
+                   worker.string(), "use another build of " + std::string(spec.display_name));
+  }
+  return engine.hello();
+}
+
+void say(const SetupOptions& options, const std::string& line) {
+  if (options.on_progress) {
+    options.on_progress(line);
+  }
+}
+
+}  // namespace
+
+WorkerStamp read_stamp(const fs::path& worker_dir) {
+  std::ifstream in(worker_dir / "stamp.json");
+  const auto json = nlohmann::json::parse(in, nullptr, false);
+  WorkerStamp stamp;
+  try {
+    stamp.library = json.at("library").get<std::string>();
+    stamp.library_bytes = json.at("library_bytes").get<int64_t>();
+    stamp.library_mtime = json.at("library_mtime").get<int64_t>();
+    stamp.sources_hash = json.at("sources_hash").get<std::string>();
+    stamp.version = json.at("version").get<std::string>();
+    stamp.api_era = json.at("api_era").get<std::string>();
+  } catch (const nlohmann::json::exception&) {
+    return {};  // no stamp or not ours: stale
+  }
+  return stamp;
+}
+
+std::string why_stale(const WorkerStamp& stamp, const EngineLibraries& libraries) {
+  std::error_code error;
+  if (stamp.library.empty()) {
+    return "its worker has no record of what it was built from";
+  }
+  if (stamp.library != libraries.llama.string() ||
+      stamp.library_bytes != static_cast<int64_t>(fs::file_size(libraries.llama, error)) ||
+      stamp.library_mtime != mtime_of(libraries.llama)) {
+    return "the engine changed since its worker was built";
+  }
+  const auto root = worker_source_root();
+  if (root && stamp.sources_hash != hash_of_sources(*root)) {
+    return "its worker was built from an older crossval";
+  }
+  return "";
+}
+
+BackendStatus setup_backend(const SetupOptions& options) {
+  const BackendSpec* spec = find_backend(options.backend);
+  if (spec == nullptr) {
+    bad_input("unknown_backend", "there is no backend '" + options.backend + "' to set up", "setup",
+              "one of: " + backend_names());
+  }
+  std::error_code error;
+  const fs::path dir = fs::canonical(options.dir, error);
+  if (error || !fs::is_directory(dir, error)) {
+    bad_input(
+        "no_such_dir", "there is no folder '" + options.dir + "'", "--dir",
+        "give the folder where " + std::string(spec->display_name) + " is built or installed");
+  }
+  const auto libraries = find_libraries(*spec, dir);
+  if (!libraries) {
+    backend_failed("engine_not_found",
+                   has_static_library(*spec, dir)
+                       ? "only a static libllama.a is there; the worker needs a shared library"
+                       : "no libllama.so is there or in its usual folders",
+                   dir.string(), std::string(spec->how_to_get));
+  }
+  const auto headers = find_headers(*spec, dir, options.include_dir);
+  if (headers.empty()) {
+    backend_failed("headers_not_found", "llama.h and ggml.h are not there",
+                   options.include_dir.empty() ? dir.string() : options.include_dir,
+                   "give the folder of the matching headers with --include DIR");
+  }
+  const auto root = worker_source_root();
+  if (!root) {
+    backend_failed("sources_not_found", "the worker's sources are not beside this program", "setup",
+                   "install crossval whole (share/crossval), or run it from its checkout");
+  }
+  const fs::path target_dir = worker_dir(spec->name, dir);
+  const fs::path target = target_dir / worker_name;
+  const bool current = !options.force && fs::exists(target, error) &&
+                       why_stale(read_stamp(target_dir), *libraries).empty();
+  if (current) {
+    say(options, "the worker is up to date: " + target.string());
+  } else {
+    fs::create_directories(target_dir, error);
+    if (error) {
+      bad_input("cannot_write", "the folder cannot be made: " + error.message(),
+                target_dir.string(), "set CROSSVAL_HOME to a folder you may write to");
+    }
+    // Built under another name and renamed: a worker is whole or not there.
+    const fs::path fresh = target.string() + ".tmp-" + std::to_string(::getpid());
+    struct Remove {
+      fs::path path;
+      ~Remove() {
+        std::error_code ignored;
+        fs::remove(path, ignored);
+      }
+    } const remove_fresh{fresh};
+    say(options, "compiling the worker against " + libraries->llama.string());
+    compile(*spec, dir, *root, *libraries, headers, fresh);
+    say(options, "trying it on a tiny model");
+    const WorkerHello hello = probe(*spec, fresh);
+    WorkerStamp stamp = stamp_of(*libraries, *root);
+    stamp.version = hello.version;
+    stamp.api_era = hello.api_era;
+    fs::rename(fresh, target, error);
+    if (error) {
+      bad_input("cannot_write", "the worker cannot be moved into place: " + error.message(),
+                target.string(), "free space or permissions there");
+    }
+    write_stamp(target_dir, stamp);
+  }
+  if (options.remember) {
+    remember_dir(spec->name, dir);
+  }
+  BackendStatus status;
+  const WorkerStamp stamp = read_stamp(target_dir);
+  status.name = spec->name;
+  status.display_name = spec->display_name;
+  status.state = BackendState::ready;
+  status.dir = dir.string();
+  status.dir_source = options.remember ? "setup" : "--dir";
+  status.library = libraries->llama.string();
+  status.version = stamp.version;
+  status.api_era = stamp.api_era;
+  status.worker = target.string();
+  return status;
+}
+
+}  // namespace crossval

@@ -1,0 +1,40 @@
+// `crossval setup`: compiles the worker against the engine in a folder, tries it on a tiny model,
+// and remembers the folder. An engine is never built or changed here.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "backends/backends.h"
+#include "backends/locate.h"
+#include "backends/preflight.h"
+
+namespace crossval {
+
+struct SetupOptions {
+  std::string backend;      // "llama", "bitnet", "ik"
+  std::string dir;          // where the engine is built or installed
+  std::string include_dir;  // its headers, where they are not in `dir`; may be empty
+  bool remember = true;     // make this folder the backend's default
+  bool force = false;       // compile even when the worker is up to date
+  std::function<void(const std::string&)> on_progress;  // one line each; may be empty
+};
+
+// Throws bad_input (wrong flags) or backend_failed (no engine there, no compiler, probe failed).
+BackendStatus setup_backend(const SetupOptions& options);
+
+// What a worker was built from, kept beside it.
+struct WorkerStamp {
+  std::string library;
+  int64_t library_bytes = 0;
+  int64_t library_mtime = 0;
+  std::string sources_hash;
+  std::string version, api_era;  // as the probe reported them
+};
+WorkerStamp read_stamp(const std::filesystem::path& worker_dir);
+
+// "" when the worker still fits the libraries and our sources, else the reason it does not.
+std::string why_stale(const WorkerStamp& stamp, const EngineLibraries& libraries);
+
+}  // namespace crossval

@@ -1,0 +1,37 @@
+// Where setup keeps what it built and remembers, and where the worker sources are.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace crossval {
+
+// $CROSSVAL_HOME; else <checkout>/.cache/engines when the program lies in a checkout's build
+// folder; else $XDG_CACHE_HOME/crossval or ~/.cache/crossval. Not created here.
+std::filesystem::path state_dir();
+
+// The folder that has workers/llama and src/engine: a checkout or <prefix>/share/crossval.
+std::optional<std::filesystem::path> worker_source_root();
+
+// How a user calls this program in this place: "crossval", or a path where it is not on PATH.
+std::string program_command();
+
+// <state>/workers/<backend>-<hash of the real path of dir>
+std::filesystem::path worker_dir(std::string_view backend, const std::filesystem::path& dir);
+
+// The folder setup remembered for a backend; nullopt when there is none.
+std::optional<std::filesystem::path> remembered_dir(std::string_view backend);
+void remember_dir(std::string_view backend, const std::filesystem::path& dir);
+
+// Writes the whole file or leaves the old one. Throws bad_input when the place cannot be written.
+void write_file_atomically(const std::filesystem::path& path, const std::string& text);
+
+// A word safe to paste into a shell.
+std::string shell_quoted(const std::string& text);
+
+// 16 hex digits (FNV-1a, 64 bits): names and change detection, nothing secret.
+std::string short_hash(std::string_view bytes, std::string_view seed = {});
+
+}  // namespace crossval
