@@ -15,6 +15,12 @@ std::string join(const std::vector<std::string>& words) {
   return joined;
 }
 
+std::vector<std::string> metric_names() {
+  std::vector<std::string> names;
+  for (const MetricInfo& metric : metric_table()) names.emplace_back(metric.name);
+  return names;
+}
+
 }  // namespace
 
 void add_common_flags(CLI::App& command, CommonOptions& options) {

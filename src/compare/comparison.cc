@@ -23,7 +23,8 @@ void Comparison::add(std::span<const PositionRows> batch, ThreadPool* pool) {
     out.metrics = compare_rows(rows.engine, rows.backend, metrics_);
     if (!rows.rounding.empty()) {
       assert(rows.rounding.size() == rows.engine.size());
-      const double distance = relative_distance(rows.rounding, rows.engine);
+      const double distance = relative_distance(
+          rows.rounding, rows.rounding_base.empty() ? rows.engine : rows.rounding_base);
       if (std::isfinite(distance)) out.rounding = distance;
     }
     const bool has_before = i > 0 || first > 0;
@@ -47,6 +48,13 @@ void Comparison::add(std::span<const PositionRows> batch, ThreadPool* pool) {
   }
   last_engine_.assign(batch.back().engine.begin(), batch.back().engine.end());
   last_backend_.assign(batch.back().backend.begin(), batch.back().backend.end());
+}
+
+void Comparison::set_rounding(std::span<const std::optional<double>> rounding) {
+  for (ComparedPosition& position : positions_) {
+    const auto index = static_cast<size_t>(position.index);
+    if (!position.rounding && index < rounding.size()) position.rounding = rounding[index];
+  }
 }
 
 }  // namespace crossval

@@ -31,6 +31,8 @@ struct PositionRows {
   std::span<const float> backend;
   // The engine's row under its other arithmetic; empty when there is no noise measurement.
   std::span<const float> rounding;
+  // What `rounding` is measured against, where that is not the engine's own row; else empty.
+  std::span<const float> rounding_base = {};
 };
 
 struct ComparedPosition {
@@ -49,6 +51,9 @@ class Comparison {
   void add(const PositionRows& rows) { add({&rows, 1}, nullptr); }
   // Several positions at once, spread over the pool when there is one; the same result.
   void add(std::span<const PositionRows> batch, ThreadPool* pool);
+
+  // Noise measured elsewhere, by position index, for positions that have none.
+  void set_rounding(std::span<const std::optional<double>> rounding);
 
   const MetricSet& metrics() const { return metrics_; }
   const std::vector<ComparedPosition>& positions() const { return positions_; }

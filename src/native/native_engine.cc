@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "engine/encode.h"
 #include "native/archs.h"
 #include "native/support.h"
 #include "native/vector_math.h"
@@ -124,10 +125,7 @@ std::vector<TokenId> NativeEngine::tokenize(const std::string& text,
               "give the ids with --tokens");
   }
   const Stopwatch watch;
-  const VocabRules& rules = impl_->tokenizer->rules();
-  const bool add_special = options.bos == BosMode::automatic;
-  std::vector<TokenId> ids = impl_->tokenizer->encode(text, add_special, options.parse_special);
-  if (options.bos == BosMode::on && rules.bos_id >= 0) ids.insert(ids.begin(), rules.bos_id);
+  std::vector<TokenId> ids = encode_with_options(*impl_->tokenizer, text, options);
   impl_->timing.tokenize_ms += watch.elapsed_ms();
   return ids;
 }

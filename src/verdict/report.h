@@ -51,6 +51,12 @@ struct ErrorReport {
   std::string code, what, where, fix;
 };
 
+// One side's ids and pieces (--dump-ids, --dump-cpp-ids).
+struct TokenDump {
+  std::string side;
+  std::vector<TokenText> tokens;
+};
+
 // One comparison: schema crossval/per-token/1.
 struct Report {
   Status status = Status::bad_input;
@@ -61,6 +67,9 @@ struct Report {
   MetricSet metrics = all_metrics();
   std::vector<JudgedPosition> positions;
   std::optional<Summary> summary;  // absent when no position was judged
+  // "tensor[index]" of a NaN or Inf weight in either side's file: never agreement. "" = none.
+  std::string non_finite_weight;
+  std::vector<TokenDump> dumps;
   Tolerance tolerance;
   TimingReport timing;
   std::optional<ErrorReport> error;

@@ -1,0 +1,13 @@
+// One function a command: resolved options in, exit code out. Each prints its own result on stdout
+// and turns every Error into its report; none throws.
+#pragma once
+
+#include "cli/options.h"
+
+namespace crossval {
+
+int run_per_token(const PerTokenOptions& options);
+int run_run(const RunOptions& options);
+int run_compare(const CompareOptions& options);
+
+}  // namespace crossval

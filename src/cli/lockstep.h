@@ -1,0 +1,44 @@
+// Drives two engines (and native's second arithmetic) over the same ids and hands their rows,
+// position by position, to the comparison. Only a few rows of each side are ever held.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "cli/progress.h"
+#include "compare/comparison.h"
+#include "engine/engine.h"
+#include "engine/trace_file.h"
+
+namespace crossval {
+
+struct Sides {
+  Engine& engine;
+  Engine& backend;
+  Engine* rounding = nullptr;           // native under its other arithmetic; null = no noise
+  Engine* rounding_base = nullptr;      // native under its own, when `engine` is not native
+  TraceWriter* engine_trace = nullptr;  // null = not saved
+  TraceWriter* backend_trace = nullptr;
+};
+
+struct LockstepPlan {
+  std::vector<TokenId> prompt;  // evaluated in one piece
+  int n_prompt = 0;             // of them, the ids that are prompt; 0 = all
+  int n_decode = 0;             // ids the backend chooses greedily after the prompt
+  int first_compared = 0;       // positions before it are evaluated, not compared
+  bool at_once = false;         // evaluate both sides at the same time
+  std::function<std::string(TokenId)> piece;
+};
+
+// Ids evaluated in all: the prompt and the decoded ones. An end-of-text token does not stop the
+// decoding: the positions after it are as comparable as those before.
+std::vector<TokenId> run_lockstep(const Sides& sides, const LockstepPlan& plan,
+                                  Comparison& comparison, ThreadPool& pool, Progress& progress,
+                                  double& compare_ms);
+
+// The largest logit's id, the first of equal ones; NaN never wins; 0 when all are NaN.
+TokenId greedy_choice(std::span<const float> logits);
+
+}  // namespace crossval

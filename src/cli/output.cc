@@ -1,0 +1,58 @@
+#include "cli/output.h"
+
+#include <unistd.h>
+
+#include <iostream>
+
+#include "render/receipt.h"
+#include "render/renderers.h"
+#include "render/text.h"
+
+namespace crossval {
+
+int Output::emit(Report& report) {
+  std::ostream& dump_to = options_.format == OutputFormat::json ? std::cerr : std::cout;
+  for (const TokenDump& dump : report.dumps) dump_to << token_list_text(dump.side, dump.tokens);
+  const Renderer& json = find_renderer("json");
+  if (!receipt_path_.empty()) {
+    receipt_ += json.per_token(report, {.one_line = many_});
+    try {
+      write_receipt(receipt_path_, receipt_);
+    } catch (const Error& error) {
+      // The comparison stands and is printed; that its record is lost decides the exit code.
+      if (report.error) print_error(report.error, report.status);
+      set_error(report, error);
+    }
+  }
+  if (options_.format == OutputFormat::json) {
+    std::cout << json.per_token(report, {.one_line = many_}) << std::flush;
+  } else if (!report.error || !report.positions.empty() || report.tokens.first_mismatch) {
+    std::cout << find_renderer("text").per_token(report, {.color = isatty(STDOUT_FILENO) == 1})
+              << std::flush;
+  }
+  print_error(report.error, report.status);
+  return report.exit_code();
+}
+
+int Output::emit(RunReport& report) {
+  const bool as_json = options_.format == OutputFormat::json;
+  if (as_json || !report.error) {
+    const Renderer& renderer = find_renderer(as_json ? "json" : "text");
+    std::cout << renderer.run(report, {.color = isatty(STDOUT_FILENO) == 1, .one_line = many_})
+              << std::flush;
+  }
+  print_error(report.error, report.status);
+  return report.exit_code();
+}
+
+void Output::print_error(const std::optional<ErrorReport>& error, Status status) const {
+  if (error) std::cerr << error_text(*error, status, {.color = isatty(STDERR_FILENO) == 1});
+}
+
+MetricSet metric_set(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
+  return list.empty() ? all_metrics() : parse_metrics(list);
+}
+
+}  // namespace crossval

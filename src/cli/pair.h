@@ -1,0 +1,54 @@
+// Two engines over the same prompts: opened once, then one comparison a prompt.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/open.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/session.h"
+#include "engine/engine.h"
+#include "native/native_engine.h"
+#include "verdict/report.h"
+
+namespace crossval {
+
+class Pair {
+ public:
+  // Preflight, model, vocabulary, workers. Fills what it learns into `report`; throws Error.
+  Pair(const PerTokenOptions& options, Progress& progress, Report& report);
+
+  // One prompt through both sides. On an Error `report` holds what was found before it.
+  void compare(const PromptInput& input, Report& report);
+
+ private:
+  void choose_sides();
+  void open_sides(Report& report);
+  void open_native_sides();
+  NativeOptions native_options(Numerics numerics) const;
+  void dump_ids(const std::string& side, const std::vector<TokenId>& ids, Report& report);
+  void gate_tokens(const PreparedPrompt& prompt, Report& report);
+  void compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt& prompt,
+                      Report& report);
+  void fill_engines(Report& report) const;
+  int n_decode() const;
+  int smallest_vocabulary() const;
+
+  const PerTokenOptions& options_;
+  Progress& progress_;
+  std::string backend_name_, selected_by_;
+  std::optional<Session> session_;
+  std::shared_ptr<const ModelFile> backend_model_;  // when it is another file
+  std::unique_ptr<Engine> engine_, backend_;        // native ones are made when ids are known
+  std::unique_ptr<NativeEngine> rounding_, rounding_base_;
+  std::string non_finite_weight_;
+  std::shared_future<std::string> sha256_;
+  double tokenize_ms_ = 0;
+  EngineTiming engine_before_, backend_before_;  // counters at the start of a prompt
+};
+
+}  // namespace crossval

@@ -1,0 +1,70 @@
+// What one command keeps open over its prompts: the model file, the vocabulary, the two engines
+// and native's second arithmetic. Each model is opened and each worker started once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/prompt_source.h"
+#include "engine/engine.h"
+#include "gguf/model_file.h"
+#include "native/native_engine.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+#include "verdict/report.h"
+
+namespace crossval {
+
+// A prompt on its way to ids.
+struct PreparedPrompt {
+  std::optional<std::vector<TokenId>> ids;  // given as ids
+  FormattedPrompt formatted;
+  TokenizeOptions options;
+};
+
+class Session {
+ public:
+  // Opens the model file; the vocabulary is read by load_tokenizer.
+  Session(const ModelOptions& model, const CommonOptions& common, Progress& progress);
+  void load_tokenizer();
+
+  const ModelFile& model() const { return *model_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  ThreadPool& pool() { return *pool_; }
+
+  // Facts of the model for the report, without its checksum.
+  ModelReport model_report() const;
+
+  PreparedPrompt prepare(const PromptInput& input, const PromptOptions& options,
+                         PromptReport& report) const;
+  // Native's own ids of a prompt.
+  std::vector<TokenId> tokenize(const PreparedPrompt& prompt, double& tokenize_ms) const;
+
+  // An engine by name: llama, bitnet, ik, worker:PATH, trace:FILE; not native. Workers are loaded.
+  std::unique_ptr<Engine> open(const std::string& name, const std::string& model_path);
+  // Native over the session's model.
+  std::unique_ptr<NativeEngine> open_native(const NativeOptions& options);
+
+  // "tensor[index]" of the first weight that is NaN or Inf in a model; "" = none.
+  std::string find_non_finite_weight(const ModelFile& model);
+
+ private:
+  const ModelOptions& options_;
+  Progress& progress_;
+  int n_threads_;
+  std::shared_ptr<const ModelFile> model_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<ThreadPool> pool_;
+};
+
+// Ids that can be evaluated: some, all in the vocabulary, not more than the context holds.
+// Throws bad_input. n_vocab <= 0 = not known yet.
+void check_prompt_ids(const std::vector<TokenId>& ids, int n_vocab, const ModelFile& model,
+                      int n_decode);
+
+}  // namespace crossval
