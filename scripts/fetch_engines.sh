@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp), from npm
+# packages into .cache/engines, each with the headers of its own source, and sets them up.
+# Pinned, checksummed, whole or not there; nothing of an engine is built; no network when cached.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+engines=$root/.cache/engines
+crossval=$root/build/bin/crossval
+
+# release, version of the npm packages, sha256 of the libraries, sha256 of the package whose git
+# bundle holds the source of that release (for its headers)
+table="
+v0.5.0 3.22.1 0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0 a0d9dd80eacd2ab1cfe71aee57ac8a806487fd70b3d2a38fbec637752d9e5c5f
+b3889 3.1.1 c0e5ba681bcfea012ff21ad26413378428b9d98342615c0c967313d011d2fbe5 b4c1b2a10214529703246e3044a0c29d98d5661b9d99d72b34b442a862cb16a0
+"
+
+fail() {
+  echo "fetch_engines: $*" >&2
+  exit 1
+}
+
+# Downloads package $1 into folder $3 as $3/package.tgz when its sha256 is $2.
+pack() {
+  local package=$1 sha256=$2 folder=$3
+  mkdir -p "$folder"
+  (cd "$folder" && npm pack --silent "$package" >/dev/null) || fail "npm could not bring $package"
+  mv "$folder"/*.tgz "$folder/package.tgz"
+  echo "$sha256  $folder/package.tgz" | sha256sum --check --quiet - ||
+    fail "$package is not the file that was pinned; nothing was kept"
+}
+
+fetch() {
+  local release=$1 version=$2 libraries_sha256=$3 source_sha256=$4
+  local target=$engines/llama-$release
+  [ -f "$target/VERSION" ] && return
+  [ "$(uname -m)" = x86_64 ] ||
+    fail "prebuilt engines are pinned for x86_64 only; set LLAMA_CPP_DIR to a llama.cpp of yours"
+  command -v npm >/dev/null || fail "npm is missing; run: apt-get install npm"
+  command -v git >/dev/null || fail "git is missing; run: apt-get install git"
+  mkdir -p "$engines"
+  # Not local: the trap runs after this function is left.
+  work=$(mktemp -d "$engines/.fetch-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  echo "fetch_engines: downloading llama.cpp $release" >&2
+  pack "@node-llama-cpp/linux-x64@$version" "$libraries_sha256" "$work/libraries"
+  pack "node-llama-cpp@$version" "$source_sha256" "$work/source"
+  mkdir -p "$work/engine/lib" "$work/engine/include"
+  tar -xzf "$work/libraries/package.tgz" -C "$work/libraries"
+  mv "$work/libraries/package/bins/linux-x64/"*.so "$work/engine/lib/"
+  cp "$work/libraries/package/LICENSE" "$work/engine/LICENSE"
+  tar -xzf "$work/source/package.tgz" -C "$work/source" package/llama/gitRelease.bundle
+  git clone --quiet --bare "$work/source/package/llama/gitRelease.bundle" "$work/source/git"
+  git -C "$work/source/git" archive HEAD include ggml/include | tar -x -C "$work/source"
+  cp "$work/source/include/"*.h "$work/source/ggml/include/"*.h "$work/engine/include/"
+  echo "$release" >"$work/engine/VERSION"
+  rm -rf "$target"
+  mv "$work/engine" "$target"
+  rm -rf "$work"
+  echo "fetch_engines: $target" >&2
+}
+
+while read -r release version libraries_sha256 source_sha256; do
+  [ -z "$release" ] || fetch "$release" "$version" "$libraries_sha256" "$source_sha256"
+done <<<"$table"
+
+# Setting up compiles our small worker against each; quick when it is up to date.
+if [ -x "$crossval" ]; then
+  "$crossval" setup llama --dir "$engines/llama-v0.5.0" --quiet >&2
+  "$crossval" setup llama --dir "$engines/llama-b3889" --no-default --quiet >&2
+else
+  echo "fetch_engines: build first, then: build/bin/crossval setup llama --dir" \
+    "$engines/llama-v0.5.0" >&2
+fi
