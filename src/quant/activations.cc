@@ -84,8 +84,8 @@ void prepare_activations(const float* x, int64_t x_stride, int64_t n_tokens, int
   pool.run(n_items, [&](int64_t item, int) {
     const int64_t end = std::min(n_tokens, (item + 1) * tokens_per_item);
     for (int64_t t = item * tokens_per_item; t < end; ++t) {
-      const RoundedRow row = {out.codes.data() + t * row_len, out.d.data() + t * out.n_sub,
-                              out.s.data() + t * out.n_sub, out.sums.data() + t * out.n_sub};
+      const RoundedRow row = {n_tokens, out.codes.data() + t * row_len, out.d.data() + t,
+                              out.s.data() + t, out.sums.data() + t};
       if (key.type == ActivationType::Q8_K) {
         kernels.round_q8_k(x + t * x_stride, row_len, key.offset, key.sub_block_len, row);
       } else {

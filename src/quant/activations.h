@@ -25,7 +25,7 @@ struct PreparedActivations {
   int64_t x_stride = 0;
   std::vector<float> values;
 
-  // Codes: [n_tokens][row_len]; the others [n_tokens][n_sub] (kernels.h, IntArgs).
+  // Codes: [n_tokens][row_len]; the others [n_sub][n_tokens] (kernels.h, IntArgs).
   int64_t n_sub = 0;
   std::vector<int8_t> codes;
   std::vector<float> d, s;

@@ -52,9 +52,10 @@ inline void round_q8(const float* x, int64_t n, int offset, bool has_sum, const 
     } else {
       sum = round_block(values, kLen, factor, codes);
     }
-    out.d[block] = f16_to_f32(f32_to_f16(d));
-    out.s[block] = has_sum ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
-    out.sums[block] = offset * sum;
+    const int64_t i = block * out.sub_stride;
+    out.d[i] = f16_to_f32(f32_to_f16(d));
+    out.s[i] = has_sum ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
+    out.sums[i] = offset * sum;
   }
 }
 
@@ -86,7 +87,7 @@ inline void round_q8_k(const float* x, int64_t n, int offset, int sub_len, const
       } else {
         std::memset(codes + sub * sub_len, 0, static_cast<size_t>(sub_len));
       }
-      const int64_t i = block * n_sub + sub;
+      const int64_t i = (block * n_sub + sub) * out.sub_stride;
       out.d[i] = d;
       out.s[i] = d * static_cast<float>(sum);
       out.sums[i] = offset * sum;

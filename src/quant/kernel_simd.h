@@ -56,6 +56,7 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
           for (int v = 0; v < kVecs; ++v) {
             const I products = Simd::maddubs(c[v], b);
             part[t][v] = step == 0 ? products : Simd::add_i16(part[t][v], products);
+            Simd::keep(part[t][v]);
           }
         }
       }
@@ -65,6 +66,7 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
         for (int v = 0; v < kVecs; ++v) {
           const I wide = Simd::madd_i16(part[t][v], ones);
           sum[t][v] = run == 0 ? wide : Simd::add_i32(sum[t][v], wide);
+          Simd::keep(sum[t][v]);
         }
       }
     }
@@ -85,6 +87,8 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
           const I p_low = Simd::maddubs(c_low, b), p_high = Simd::maddubs(c_high, b);
           low[t][v] = step == 0 ? p_low : Simd::add_i16(low[t][v], p_low);
           high[t][v] = step == 0 ? p_high : Simd::add_i16(high[t][v], p_high);
+          Simd::keep(low[t][v]);
+          Simd::keep(high[t][v]);
         }
       }
     }
@@ -116,7 +120,11 @@ void int_tile(const IntArgs& args, int64_t token) {
     }
   }
   const uint8_t* codes = args.codes;
-  const int64_t first_sub = token * args.sub_stride;
+  const float* da = args.da + token;
+  const float* sa = args.sa + token;
+  const int32_t* sums = args.sums + token;
+  const float* wd = args.d;
+  const float* wm = args.m;
   for (int64_t sub = 0; sub < args.n_sub; ++sub) {
     I sum[kTokens][kVecs];
     dot_sub_block<kBits, kSubLen, kTokens>(codes, a, sum);
@@ -124,25 +132,29 @@ void int_tile(const IntArgs& args, int64_t token) {
     F d[kVecs], m[kVecs];
 #pragma GCC unroll 2
     for (int v = 0; v < kVecs; ++v) {
-      d[v] = Simd::load_f(args.d + sub * kPanelRows + v * Simd::kLanes);
-      if constexpr (kHasMin) m[v] = Simd::load_f(args.m + sub * kPanelRows + v * Simd::kLanes);
+      d[v] = Simd::load_f(wd + v * Simd::kLanes);
+      if constexpr (kHasMin) m[v] = Simd::load_f(wm + v * Simd::kLanes);
     }
 #pragma GCC unroll 16
     for (int t = 0; t < kTokens; ++t) {
       a[t] += kSubLen;
-      const int64_t at = first_sub + t * args.sub_stride + sub;
-      const F da = Simd::broadcast_f(args.da + at);
+      const F scale = Simd::broadcast_f(da + t);
 #pragma GCC unroll 2
       for (int v = 0; v < kVecs; ++v) {
         I exact = sum[t][v];
         if constexpr (kHasMin) {
-          acc[t][v] = Simd::fma(m[v], Simd::broadcast_f(args.sa + at), acc[t][v]);
+          acc[t][v] = Simd::fma(m[v], Simd::broadcast_f(sa + t), acc[t][v]);
         } else {
-          exact = Simd::sub_i32(exact, Simd::broadcast_i32(args.sums + at));
+          exact = Simd::sub_i32(exact, Simd::broadcast_i32(sums + t));
         }
-        acc[t][v] = Simd::fma(Simd::mul(d[v], da), Simd::to_f(exact), acc[t][v]);
+        acc[t][v] = Simd::fma(Simd::mul(d[v], scale), Simd::to_f(exact), acc[t][v]);
       }
     }
+    wd += kPanelRows;
+    wm += kPanelRows;
+    da += args.sub_stride;
+    sa += args.sub_stride;
+    sums += args.sub_stride;
   }
 #pragma GCC unroll 16
   for (int t = 0; t < kTokens; ++t) {

@@ -26,7 +26,7 @@ struct IntArgs {
   int64_t n_sub;
   const int8_t* a;  // of the first token; tokens are a_stride apart
   int64_t a_stride;
-  const float* da;  // [n_sub] of the first token; tokens are sub_stride apart; so are sa and sums
+  const float* da;  // [n_sub][sub_stride], tokens side by side, from the first token; so sa, sums
   const float* sa;
   const int32_t* sums;
   int64_t sub_stride;
@@ -48,8 +48,10 @@ struct FloatArgs {
   bool first;
 };
 
-// One row of activations rounded to 8 bits; pointers to n codes and n / sub_len of the others.
+// One row of activations rounded to 8 bits: n codes and n / sub_len of the others, which lie
+// `sub_stride` apart (kernels read those of neighbouring tokens together).
 struct RoundedRow {
+  int64_t sub_stride;
   int8_t* codes;
   float* d;
   float* s;

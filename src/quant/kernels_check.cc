@@ -68,7 +68,7 @@ bool int_kernels_agree(const Kernels& kernels, int bits, int sub_len, bool has_m
                                                  .da = da.data(),
                                                  .sa = sa.data(),
                                                  .sums = sums.data(),
-                                                 .sub_stride = kSubs,
+                                                 .sub_stride = kTokens,
                                                  .n_tokens = kTokens,
                                                  .y = y->data(),
                                                  .y_stride = kPanelRows,
@@ -143,7 +143,7 @@ bool roundings_agree(const Kernels& kernels, Numbers& numbers) {
     codes.assign(kLen, 0);
     scales.assign(kLen, 0.0f);
     sums.assign(kLen, 0);
-    const RoundedRow row = {codes.data(), scales.data(), scales.data() + kLen / 2, sums.data()};
+    const RoundedRow row = {1, codes.data(), scales.data(), scales.data() + kLen / 2, sums.data()};
     if (q8_k) {
       table.round_q8_k(x.data(), kLen, 32, 16, row);
     } else {

@@ -18,17 +18,17 @@ template <int kSubLen, bool kHasMin>
 void int_kernel_of(const IntArgs& args) {
   for (int64_t t = 0; t < args.n_tokens; ++t) {
     const int8_t* a = args.a + t * args.a_stride;
-    const int64_t first_sub = t * args.sub_stride;
     float* y = args.y + t * args.y_stride;
     for (int r = 0; r < kPanelRows; ++r) {
       float acc = args.first ? 0.0f : y[r];
       for (int64_t sub = 0; sub < args.n_sub; ++sub) {
-        int32_t sum = -args.sums[first_sub + sub];
+        int32_t sum = -args.sums[sub * args.sub_stride + t];
         for (int64_t k = sub * kSubLen; k < (sub + 1) * kSubLen; ++k) {
           sum += int32_t{args.codes[(k / 4 * kPanelRows + r) * 4 + k % 4]} * int32_t{a[k]};
         }
-        const float d = args.d[sub * kPanelRows + r] * args.da[first_sub + sub];
-        if (kHasMin) acc = std::fma(args.m[sub * kPanelRows + r], args.sa[first_sub + sub], acc);
+        const float d = args.d[sub * kPanelRows + r] * args.da[sub * args.sub_stride + t];
+        if (kHasMin)
+          acc = std::fma(args.m[sub * kPanelRows + r], args.sa[sub * args.sub_stride + t], acc);
         acc = std::fma(d, static_cast<float>(sum), acc);
       }
       y[r] = acc;

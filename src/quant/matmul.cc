@@ -126,7 +126,7 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
                             w.row_bytes, n_rows};
     if (on_codes) {
       pack_codes(format, rows, n, job.kernels, s);
-      const int64_t sub = token * x.n_sub + k / format.sub_block_len;
+      const int64_t sub = k / format.sub_block_len * x.n_tokens + token;
       int_kernel({.codes = s.codes.data(),
                   .d = s.d.data(),
                   .m = s.m.data(),
@@ -136,7 +136,7 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
                   .da = x.d.data() + sub,
                   .sa = x.s.data() + sub,
                   .sums = x.sums.data() + sub,
-                  .sub_stride = x.n_sub,
+                  .sub_stride = x.n_tokens,
                   .n_tokens = n_tokens,
                   .y = y,
                   .y_stride = y_stride,

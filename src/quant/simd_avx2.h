@@ -16,6 +16,10 @@ struct Avx2 {
   static F add_f(F a, F b) { return _mm256_add_ps(a, b); }
   static F to_f(I v) { return _mm256_cvtepi32_ps(v); }
 
+  // Keeps the compiler from regrouping a chain of integer sums into a tree: a tree needs every
+  // product at once, and spills them all.
+  static void keep(I& v) { asm("" : "+x"(v)); }
+
   static I zero_i() { return _mm256_setzero_si256(); }
   static I load_bytes(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

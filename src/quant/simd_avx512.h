@@ -17,6 +17,10 @@ struct Avx512 {
   static F add_f(F a, F b) { return _mm512_add_ps(a, b); }
   static F to_f(I v) { return _mm512_cvtepi32_ps(v); }
 
+  // Keeps the compiler from regrouping a chain of integer sums into a tree: a tree needs every
+  // product at once, and spills them all.
+  static void keep(I& v) { asm("" : "+v"(v)); }
+
   static I zero_i() { return _mm512_setzero_si512(); }
   static I load_bytes(const uint8_t* p) {
     return _mm512_loadu_si512(reinterpret_cast<const __m512i*>(p));
