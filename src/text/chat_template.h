@@ -10,8 +10,8 @@
 namespace crossval {
 
 struct FormattedPrompt {
-  std::string template_name;  // what was used: "raw", "chatml", "gguf", or the file's path
-  std::string text;           // what is to be tokenised
+  std::string template_name;     // what was used: "raw", "chatml", "gguf", or the file's path
+  std::string text;              // what is to be tokenised
   bool starts_with_bos = false;  // the template already wrote BOS: it must not be added again
 };
 

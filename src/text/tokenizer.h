@@ -36,6 +36,12 @@ class Tokenizer {
   virtual std::string piece(int32_t id) const = 0;
   virtual int n_vocab() const = 0;
   virtual const VocabRules& rules() const = 0;
+  // What the user should know about this vocabulary (a missing pre-tokenizer name, ...), a line
+  // each.
+  virtual std::vector<std::string> warnings() const { return {}; }
+  // How llama.cpp is known to tokenise otherwise with such a vocabulary: the hint to give when ids
+  // differ; "" = no known difference.
+  virtual std::string known_difference() const { return ""; }
 };
 
 }  // namespace crossval

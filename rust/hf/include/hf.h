@@ -23,7 +23,8 @@ typedef struct hf_tokenizer hf_tokenizer;
 /* What hf_bpe_new builds. Array index in `tokens` = id; a token that is not UTF-8 or empty never
  * comes out of text. `merges` are "left right" in rank order (the separator is the first space
  * after the first byte); a repeated merge keeps its first rank. Each of `patterns` splits the
- * pieces of the one before it and isolates its matches. */
+ * pieces of the one before it and isolates its matches. With byte_level, a byte of the text whose
+ * character is no token comes out as an id of n_tokens or above, to be dropped by the caller. */
 typedef struct hf_bpe_config {
   const hf_str* tokens;
   size_t n_tokens;
@@ -39,8 +40,10 @@ typedef struct hf_bpe_config {
  * here); may be NULL. */
 hf_tokenizer* hf_bpe_new(const hf_bpe_config* config, size_t* n_skipped_merges, char** error);
 
-/* From the text of a tokenizer.json. */
-hf_tokenizer* hf_tokenizer_from_json(const char* json, size_t size, char** error);
+/* From the text of a tokenizer.json. parse_special: special added tokens written in a text become
+ * their ids; 0: they are split like any other text. */
+hf_tokenizer* hf_tokenizer_from_json(const char* json, size_t size, int parse_special,
+                                     char** error);
 
 void hf_tokenizer_free(hf_tokenizer* tokenizer);
 
@@ -55,9 +58,6 @@ size_t hf_vocab_size(const hf_tokenizer* tokenizer);
 
 /* The token of an id as the vocabulary writes it, or NULL; free it with hf_string_free. */
 char* hf_id_to_token(const hf_tokenizer* tokenizer, uint32_t id, size_t* size);
-
-/* The id of a token as the vocabulary writes it, or -1. */
-int64_t hf_token_to_id(const hf_tokenizer* tokenizer, const char* token, size_t size);
 
 /* 1 when the id is an added token that is marked special, else 0. */
 int hf_is_special(const hf_tokenizer* tokenizer, uint32_t id);

@@ -51,9 +51,19 @@ pub fn build(
             kept.push((left.to_string(), right.to_string()));
         }
     }
-    let owned: Vec<(String, u32)> = vocab.into_iter().map(|(t, id)| (t.to_string(), id)).collect();
+    let mut owned: Vocab = vocab.iter().map(|(t, id)| (t.to_string(), *id)).collect();
+    if byte_level {
+        // A byte that the vocabulary lacks must still keep its neighbours apart; without a token it
+        // would vanish before the merges. The caller drops these ids.
+        let mut missing: Vec<char> = ByteLevel::alphabet().into_iter().collect();
+        missing.sort_unstable();
+        missing.retain(|c| !vocab.contains_key(c.encode_utf8(&mut [0; 4]) as &str));
+        for (i, c) in missing.iter().enumerate() {
+            owned.insert(c.to_string(), (tokens.len() + i) as u32);
+        }
+    }
     let model = BpeBuilder::new()
-        .vocab_and_merges(owned.into_iter().collect::<Vocab>(), kept)
+        .vocab_and_merges(owned, kept)
         .ignore_merges(ignore_merges)
         .byte_fallback(!byte_level)
         .build()

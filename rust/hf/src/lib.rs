@@ -56,16 +56,13 @@ unsafe fn byte_slices<'a>(data: *const HfStr, size: usize) -> Vec<&'a [u8]> {
         .collect()
 }
 
-/// Text handed to C: a NUL-terminated copy. Inner NULs stay, which is why sizes are passed too.
+/// Text handed to C: the bytes and a NUL. The allocation's size is stored in front of it, because
+/// the text may hold NULs of its own and hf_string_free needs the true size.
 fn to_c(text: Vec<u8>) -> *mut c_char {
-    let mut owned = text;
-    owned.push(0);
-    // Layout of CString: the allocation ends at the first NUL only by convention; hf_string_free
-    // needs the true length, so it is stored in front.
-    let size = owned.len();
-    let mut block = Vec::with_capacity(size + 8);
-    block.extend_from_slice(&(size as u64).to_le_bytes());
-    block.extend_from_slice(&owned);
+    let mut block = Vec::with_capacity(text.len() + 9);
+    block.extend_from_slice(&(text.len() as u64 + 9).to_le_bytes());
+    block.extend_from_slice(&text);
+    block.push(0);
     let pointer = Box::into_raw(block.into_boxed_slice()) as *mut u8;
     unsafe { pointer.add(8) as *mut c_char }
 }
@@ -114,6 +111,7 @@ pub unsafe extern "C" fn hf_bpe_new(
 pub unsafe extern "C" fn hf_tokenizer_from_json(
     json: *const c_char,
     size: usize,
+    parse_special: c_int,
     error: *mut *mut c_char,
 ) -> *mut HfTokenizer {
     guarded(error, std::ptr::null_mut(), || {
@@ -121,6 +119,7 @@ pub unsafe extern "C" fn hf_tokenizer_from_json(
         // A prompt is compared as it is: never cut, never padded.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
+        tokenizer.set_encode_special_tokens(parse_special == 0);
         Ok(Box::into_raw(Box::new(HfTokenizer(tokenizer))))
     })
 }
@@ -192,18 +191,6 @@ pub unsafe extern "C" fn hf_id_to_token(
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn hf_token_to_id(
-    tokenizer: *const HfTokenizer,
-    token: *const c_char,
-    size: usize,
-) -> i64 {
-    guarded(std::ptr::null_mut(), -1, || {
-        let id = (*tokenizer).0.token_to_id(text(token, size)?);
-        Ok(id.map_or(-1, i64::from))
-    })
-}
-
-#[no_mangle]
 pub unsafe extern "C" fn hf_is_special(tokenizer: *const HfTokenizer, id: u32) -> c_int {
     guarded(std::ptr::null_mut(), 0, || {
         let added = (*tokenizer).0.get_added_vocabulary();
@@ -234,7 +221,7 @@ pub unsafe extern "C" fn hf_string_free(text: *mut c_char) {
         let start = (text as *mut u8).sub(8);
         let mut size = [0u8; 8];
         size.copy_from_slice(std::slice::from_raw_parts(start, 8));
-        let total = u64::from_le_bytes(size) as usize + 8;
+        let total = u64::from_le_bytes(size) as usize;
         drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(
             start, total,
         )));

@@ -39,7 +39,11 @@ impl Formatter for PythonFormatter {
     }
 }
 
-fn tojson(value: Value, indent: Option<usize>, kwargs: Kwargs) -> std::result::Result<String, Error> {
+fn tojson(
+    value: Value,
+    indent: Option<usize>,
+    kwargs: Kwargs,
+) -> std::result::Result<String, Error> {
     use serde::Serialize;
     let indent = match kwargs.get::<Option<usize>>("indent")? {
         Some(n) => Some(n),
@@ -55,7 +59,9 @@ fn tojson(value: Value, indent: Option<usize>, kwargs: Kwargs) -> std::result::R
         Some(n) => {
             let spaces = " ".repeat(n.min(64));
             let pretty = PrettyFormatter::with_indent(spaces.as_bytes());
-            value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, pretty))
+            value.serialize(&mut serde_json::Serializer::with_formatter(
+                &mut out, pretty,
+            ))
         }
         None => value.serialize(&mut serde_json::Serializer::with_formatter(
             &mut out,
@@ -108,7 +114,9 @@ fn drop_generation_tags(source: &str) -> String {
             break;
         };
         let end = start + length + 2;
-        let word = rest[start + 2..end - 2].trim_matches(|c| c == '-' || c == '+').trim();
+        let word = rest[start + 2..end - 2]
+            .trim_matches(|c| c == '-' || c == '+')
+            .trim();
         if word == "generation" || word == "endgeneration" {
             // A comment obeys the same whitespace rules as the block it replaces.
             out.push_str(&rest[..start]);
