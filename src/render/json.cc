@@ -86,8 +86,8 @@ Json position_json(const JudgedPosition& position, const MetricSet& metrics) {
   return out;
 }
 
-Json summary_json(const std::optional<Summary>& summary) {
-  const Summary s = summary.value_or(Summary{});
+Json summary_json(const Report& report) {
+  const Summary s = report.summary.value_or(Summary{});
   return {{"n_positions", s.n_positions},
           {"first_divergence", maybe(s.first_divergence)},
           {"above_noise", maybe(s.above_noise)},
@@ -102,7 +102,8 @@ Json summary_json(const std::optional<Summary>& summary) {
           {"n_non_finite", s.n_non_finite},
           {"max_noise_ratio", maybe(s.max_noise_ratio)},
           {"median_noise", maybe(s.median_noise)},
-          {"shift", maybe(s.shift)}};
+          {"shift", maybe(s.shift)},
+          {"non_finite_weight", known(report.non_finite_weight)}};
 }
 
 Json stage(const std::optional<EngineTiming>& timing, double EngineTiming::*member) {
@@ -147,7 +148,7 @@ Json per_token_object(const Report& report) {
   out["backend"] = engine_json(report.backend, true);
   out["tokens"] = tokens_json(report.tokens);
   out["positions"] = std::move(positions);
-  out["summary"] = summary_json(report.summary);
+  out["summary"] = summary_json(report);
   out["tolerance"] = {{"gate", gate_name(report.tolerance.gate)},
                       {"cos_tol", number(report.tolerance.cos_tol)},
                       {"noise_ratio", kNoiseRatioLimit}};

@@ -115,8 +115,9 @@ std::string mismatch_text(const TokenMismatch& m, const RenderOptions& options) 
   const size_t n = std::max(m.engine_near.size(), m.backend_near.size());
   for (size_t i = 0; i < n; ++i) {
     const int index = m.first_shown + static_cast<int>(i);
-    const std::string line = fmt::format("{} {:>6}  {} {}", index == m.index ? ">" : " ", index,
-                                         cell(m.engine_near, i), cell(m.backend_near, i));
+    std::string line = fmt::format("{} {:>6}  {} {}", index == m.index ? ">" : " ", index,
+                                   cell(m.engine_near, i), cell(m.backend_near, i));
+    line.erase(line.find_last_not_of(' ') + 1);
     out += (index == m.index ? paint(line, kRed, options) : line) + "\n";
   }
   return out;
@@ -180,16 +181,26 @@ std::string agree_words(const Report& report) {
 
 std::string diverged_words(const Report& report) {
   const Summary& s = *report.summary;
-  std::string out =
-      fmt::format("diverged: {} of {} beyond tolerance, the first is position {}; {}; {}{}",
-                  s.n_diverged, plural(s.n_positions, "position"), s.first_divergence.value_or(-1),
-                  cosine_words(s), noise_words(s, report.tolerance), top1_words(report));
+  std::string out = "diverged: ";
+  if (s.first_divergence) {
+    out += fmt::format("{} of {} beyond tolerance, the first is position {}", s.n_diverged,
+                       plural(s.n_positions, "position"), *s.first_divergence);
+  } else {
+    out += fmt::format("{} within tolerance, but a weight is not a number",
+                       plural(s.n_positions, "position"));
+  }
+  out += fmt::format("; {}; {}{}", cosine_words(s), noise_words(s, report.tolerance),
+                     top1_words(report));
+  if (!report.non_finite_weight.empty()) {
+    out +=
+        fmt::format("\nnan/inf: the model file holds one at {}", visible(report.non_finite_weight));
+  }
   if (s.n_non_finite > 0) {
     out += fmt::format("\nnan/inf: {} with logits that are not numbers",
                        plural(s.n_non_finite, "position"));
   }
   out += shift_words(s);
-  if (!s.shift) {
+  if (!s.shift && report.non_finite_weight.empty()) {
     out += "\nnext: `crossval trace` with the same flags names the first tensor that differs";
   }
   return out;

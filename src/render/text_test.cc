@@ -121,6 +121,11 @@ TEST(Text, NonFiniteAndShiftAreNamed) {
   EXPECT_TRUE(contains(meaning_text(report), "2 positions with logits that are not numbers"));
   report.summary->shift = 1;
   EXPECT_TRUE(contains(meaning_text(report), "engine's row p is the backend's row p+1"));
+  Report weight = agreeing_report();
+  weight.status = Status::diverged;
+  weight.non_finite_weight = "blk.0.ffn_up.weight[7]";
+  EXPECT_TRUE(contains(meaning_text(weight), "the model file holds one at blk.0.ffn_up.weight[7]"));
+  EXPECT_TRUE(contains(meaning_text(weight), "2 positions within tolerance, but a weight"));
 }
 
 TEST(Text, RunAndParityAndIds) {
