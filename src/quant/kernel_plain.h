@@ -95,7 +95,8 @@ inline void round_q8_k(const float* x, int64_t n, int offset, int sub_len, const
   }
 }
 
-inline void interleave_codes(const uint8_t* rows, int64_t stride, int64_t n, uint8_t* panel) {
+[[maybe_unused]] inline void interleave_codes(const uint8_t* rows, int64_t stride, int64_t n,
+                                              uint8_t* panel) {
   for (int64_t k = 0; k < n; k += 4) {
     for (int r = 0; r < kPanelRows; ++r) {
       std::memcpy(panel + (k * kPanelRows) + 4 * r, rows + r * stride + k, 4);
@@ -103,7 +104,8 @@ inline void interleave_codes(const uint8_t* rows, int64_t stride, int64_t n, uin
   }
 }
 
-inline void interleave_floats(const float* rows, int64_t stride, int64_t n, float* panel) {
+[[maybe_unused]] inline void interleave_floats(const float* rows, int64_t stride, int64_t n,
+                                               float* panel) {
   for (int64_t k = 0; k < n; ++k) {
     for (int r = 0; r < kPanelRows; ++r) panel[k * kPanelRows + r] = rows[r * stride + k];
   }

@@ -18,6 +18,7 @@ namespace {
 
 #include "quant/kernel_plain.h"
 #include "quant/simd_avx2.h"
+#include "quant/turn_avx2.h"
 
 struct Simd : Avx2 {
   static constexpr bool kVnni = false;
@@ -40,8 +41,8 @@ const Kernels& avx2_kernels() {
                                   .packs_avx2 = true,
                                   .int_kernel = avx2::int_kernel,
                                   .float_kernel = avx2::float_kernel,
-                                  .interleave_codes = avx2::interleave_codes,
-                                  .interleave_floats = avx2::interleave_floats,
+                                  .interleave_codes = avx2::turn_codes,
+                                  .interleave_floats = avx2::turn_floats,
                                   .expand_codes = avx2::expand_codes,
                                   .round_q8 = avx2::round_q8,
                                   .round_q8_k = avx2::round_q8_k};

@@ -18,6 +18,7 @@ namespace {
 
 #include "quant/kernel_plain.h"
 #include "quant/simd_avx2.h"
+#include "quant/turn_avx2.h"
 
 struct Simd : Avx2 {
   static constexpr bool kVnni = true;
@@ -40,8 +41,8 @@ const Kernels& avx2vnni_kernels() {
                                   .packs_avx2 = true,
                                   .int_kernel = avx2vnni::int_kernel,
                                   .float_kernel = avx2vnni::float_kernel,
-                                  .interleave_codes = avx2vnni::interleave_codes,
-                                  .interleave_floats = avx2vnni::interleave_floats,
+                                  .interleave_codes = avx2vnni::turn_codes,
+                                  .interleave_floats = avx2vnni::turn_floats,
                                   .expand_codes = avx2vnni::expand_codes,
                                   .round_q8 = avx2vnni::round_q8,
                                   .round_q8_k = avx2vnni::round_q8_k};

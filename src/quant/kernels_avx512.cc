@@ -21,6 +21,7 @@ namespace {
 
 #include "quant/kernel_plain.h"
 #include "quant/simd_avx512.h"
+#include "quant/turn_avx2.h"
 
 struct Simd : Avx512 {
   static constexpr bool kVnni = false;
@@ -42,8 +43,8 @@ const Kernels& avx512_kernels() {
                                   .packs_avx2 = true,
                                   .int_kernel = avx512::int_kernel,
                                   .float_kernel = avx512::float_kernel,
-                                  .interleave_codes = avx512::interleave_codes,
-                                  .interleave_floats = avx512::interleave_floats,
+                                  .interleave_codes = avx512::turn_codes,
+                                  .interleave_floats = avx512::turn_floats,
                                   .expand_codes = avx512::expand_codes,
                                   .round_q8 = avx512::round_q8,
                                   .round_q8_k = avx512::round_q8_k};

@@ -21,6 +21,7 @@ namespace {
 
 #include "quant/kernel_plain.h"
 #include "quant/simd_avx512.h"
+#include "quant/turn_avx2.h"
 
 struct Simd : Avx512 {
   static constexpr bool kVnni = true;
@@ -43,8 +44,8 @@ const Kernels& avx512vnni_kernels() {
                                   .packs_avx2 = true,
                                   .int_kernel = avx512vnni::int_kernel,
                                   .float_kernel = avx512vnni::float_kernel,
-                                  .interleave_codes = avx512vnni::interleave_codes,
-                                  .interleave_floats = avx512vnni::interleave_floats,
+                                  .interleave_codes = avx512vnni::turn_codes,
+                                  .interleave_floats = avx512vnni::turn_floats,
                                   .expand_codes = avx512vnni::expand_codes,
                                   .round_q8 = avx512vnni::round_q8,
                                   .round_q8_k = avx512vnni::round_q8_k};

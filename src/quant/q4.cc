@@ -3,6 +3,7 @@
 // its low and weight j + 16 in its high nibble; weight = d * (code - 8) or d * code + m.
 #include "base/half.h"
 #include "quant/format_rows.h"
+#include "quant/pack_avx2.h"
 
 namespace crossval {
 namespace {
@@ -73,6 +74,37 @@ int64_t first_non_finite_q4_1(const std::byte* row, int64_t n) {
   return first_bad_scale(row, n, kLen, sizeof(BlockQ4_1), {0, 2});
 }
 
+#if defined(__x86_64__)
+template <typename Block, bool kHasMin>
+CROSSVAL_AVX2 void pack_q4(const std::byte* row, int64_t row_bytes, int64_t n,
+                           const CodePanel& panel) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    uint8_t* codes = panel.codes + i * kLen * kPanelRows;
+    for (int half = 0; half < kPanelRows; half += 8) {
+      const std::byte* block = row + half * row_bytes + i * int64_t{sizeof(Block)};
+      if (i % 3 == 0) prefetch_next_panel(block, row_bytes);
+      __m256i packed[4];
+      turn_16_bytes(block + offsetof(Block, codes), row_bytes, packed);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        uint8_t* to = codes + 4 * (j * kPanelRows + half);
+        store_codes(to, _mm256_and_si256(packed[j], nibble));
+        store_codes(to + 16 * kPanelRows,
+                    _mm256_and_si256(_mm256_srli_epi16(packed[j], 4), nibble));
+      }
+      _mm256_storeu_ps(panel.d + i * kPanelRows + half, load_f16_column(block, row_bytes));
+      if (!kHasMin) continue;
+      _mm256_storeu_ps(panel.m + i * kPanelRows + half, load_f16_column(block + 2, row_bytes));
+    }
+  }
+}
+constexpr auto pack_q4_0 = pack_q4<BlockQ4_0, false>;
+constexpr auto pack_q4_1 = pack_q4<BlockQ4_1, true>;
+#else
+constexpr decltype(Format::pack_avx2) pack_q4_0 = nullptr, pack_q4_1 = nullptr;
+#endif
+
 }  // namespace
 
 const Format kQ4_0 = {.type = GgmlType::Q4_0,
@@ -85,7 +117,8 @@ const Format kQ4_0 = {.type = GgmlType::Q4_0,
                       .has_min = false,
                       .dequantize = dequantize_q4_0,
                       .unpack = unpack_q4_0,
-                      .first_non_finite = first_non_finite_q4_0};
+                      .first_non_finite = first_non_finite_q4_0,
+                      .pack_avx2 = pack_q4_0};
 
 const Format kQ4_1 = {.type = GgmlType::Q4_1,
                       .activation = ActivationType::Q8_1,
@@ -97,6 +130,7 @@ const Format kQ4_1 = {.type = GgmlType::Q4_1,
                       .has_min = true,
                       .dequantize = dequantize_q4_1,
                       .unpack = unpack_q4_1,
-                      .first_non_finite = first_non_finite_q4_1};
+                      .first_non_finite = first_non_finite_q4_1,
+                      .pack_avx2 = pack_q4_1};
 
 }  // namespace crossval

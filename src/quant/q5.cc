@@ -4,6 +4,7 @@
 // d * code + m.
 #include "base/half.h"
 #include "quant/format_rows.h"
+#include "quant/pack_avx2.h"
 
 namespace crossval {
 namespace {
@@ -77,6 +78,60 @@ int64_t first_non_finite_q5_1(const std::byte* row, int64_t n) {
   return first_bad_scale(row, n, kLen, sizeof(BlockQ5_1), {0, 2});
 }
 
+#if defined(__x86_64__)
+// Fifth bits of weights 4j to 4j + 3 of 8 rows, as 16 in the byte of their code. `words` holds the
+// rows' 32-bit words.
+template <int j>
+CROSSVAL_AVX2_INLINE __m256i fifth_bits(__m256i words) {
+  // Each row's byte j / 2 into all of its four bytes, then one bit of it in each.
+  constexpr int kByte = 0x01010101 * (j / 2);
+  const __m256i pick = _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0,
+                                                         0x04040404, 0x08080808, 0x0c0c0c0c),
+                                       _mm256_set1_epi32(kByte));
+  const __m256i bit = _mm256_set1_epi32(j % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010));
+  const __m256i bytes = _mm256_and_si256(_mm256_shuffle_epi8(words, pick), bit);
+  return _mm256_and_si256(_mm256_cmpeq_epi8(bytes, bit), _mm256_set1_epi8(16));
+}
+
+template <typename Block, bool kHasMin>
+CROSSVAL_AVX2 void pack_q5(const std::byte* row, int64_t row_bytes, int64_t n,
+                           const CodePanel& panel) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    uint8_t* codes = panel.codes + i * kLen * kPanelRows;
+    for (int half = 0; half < kPanelRows; half += 8) {
+      const std::byte* block = row + half * row_bytes + i * int64_t{sizeof(Block)};
+      if (i % 2 == 0) prefetch_next_panel(block, row_bytes);
+      int32_t high[8];
+      for (int r = 0; r < 8; ++r) {
+        high[r] = load_as<int32_t>(block + offsetof(Block, high) + r * row_bytes);
+      }
+      const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high));
+      __m256i packed[4];
+      turn_16_bytes(block + offsetof(Block, codes), row_bytes, packed);
+      const __m256i bits[8] = {fifth_bits<0>(words), fifth_bits<1>(words), fifth_bits<2>(words),
+                               fifth_bits<3>(words), fifth_bits<4>(words), fifth_bits<5>(words),
+                               fifth_bits<6>(words), fifth_bits<7>(words)};
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        uint8_t* to = codes + 4 * (j * kPanelRows + half);
+        const __m256i low = _mm256_and_si256(packed[j], nibble);
+        const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(packed[j], 4), nibble);
+        store_codes(to, _mm256_or_si256(low, bits[j]));
+        store_codes(to + 16 * kPanelRows, _mm256_or_si256(upper, bits[j + 4]));
+      }
+      _mm256_storeu_ps(panel.d + i * kPanelRows + half, load_f16_column(block, row_bytes));
+      if (!kHasMin) continue;
+      _mm256_storeu_ps(panel.m + i * kPanelRows + half, load_f16_column(block + 2, row_bytes));
+    }
+  }
+}
+constexpr auto pack_q5_0 = pack_q5<BlockQ5_0, false>;
+constexpr auto pack_q5_1 = pack_q5<BlockQ5_1, true>;
+#else
+constexpr decltype(Format::pack_avx2) pack_q5_0 = nullptr, pack_q5_1 = nullptr;
+#endif
+
 }  // namespace
 
 const Format kQ5_0 = {.type = GgmlType::Q5_0,
@@ -89,7 +144,8 @@ const Format kQ5_0 = {.type = GgmlType::Q5_0,
                       .has_min = false,
                       .dequantize = dequantize_q5_0,
                       .unpack = unpack_q5_0,
-                      .first_non_finite = first_non_finite_q5_0};
+                      .first_non_finite = first_non_finite_q5_0,
+                      .pack_avx2 = pack_q5_0};
 
 const Format kQ5_1 = {.type = GgmlType::Q5_1,
                       .activation = ActivationType::Q8_1,
@@ -101,6 +157,7 @@ const Format kQ5_1 = {.type = GgmlType::Q5_1,
                       .has_min = true,
                       .dequantize = dequantize_q5_1,
                       .unpack = unpack_q5_1,
-                      .first_non_finite = first_non_finite_q5_1};
+                      .first_non_finite = first_non_finite_q5_1,
+                      .pack_avx2 = pack_q5_1};
 
 }  // namespace crossval
