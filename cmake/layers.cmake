@@ -18,7 +18,11 @@ function(crossval_layer name)
   if(CROSSVAL_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE crossval_${name} crossval_test_support GTest::gtest_main)
+    set(label unit)
+    if(name MATCHES "^(base|gguf|engine)$")
+      set(label untrusted)  # what reads files from outside; `make asan` runs those
+    endif()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT 300)
+                         PROPERTIES TIMEOUT 300 LABELS ${label})
   endif()
 endfunction()

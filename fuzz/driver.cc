@@ -1,0 +1,66 @@
+// Where there is no libFuzzer: damages a small model again and again and feeds each copy to the
+// target. gguf_fuzz [N [FIRST_SEED]], or --seconds S; gguf_fuzz FILE... feeds those files instead.
+// The same seed always makes the same copy.
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "gguf/reader.h"
+#include "support/damage.h"
+#include "support/temp_dir.h"
+#include "support/tiny_model.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace {
+
+void feed(const std::string& input) {
+  LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
+}
+
+bool is_number(const char* text) {
+  return std::string(text).find_first_not_of("0123456789") == std::string::npos;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace crossval;
+  using Clock = std::chrono::steady_clock;
+  const bool timed = argc == 3 && std::string(argv[1]) == "--seconds";
+  if (argc > 1 && !timed && !is_number(argv[1])) {
+    for (int i = 1; i < argc; ++i) feed(testing::read_text(argv[i]));
+    return 0;
+  }
+  const auto number = [&](int i, uint64_t fallback) {
+    return argc > i ? std::strtoull(argv[i], nullptr, 10) : fallback;
+  };
+  const auto now = Clock::now();
+  const auto deadline = timed ? now + std::chrono::seconds(number(2, 1)) : Clock::time_point::max();
+  // A new range of seeds each time when timed, printed so that a crash can be repeated.
+  const uint64_t first_seed =
+      timed ? static_cast<uint64_t>(now.time_since_epoch().count()) : number(2, 0);
+  const uint64_t n = timed ? UINT64_MAX : number(1, 100'000);
+  std::printf("first seed %llu\n", static_cast<unsigned long long>(first_seed));
+  std::fflush(stdout);
+
+  const testing::TempDir folder;
+  const std::string path = folder.file("seed.gguf");
+  testing::write_tiny_model(path, {.n_layers = 1, .n_embd = 32, .n_ff = 32});
+  const std::string good = testing::read_text(path);
+  const size_t header_bytes =
+      read_gguf_part(path, std::as_bytes(std::span(good.data(), good.size()))).data_offset;
+  std::string worn = good;
+  uint64_t i = 0;
+  for (; i < n && Clock::now() < deadline; ++i) {
+    // Damage piles up over a few rounds, then a fresh copy.
+    if (i % 4 == 0) worn = good;
+    worn = testing::damaged_copy(worn, header_bytes, first_seed + i);
+    feed(worn);
+  }
+  std::printf("%llu damaged files: no crash\n", static_cast<unsigned long long>(i));
+  return 0;
+}
