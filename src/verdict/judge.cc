@@ -98,6 +98,7 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
               "positions to compare", "ask for at least one: see --positions, --ladder");
   }
   std::vector<std::optional<double>> measured;
+  measured.reserve(compared.size());
   for (const ComparedPosition& position : compared) measured.push_back(position.rounding);
   std::vector<double> noise = smooth_noise(measured, scale);
   if (noise.empty() && tolerance.gate == Gate::noise) {

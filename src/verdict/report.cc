@@ -13,7 +13,7 @@ ErrorReport error_report(const Error& error) {
 
 void set_judgement(Report& report, Judgement judgement) {
   report.positions = std::move(judgement.positions);
-  report.summary = std::move(judgement.summary);
+  report.summary = judgement.summary;
   report.status = judgement.status;
 }
 
