@@ -202,41 +202,64 @@ IntKernel int_kernel(int code_bits, int sub_block_len, bool has_min) {
   return int_kernel_for<Simd>(code_bits, sub_block_len, has_min);
 }
 
-template <int kTokens>
-void float_tile(const FloatArgs& args, int64_t token) {
+// kChunks chunks run side by side: with one token there are too few chains of sums to hide the
+// latency of an fma. Each chunk's sum is still its own chain, and they are added in order.
+template <int kTokens, int kChunks>
+inline __attribute__((always_inline)) void float_chunks(const FloatArgs& args, int64_t token,
+                                                        int64_t start, int64_t len) {
   using F = Simd::F;
-  const float* x = args.x + token * args.x_stride;
-  const int64_t stride = args.x_stride;
-  for (int64_t start = 0; start < args.n; start += kFloatChunk) {
-    const int64_t end = start + kFloatChunk < args.n ? start + kFloatChunk : args.n;
-    F acc[kTokens][kVecs];
+  const float* x = args.x + token * args.x_stride + start;
+  const float* w = args.w + start * kPanelRows;
+  F acc[kChunks][kTokens][kVecs];
+#pragma GCC unroll 2
+  for (int c = 0; c < kChunks; ++c) {
 #pragma GCC unroll 16
     for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 2
-      for (int v = 0; v < kVecs; ++v) acc[t][v] = Simd::zero_f();
+      for (int v = 0; v < kVecs; ++v) acc[c][t][v] = Simd::zero_f();
     }
-    for (int64_t k = start; k < end; ++k) {
-      F w[kVecs];
+  }
+  for (int64_t k = 0; k < len; ++k) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kChunks; ++c) {
+      F weights[kVecs];
 #pragma GCC unroll 2
       for (int v = 0; v < kVecs; ++v) {
-        w[v] = Simd::load_f(args.w + k * kPanelRows + v * Simd::kLanes);
+        weights[v] = Simd::load_f(w + (c * kFloatChunk + k) * kPanelRows + v * Simd::kLanes);
       }
 #pragma GCC unroll 16
       for (int t = 0; t < kTokens; ++t) {
-        const F b = Simd::broadcast_f(x + t * stride + k);
+        const F b = Simd::broadcast_f(x + t * args.x_stride + c * kFloatChunk + k);
 #pragma GCC unroll 2
-        for (int v = 0; v < kVecs; ++v) acc[t][v] = Simd::fma(w[v], b, acc[t][v]);
+        for (int v = 0; v < kVecs; ++v) acc[c][t][v] = Simd::fma(weights[v], b, acc[c][t][v]);
       }
     }
-    const bool first = args.first && start == 0;
+  }
+#pragma GCC unroll 2
+  for (int c = 0; c < kChunks; ++c) {
+    const bool first = args.first && start == 0 && c == 0;
 #pragma GCC unroll 16
     for (int t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 2
       for (int v = 0; v < kVecs; ++v) {
         float* y = args.y + (token + t) * args.y_stride + v * Simd::kLanes;
-        Simd::store_f(y, first ? acc[t][v] : Simd::add_f(Simd::load_f(y), acc[t][v]));
+        Simd::store_f(y, first ? acc[c][t][v] : Simd::add_f(Simd::load_f(y), acc[c][t][v]));
       }
     }
+  }
+}
+
+template <int kTokens>
+void float_tile(const FloatArgs& args, int64_t token) {
+  int64_t start = 0;
+  if constexpr (kTokens == 1) {
+    for (; start + 2 * kFloatChunk <= args.n; start += 2 * kFloatChunk) {
+      float_chunks<kTokens, 2>(args, token, start, kFloatChunk);
+    }
+  }
+  for (; start < args.n; start += kFloatChunk) {
+    const int64_t left = args.n - start;
+    float_chunks<kTokens, 1>(args, token, start, left < kFloatChunk ? left : kFloatChunk);
   }
 }
 
@@ -246,4 +269,44 @@ void float_kernel(const FloatArgs& args) {
   for (; token + kTokens <= args.n_tokens; token += kTokens) float_tile<kTokens>(args, token);
   for (; token + 3 <= args.n_tokens; token += 3) float_tile<3>(args, token);
   for (; token < args.n_tokens; ++token) float_tile<1>(args, token);
+}
+
+template <int kByte, bool kHasMin>
+inline __attribute__((always_inline)) void expand_byte(Simd::I words, Simd::I offset, Simd::F d,
+                                                       Simd::F m, float* to) {
+  const Simd::I byte =
+      Simd::and_i(Simd::template shift_right_32<8 * kByte>(words), Simd::splat_i32(255));
+  const Simd::F weight = Simd::mul(Simd::to_f(Simd::sub_i32(byte, offset)), d);
+  Simd::store_f(to + kByte * kPanelRows, kHasMin ? Simd::add_f(weight, m) : weight);
+}
+
+template <bool kHasMin>
+void expand_panel(const CodePanel& panel, int64_t n, int sub_block_len, int offset, float* out) {
+  const Simd::I shift = Simd::splat_i32(offset);
+  for (int64_t sub = 0; sub < n / sub_block_len; ++sub) {
+    for (int v = 0; v < kVecs; ++v) {
+      const int64_t at = sub * kPanelRows + v * Simd::kLanes;
+      const Simd::F d = Simd::load_f(panel.d + at);
+      const Simd::F m = kHasMin ? Simd::load_f(panel.m + at) : Simd::zero_f();
+      const int64_t first = sub * sub_block_len * kPanelRows;
+      for (int64_t k = 0; k < sub_block_len; k += 4) {
+        const int64_t group = first + k * kPanelRows;
+        const Simd::I words = Simd::load_bytes(panel.codes + group + 4 * v * Simd::kLanes);
+        float* to = out + group + v * Simd::kLanes;
+        expand_byte<0, kHasMin>(words, shift, d, m, to);
+        expand_byte<1, kHasMin>(words, shift, d, m, to);
+        expand_byte<2, kHasMin>(words, shift, d, m, to);
+        expand_byte<3, kHasMin>(words, shift, d, m, to);
+      }
+    }
+  }
+}
+
+void expand_codes(const CodePanel& panel, int64_t n, int sub_block_len, int offset, bool has_min,
+                  float* out) {
+  if (has_min) {
+    expand_panel<true>(panel, n, sub_block_len, offset, out);
+  } else {
+    expand_panel<false>(panel, n, sub_block_len, offset, out);
+  }
 }

@@ -58,6 +58,47 @@ void float_kernel(const FloatArgs& args) {
   }
 }
 
+void interleave_codes(const uint8_t* rows, int64_t stride, int64_t n, uint8_t* panel) {
+  for (int64_t k = 0; k < n; k += 4) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      std::memcpy(panel + (k * kPanelRows) + 4 * r, rows + r * stride + k, 4);
+    }
+  }
+}
+
+void interleave_floats(const float* rows, int64_t stride, int64_t n, float* panel) {
+  for (int64_t k = 0; k < n; ++k) {
+    for (int r = 0; r < kPanelRows; ++r) panel[k * kPanelRows + r] = rows[r * stride + k];
+  }
+}
+
+template <bool kHasMin>
+void expand_codes_of(const CodePanel& panel, int64_t n, int sub_block_len, int offset, float* out) {
+  for (int64_t k = 0; k < n; k += 4) {
+    const float* d = panel.d + (k / sub_block_len) * kPanelRows;
+    const float* m = panel.m + (kHasMin ? (k / sub_block_len) * kPanelRows : 0);
+    uint32_t words[kPanelRows];
+    std::memcpy(words, panel.codes + k * kPanelRows, sizeof words);
+    for (int j = 0; j < 4; ++j) {
+      float* to = out + (k + j) * kPanelRows;
+      for (int r = 0; r < kPanelRows; ++r) {
+        const int32_t code = static_cast<int32_t>(words[r] >> (8 * j) & 255u) - offset;
+        const float weight = static_cast<float>(code) * d[r];
+        to[r] = kHasMin ? weight + m[r] : weight;
+      }
+    }
+  }
+}
+
+void expand_codes(const CodePanel& panel, int64_t n, int sub_block_len, int offset, bool has_min,
+                  float* out) {
+  if (has_min) {
+    expand_codes_of<true>(panel, n, sub_block_len, offset, out);
+  } else {
+    expand_codes_of<false>(panel, n, sub_block_len, offset, out);
+  }
+}
+
 }  // namespace
 }  // namespace scalar
 

@@ -30,6 +30,11 @@ struct Avx2 {
     return _mm256_set1_epi32(word);
   }
   static I broadcast_i32(const int32_t* p) { return _mm256_set1_epi32(*p); }
+  static I splat_i32(int32_t v) { return _mm256_set1_epi32(v); }
+  template <int kBits>
+  static I shift_right_32(I v) {
+    return _mm256_srli_epi32(v, kBits);
+  }
   static I broadcast_i16(short v) { return _mm256_set1_epi16(v); }
   static I maddubs(I codes, I a) { return _mm256_maddubs_epi16(codes, a); }
   static I madd_i16(I a, I b) { return _mm256_madd_epi16(a, b); }

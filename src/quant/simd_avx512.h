@@ -31,6 +31,11 @@ struct Avx512 {
     return _mm512_set1_epi32(word);
   }
   static I broadcast_i32(const int32_t* p) { return _mm512_set1_epi32(*p); }
+  static I splat_i32(int32_t v) { return _mm512_set1_epi32(v); }
+  template <int kBits>
+  static I shift_right_32(I v) {
+    return _mm512_srli_epi32(v, kBits);
+  }
   static I broadcast_i16(short v) { return _mm512_set1_epi16(v); }
   static I maddubs(I codes, I a) { return _mm512_maddubs_epi16(codes, a); }
   static I madd_i16(I a, I b) { return _mm512_madd_epi16(a, b); }

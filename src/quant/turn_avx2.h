@@ -1,5 +1,5 @@
 // Interleaving of 16 rows for AVX2 and wider: 8 x 8 turns of 4-byte words. Included like
-// kernel_plain.h, which has the plain versions.
+// kernel_simd.h; kernels_scalar.cc has the plain versions.
 
 // Words k to k + 7 of 8 rows, `stride` bytes apart, to[8 words][kPanelRows] for 8 of the rows.
 inline void turn_8x8(const uint8_t* rows, int64_t stride, uint8_t* to) {
