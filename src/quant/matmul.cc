@@ -82,6 +82,22 @@ void pack_floats(const Format& format, const PanelRows& rows, int64_t n, const K
                          s.floats.data());
     return;
   }
+  // The next panel's rows are asked for while this one's are turned: 16 streams are more than the
+  // hardware follows by itself. A hint, so it may point past the end.
+  const auto part_bytes = static_cast<uintptr_t>(n / format.block_len * format.block_bytes);
+  for (int r = 0; r < rows.n_rows; ++r) {
+    const auto row = reinterpret_cast<uintptr_t>(rows.row + (kPanelRows + r) * rows.row_bytes);
+    for (uintptr_t byte = 0; byte < part_bytes; byte += 64) {
+      __builtin_prefetch(reinterpret_cast<const void*>(row + byte));
+    }
+  }
+  const bool is_f32 = format.type == GgmlType::F32 && rows.row_bytes % 4 == 0 &&
+                      reinterpret_cast<uintptr_t>(rows.row) % alignof(float) == 0;
+  if (is_f32 && rows.n_rows == kPanelRows) {
+    kernels.interleave_floats(reinterpret_cast<const float*>(rows.row), rows.row_bytes / 4, n,
+                              s.floats.data());
+    return;
+  }
   for (int r = 0; r < kPanelRows; ++r) {
     float* to = s.row_floats.data() + r * kFloatPart;
     if (r < rows.n_rows) {
