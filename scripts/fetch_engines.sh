@@ -64,9 +64,15 @@ while read -r release version libraries_sha256 source_sha256; do
   [ -z "$release" ] || fetch "$release" "$version" "$libraries_sha256" "$source_sha256"
 done <<<"$table"
 
-# Setting up compiles our small worker against each; quick when it is up to date.
+# Setting up compiles our small worker against each; quick when it is up to date. A llama.cpp that
+# the user has set up stays the default.
+default=()
+if grep -q '"llama"' "$engines/backends.json" 2>/dev/null &&
+  ! grep -q 'llama-v0.5.0"' "$engines/backends.json"; then
+  default=(--no-default)
+fi
 if [ -x "$crossval" ]; then
-  "$crossval" setup llama --dir "$engines/llama-v0.5.0" --quiet >&2
+  "$crossval" setup llama --dir "$engines/llama-v0.5.0" "${default[@]}" --quiet >&2
   "$crossval" setup llama --dir "$engines/llama-b3889" --no-default --quiet >&2
 else
   echo "fetch_engines: build first, then: build/bin/crossval setup llama --dir" \

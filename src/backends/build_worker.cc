@@ -129,7 +129,7 @@ std::string first_error_lines(const std::string& output) {
 void compile(const BackendSpec& spec, const fs::path& dir, const fs::path& root,
              const EngineLibraries& libraries, const std::vector<fs::path>& headers,
              const fs::path& output) {
-  std::vector<std::string> arguments = {"-std=c++20", "-O1", "-w", "-pthread"};
+  std::vector<std::string> arguments = {"-std=c++20", "-O1", "-w", "-Wfatal-errors", "-pthread"};
   arguments.push_back("-DCROSSVAL_ENGINE_NAME=\"" + std::string(spec.display_name) + "\"");
   arguments.push_back("-DCROSSVAL_ENGINE_VERSION=\"" + version_from_files(dir) + "\"");
   for (const fs::path& folder : headers) {
@@ -184,7 +184,7 @@ void compile(const BackendSpec& spec, const fs::path& dir, const fs::path& root,
 // A library that loads may still die in its first kernel (another CPU): so a tiny model is run.
 WorkerHello probe(const BackendSpec& spec, const fs::path& worker) {
   const fs::path model = worker.string() + "-probe.gguf";
-  write_file_atomically(model, make_probe_model());
+  write_probe_model(model.string());
   struct Remove {
     fs::path path;
     ~Remove() {

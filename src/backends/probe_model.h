@@ -1,5 +1,5 @@
-// A model of a few thousand random weights, made in memory: enough to see an engine load and
-// evaluate something before a user's model does.
+// A model of a few thousand random weights: enough to see an engine load and evaluate something
+// before a user's model does.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@ namespace crossval {
 
 inline constexpr size_t probe_model_vocab = 96;
 
-// The bytes of a GGUF v3 file: arch llama, one layer, F32, no vocabulary. Always the same.
-std::string make_probe_model();
+// Arch llama, one layer, F32, no vocabulary; always the same. Throws bad_input when the file
+// cannot be written.
+void write_probe_model(const std::string& path);
 
 }  // namespace crossval

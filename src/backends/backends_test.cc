@@ -1,0 +1,201 @@
+// Where engines are found, what is said when they are not, and what setup refuses. No real engine.
+#include "backends/backends.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "backends/build_worker.h"
+#include "backends/locate.h"
+#include "backends/open.h"
+#include "backends/preflight.h"
+#include "backends/probe_model.h"
+#include "backends/state_dir.h"
+#include "base/error.h"
+#include "support/temp_dir.h"
+
+namespace crossval {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::TempDir;
+using testing::write_text;
+
+// A state folder of its own and no engine in the environment.
+class Backends : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("CROSSVAL_HOME", home_.path().c_str(), 1);
+    for (const BackendSpec& spec : all_backends()) {
+      unsetenv(std::string(spec.env_var).c_str());
+    }
+  }
+  void TearDown() override { unsetenv("CROSSVAL_HOME"); }
+
+  // Makes a file below the temporary folder and returns the folder's path.
+  std::string make(const std::string& name, const std::string& content = "x") {
+    const fs::path path = dir_.file(name);
+    fs::create_directories(path.parent_path());
+    write_text(path, content);
+    return dir_.path();
+  }
+
+  const BackendSpec& llama_ = *find_backend("llama");
+  const BackendSpec& bitnet_ = *find_backend("bitnet");
+  TempDir home_, dir_;
+};
+
+template <typename Body>
+Error error_of(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no Error";
+  return Error(Status::agree, "", "", "", "");
+}
+
+TEST_F(Backends, UnknownAndMissing) {
+  EXPECT_EQ(find_backend("gpt"), nullptr);
+  EXPECT_EQ(backend_display_name("ik"), "ik_llama.cpp");
+  EXPECT_EQ(error_of([] { check_backend({"gpt"}); }).status, Status::bad_input);
+  EXPECT_EQ(error_of([] { check_backend({"worker:/nonexistent"}); }).status,
+            Status::backend_failed);
+
+  const BackendStatus status = preflight(bitnet_, false);
+  EXPECT_EQ(status.state, BackendState::not_set_up);
+  EXPECT_NE(status.fix.find("crossval setup bitnet --dir DIR"), std::string::npos);
+  const Error error = error_of([] { check_backend({"bitnet"}); });
+  EXPECT_EQ(error.status, Status::backend_failed);
+  EXPECT_EQ(error.code, "backend_not_set_up");
+  EXPECT_NE(error.fix.find("crossval setup bitnet --dir"), std::string::npos);
+}
+
+TEST_F(Backends, TheVariableWinsAndItsFolderIsInTheCommand) {
+  remember_dir("llama", "/remembered");
+  setenv("LLAMA_CPP_DIR", "/nonexistent dir", 1);
+  BackendStatus status = preflight(llama_, false);
+  EXPECT_EQ(status.state, BackendState::broken);
+  EXPECT_EQ(status.dir, "/nonexistent dir");
+
+  const std::string dir = make("build/bin/libllama.so");
+  setenv("LLAMA_CPP_DIR", dir.c_str(), 1);
+  status = preflight(llama_, false);
+  EXPECT_EQ(status.state, BackendState::not_set_up);
+  EXPECT_EQ(status.fix, "crossval setup llama --dir " + fs::canonical(dir).string());
+  unsetenv("LLAMA_CPP_DIR");
+  EXPECT_EQ(preflight(llama_, false).dir, "/remembered");
+}
+
+TEST_F(Backends, AWorkerOfAnotherEngineOrUnknownOriginIsStale) {
+  const std::string dir = make("libllama.so");
+  setenv("LLAMA_CPP_DIR", dir.c_str(), 1);
+  const fs::path worker = worker_dir("llama", dir);
+  fs::create_directories(worker);
+  write_text(worker / "crossval-worker", "x");
+  const BackendStatus status = preflight(llama_, false);
+  EXPECT_EQ(status.state, BackendState::not_set_up);
+  EXPECT_NE(status.reason.find("no record"), std::string::npos);
+  EXPECT_NE(status.fix.find("setup llama --dir"), std::string::npos);
+  WorkerStamp stamp;
+  stamp.library = dir + "/libllama.so";
+  stamp.library_bytes = 2;  // the file has 1
+  EXPECT_NE(why_stale(stamp, *find_libraries(llama_, dir)), "");
+}
+
+TEST_F(Backends, MemorySurvivesRubbish) {
+  write_text(home_.file("backends.json"), "{\"backends\": [1, ");
+  EXPECT_FALSE(remembered_dir("llama"));
+  remember_dir("llama", "/a");
+  remember_dir("ik", "/b");
+  EXPECT_EQ(remembered_dir("llama"), "/a");
+  EXPECT_EQ(remembered_dir("ik"), "/b");
+  EXPECT_EQ(home_.n_entries(), 1);  // no temporary file
+}
+
+TEST_F(Backends, LibraryNames) {
+  make("lib/libllama-common.so");
+  make("lib/libllama.a");
+  EXPECT_FALSE(find_libraries(llama_, dir_.path()));
+  EXPECT_TRUE(has_static_library(llama_, dir_.path()));
+  make("lib/libllama-0a1b2c3d.so");
+  EXPECT_EQ(find_libraries(llama_, dir_.path())->llama.filename(), "libllama-0a1b2c3d.so");
+  make("lib/libllama.v0.5.0.so");
+  EXPECT_EQ(find_libraries(llama_, dir_.path())->llama.filename(), "libllama.v0.5.0.so");
+  make("lib/libllama.so.0");
+  EXPECT_EQ(find_libraries(llama_, dir_.path())->llama.filename(), "libllama.so.0");
+  make("build/bin/libllama.so");
+  EXPECT_EQ(find_libraries(llama_, dir_.path())->llama,
+            fs::path(dir_.path()) / "build/bin/libllama.so");
+  // An ELF file that is none, or cut, gives no names and no crash.
+  EXPECT_TRUE(elf_needed(dir_.file("build/bin/libllama.so")).empty());
+  make("cut.so", std::string("\177ELF\2\1\1", 7) + std::string(60, '\377'));
+  EXPECT_TRUE(elf_needed(dir_.file("cut.so")).empty());
+  EXPECT_FALSE(elf_needed("/proc/self/exe").empty());
+}
+
+TEST_F(Backends, NestedLayouts) {
+  make("build/3rdparty/llama.cpp/src/libllama.so");
+  make("3rdparty/llama.cpp/include/llama.h");
+  make("3rdparty/llama.cpp/ggml/include/ggml.h");
+  make("include/ggml-bitnet.h");
+  EXPECT_TRUE(find_libraries(bitnet_, dir_.path()));
+  EXPECT_EQ(find_headers(bitnet_, dir_.path(), "").size(), 3u);
+  // From the build folder the headers are above.
+  make("tree/include/llama.h");
+  make("tree/ggml/include/ggml.h");
+  make("tree/build/bin/libllama.so");
+  EXPECT_EQ(find_headers(llama_, dir_.file("tree/build"), "").size(), 2u);
+  EXPECT_EQ(find_headers(llama_, dir_.file("tree/build/bin"), "").size(), 2u);
+  EXPECT_TRUE(find_headers(llama_, dir_.file("build"), "").empty());
+}
+
+TEST_F(Backends, VersionFromFiles) {
+  make("a/VERSION", "v1.2\nmore");
+  EXPECT_EQ(version_from_files(dir_.file("a")), "v1.2");
+  make("b/common/build-info.cpp",
+       "int LLAMA_BUILD_NUMBER = 3889;\nchar const *LLAMA_COMMIT = \"b6d6c5289f1c\";\n");
+  EXPECT_EQ(version_from_files(dir_.file("b")), "b3889 (b6d6c5289f1c)");
+  EXPECT_EQ(version_from_files(dir_.file("nothing")), "");
+}
+
+TEST_F(Backends, SetupRefusals) {
+  const auto setup = [&](const std::string& name, const std::string& dir) {
+    return error_of([&] {
+      setup_backend({.backend = name, .dir = dir, .include_dir = "", .on_progress = {}});
+    });
+  };
+  EXPECT_EQ(setup("gpt", dir_.path()).code, "unknown_backend");
+  EXPECT_EQ(setup("llama", dir_.file("nothing")).code, "no_such_dir");
+  EXPECT_EQ(setup("llama", dir_.path()).code, "engine_not_found");
+  make("lib/libllama.so");
+  EXPECT_EQ(setup("llama", dir_.path()).code, "headers_not_found");
+  make("include/ggml.h");
+  make("include/llama.h", "#error these headers are rubbish\n");
+  const Error error = setup("llama", dir_.path());
+  EXPECT_EQ(error.code, "worker_build");
+  EXPECT_NE(error.what_.find("these headers are rubbish"), std::string::npos) << error.what_;
+  setenv("CXX", "no-such-compiler", 1);
+  EXPECT_EQ(setup("llama", dir_.path()).code, "no_compiler");
+  unsetenv("CXX");
+  EXPECT_FALSE(remembered_dir("llama"));
+  // Nothing half-built is left.
+  for (const auto& entry : fs::recursive_directory_iterator(home_.path())) {
+    EXPECT_TRUE(entry.is_directory()) << entry.path();
+  }
+}
+
+TEST_F(Backends, ChoiceByPathAndDefault) {
+  for (const auto& [name, backend, by] :
+       {std::tuple{"Some-BitNet.gguf", "bitnet", "path"}, {"my-Llama.gguf", "llama", "path"}}) {
+    write_probe_model(dir_.file(name));
+    const auto choice = choose_backend(*ModelFile::open(dir_.file(name)));
+    EXPECT_EQ(choice.name, backend);
+    EXPECT_EQ(choice.selected_by, by);
+  }
+}
+
+}  // namespace
+}  // namespace crossval
