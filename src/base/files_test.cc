@@ -114,7 +114,7 @@ TEST(AtomicFile, says_why_it_cannot) {
 
 TEST(Printable, control_bytes_and_endless_names_are_tamed) {
   EXPECT_EQ(printable("blk.0.attn_q.weight"), "blk.0.attn_q.weight");
-  EXPECT_EQ(printable("a\x1b[31m\n\xff"), "a\\x1b[31m\\x0a\\xff");
+  EXPECT_EQ(printable("a\x1b[31m\n\xff"), "a<1b>[31m<0a><ff>");
   EXPECT_EQ(printable("abcdef", 3), "abc...");
 }
 

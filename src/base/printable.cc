@@ -8,12 +8,10 @@ std::string printable(std::string_view text, size_t max_len) {
   std::string out;
   for (const char c : text.substr(0, max_len)) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f && byte < 0x80 && c != '\\') {
+    if (byte >= 0x20 && byte < 0x7f) {
       out += c;
     } else {
-      out += "\\x";
-      out += digits[byte >> 4];
-      out += digits[byte & 15];
+      out += {'<', digits[byte >> 4], digits[byte & 15], '>'};
     }
   }
   return cut ? out + "..." : out;

@@ -6,7 +6,7 @@
 
 namespace crossval {
 
-// `text` with control bytes and quotes as \xNN, cut to `max_len` bytes with "..." at the end.
+// `text` with bytes outside printable ASCII as <7f>, cut to `max_len` bytes with "..." at the end.
 std::string printable(std::string_view text, size_t max_len = 80);
 
 }  // namespace crossval

@@ -205,6 +205,11 @@ std::string cell(const Json& value) {
     const std::string text = visible(value.get<std::string>());
     return columns(text) <= 70 ? text : fmt::format("{} bytes of text", text.size());
   }
+  if (value.is_number_float()) {  // f32 in nearly all files: its own digits, not the double's
+    const auto exact = value.get<double>();
+    const auto single = static_cast<float>(exact);
+    return single == exact ? fmt::format("{}", single) : fmt::format("{}", exact);
+  }
   if (value.is_object() && value.contains("array_of")) {
     return fmt::format("{} x {}", value["count"].get<uint64_t>(),
                        value["array_of"].get<std::string>());

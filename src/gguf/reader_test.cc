@@ -90,7 +90,7 @@ TEST(Reader, keys_and_values) {
   EXPECT_EQ(key("k", t_u32).num(5).refusal(), "accepted");
   expect_in(key("k", 13).num(5).refusal(), {"value type 13", "'k'"});
   expect_in(key("", t_u32).num(5).refusal(), {"damaged_file", "empty"});
-  expect_in(key(std::string("a\0b", 3), t_u32).num(5).refusal(), {"a\\x00b", "NUL"});
+  expect_in(key(std::string("a\0b", 3), t_u32).num(5).refusal(), {"a<00>b", "NUL"});
   expect_in(key("k", t_bool).num(uint8_t{2}).refusal(), {"bool holds 2"});
   expect_in(key("k", t_string).num(~0ull).refusal(), {"claims 18446744073709551615 bytes", "'k'"});
   expect_in(key("k", t_u32).num(uint16_t{1}).refusal(), {"truncated_file", "4 more bytes"});

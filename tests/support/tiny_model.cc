@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <numbers>
+#include <sstream>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "gguf/writer.h"
@@ -114,6 +116,49 @@ class Builder {
 };
 
 }  // namespace
+
+TinyModelOptions parse_tiny_model(const std::string& text) {
+  TinyModelOptions o;
+  std::istringstream items(text);
+  for (std::string item; std::getline(items, item, ',');) {
+    const size_t at = item.find('=');
+    const std::string key = item.substr(0, at);
+    const std::string value = at == item.npos ? "" : item.substr(at + 1);
+    const std::pair<const char*, int*> counts[] = {
+        {"layers", &o.n_layers}, {"embd", &o.n_embd},         {"ff", &o.n_ff},
+        {"heads", &o.n_heads},   {"kv_heads", &o.n_kv_heads}, {"ctx", &o.n_ctx}};
+    const std::pair<const char*, float*> floats[] = {
+        {"rope_base", &o.rope_freq_base}, {"eps", &o.rms_eps}, {"qk_gain", &o.qk_gain}};
+    const std::pair<const char*, bool*> flags[] = {{"tied", &o.tied_output},
+                                                   {"add_bos", &o.add_bos}};
+    bool known = false;
+    const auto is = [&](const char* name) {
+      const bool same = key == name;
+      known = known || same;
+      return same;
+    };
+    for (const auto& [name, target] : counts) {
+      if (is(name)) *target = std::stoi(value);
+    }
+    for (const auto& [name, target] : floats) {
+      if (is(name)) *target = std::stof(value);
+    }
+    for (const auto& [name, target] : flags) {
+      if (is(name)) *target = value == "1";
+    }
+    if (is("seed")) o.seed = std::stoull(value);
+    if (is("vocabulary")) {
+      o.vocabulary = value == "llama" ? TinyVocabulary::llama : TinyVocabulary::gpt2;
+    }
+    if (is("type")) {
+      const TypeInfo* info = find_type_by_name(value);
+      if (info == nullptr) throw std::runtime_error("unknown type '" + value + "'");
+      o.matrix_type = o.embedding_type = o.output_type = info->type;
+    }
+    if (!known) throw std::runtime_error("no option '" + key + "' of the tiny model");
+  }
+  return o;
+}
 
 void write_tiny_model(const std::string& path, const TinyModelOptions& options) {
   Builder(options).write(path);

@@ -31,6 +31,10 @@ struct TinyModelOptions {
   float qk_gain = 2.0f;
 };
 
+// "seed=3,layers=4,embd=256,type=q6_k,vocabulary=llama,tied=1" changes those of the defaults;
+// std::runtime_error for a name that is no option. For scripts.
+TinyModelOptions parse_tiny_model(const std::string& text);
+
 void write_tiny_model(const std::string& path, const TinyModelOptions& options = {});
 
 }  // namespace crossval::testing

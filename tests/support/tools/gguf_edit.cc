@@ -1,5 +1,6 @@
 // gguf_edit IN OUT EDIT...: a changed copy of a GGUF model, for scripts that plant faults. Edits
-// are done in the order given. `gguf_edit tiny OUT` starts from the random tiny model instead.
+// are done in the order given. `gguf_edit tiny[:OPTIONS] OUT` starts from a random tiny model, as
+// `tiny:type=q4_0,vocabulary=llama` (tiny_model.h).
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -96,7 +97,7 @@ const std::map<std::string, EditOption>& edit_options() {
 }
 
 int usage() {
-  std::fprintf(stderr, "usage: gguf_edit IN|tiny OUT [--gguf-version 2|3] EDIT...\n");
+  std::fprintf(stderr, "usage: gguf_edit IN|tiny[:OPTIONS] OUT [--gguf-version 2|3] EDIT...\n");
   for (const auto& [name, option] : edit_options()) {
     std::fprintf(stderr, "  %s %s\n", name.c_str(), option.usage);
   }
@@ -107,9 +108,10 @@ int run(const Args& args) {
   if (args.size() < 2) return usage();
   const TempDir folder;
   std::string in = args[0];
-  if (in == "tiny") {
+  if (in == "tiny" || in.starts_with("tiny:")) {
+    const TinyModelOptions options = parse_tiny_model(in.size() > 5 ? in.substr(5) : "");
     in = folder.file("tiny.gguf");
-    write_tiny_model(in);
+    write_tiny_model(in, options);
   }
   ModelEdit model(in);
   int version = 3;
