@@ -21,7 +21,8 @@ FormattedPrompt format_prompt(const std::string& choice, const std::string& prom
                               const std::string& system, const ModelFile& model,
                               const Tokenizer& tokenizer);
 
-// Names accepted beside auto and FILE.jinja, for --help and validation.
+// Names accepted beside auto and FILE.jinja (anything with a slash or ending in .jinja), for --help
+// and validation.
 const std::vector<std::string>& prompt_template_names();
 
 }  // namespace crossval

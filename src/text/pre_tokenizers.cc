@@ -138,7 +138,10 @@ constexpr PreTokenizer kFamilies[] = {
      .patterns = kDeepseekLlm,
      .known_difference = "llama.cpp counts U+3000 as white space in this pre-tokenizer; the "
                          "published one (used here) lists it among the punctuation"},
-    {.family = "deepseek-coder", .patterns = kDeepseekCoder},
+    {.family = "deepseek-coder",
+     .patterns = kDeepseekCoder,
+     .known_difference = "llama.cpp hides white space beyond ASCII from the class U+0800 to U+4E00 "
+                         "of this pre-tokenizer; the published one (used here) counts it in"},
     {.family = "deepseek-v3", .patterns = kDeepseek3},
     {.family = "spark2_5", .patterns = kSpark25},
     {.family = "falcon", .patterns = kFalcon},
@@ -155,7 +158,11 @@ constexpr PreTokenizer kFamilies[] = {
      .patterns = kGpt4o,
      .ignore_merges = true,
      .known_difference = kCaseNote},
-    {.family = "tiny_aya", .patterns = kTinyAya, .known_difference = kCollapsedNote},
+    {.family = "tiny_aya",
+     .patterns = kTinyAya,
+     .known_difference = "llama.cpp groups digits also where a letter follows them and reads "
+                         "\\p{Lu}, \\p{Ll}, ... as any letter; the published expressions (used "
+                         "here) do neither"},
     {.family = "youtu",
      .patterns = kYoutu,
      .ignore_merges = true,

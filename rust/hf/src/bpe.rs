@@ -1,8 +1,8 @@
 //! Byte-pair encoding from a GGUF's token and merge lists, with the pre-tokenizer's expressions.
 
 use crate::Result;
-use std::collections::HashMap;
-use tokenizers::models::bpe::BpeBuilder;
+use ahash::{AHashMap, AHashSet};
+use tokenizers::models::bpe::{BpeBuilder, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
@@ -24,7 +24,7 @@ pub fn build(
     ignore_merges: bool,
     byte_level: bool,
 ) -> Result<(Tokenizer, usize)> {
-    let mut vocab: HashMap<&str, u32> = HashMap::with_capacity(tokens.len());
+    let mut vocab: AHashMap<&str, u32> = AHashMap::with_capacity(tokens.len());
     for (id, token) in tokens.iter().enumerate() {
         match std::str::from_utf8(token) {
             Ok(text) if !text.is_empty() => vocab.insert(text, id as u32),
@@ -33,7 +33,7 @@ pub fn build(
     }
     let mut skipped = 0;
     let mut kept: Vec<(String, String)> = Vec::with_capacity(merges.len());
-    let mut seen = std::collections::HashSet::with_capacity(merges.len());
+    let mut seen: AHashSet<(u32, u32)> = AHashSet::with_capacity(merges.len());
     let mut joined = String::new();
     for merge in merges {
         let Some((left, right)) = split_merge(merge) else {
@@ -43,18 +43,22 @@ pub fn build(
         joined.clear();
         joined.push_str(left);
         joined.push_str(right);
-        if !(vocab.contains_key(left) && vocab.contains_key(right))
-            || !vocab.contains_key(joined.as_str())
-        {
-            skipped += 1;
-        } else if seen.insert((left, right)) {
-            kept.push((left.to_string(), right.to_string()));
+        match (vocab.get(left), vocab.get(right)) {
+            (Some(l), Some(r)) if vocab.contains_key(joined.as_str()) => {
+                if seen.insert((*l, *r)) {
+                    kept.push((left.to_string(), right.to_string()));
+                }
+            }
+            _ => skipped += 1,
         }
     }
-    let mut owned: Vocab = vocab.iter().map(|(t, id)| (t.to_string(), *id)).collect();
+    let mut owned: Vocab = AHashMap::with_capacity(vocab.len() + 257);
+    owned.extend(vocab.iter().map(|(t, id)| (t.to_string(), *id)));
+    // What the vocabulary has no token for must still keep its neighbours apart, and would vanish
+    // before the merges. It gets ids behind the vocabulary's own, which the caller drops.
+    let unknown = "<crossval-unknown>".to_string();
+    owned.insert(unknown.clone(), (tokens.len() + 256) as u32);
     if byte_level {
-        // A byte that the vocabulary lacks must still keep its neighbours apart; without a token it
-        // would vanish before the merges. The caller drops these ids.
         let mut missing: Vec<char> = ByteLevel::alphabet().into_iter().collect();
         missing.sort_unstable();
         missing.retain(|c| !vocab.contains_key(c.encode_utf8(&mut [0; 4]) as &str));
@@ -66,6 +70,7 @@ pub fn build(
         .vocab_and_merges(owned, kept)
         .ignore_merges(ignore_merges)
         .byte_fallback(!byte_level)
+        .unk_token(unknown)
         .build()
         .map_err(|e| e.to_string())?;
 
@@ -90,5 +95,3 @@ pub fn build(
     }
     Ok((tokenizer, skipped))
 }
-
-type Vocab = tokenizers::models::bpe::Vocab;

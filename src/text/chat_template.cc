@@ -1,0 +1,115 @@
+#include "text/chat_template.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/mapped_file.h"
+#include "base/printable.h"
+#include "text/builtin_templates.h"
+#include "text/hf_bridge.h"
+#include "text/utf8.h"
+
+namespace crossval {
+namespace {
+
+constexpr const char* kFlag = "--prompt-template";
+
+// The variables `transformers` gives a template for one prompt.
+std::string variables(const std::string& prompt, const std::string& system,
+                      const std::string& bos_token, const std::string& eos_token) {
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  messages.push_back({{"role", "user"}, {"content", prompt}});
+  nlohmann::ordered_json context;
+  context["messages"] = std::move(messages);
+  context["add_generation_prompt"] = true;
+  context["bos_token"] = bos_token;
+  context["eos_token"] = eos_token;
+  context["tools"] = nullptr;
+  context["documents"] = nullptr;
+  // Token texts of a damaged vocabulary may be anything; the prompt was checked.
+  return context.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string token_text(const Tokenizer& tokenizer, int32_t id) {
+  return id >= 0 ? tokenizer.piece(id) : "";
+}
+
+FormattedPrompt render(const std::string& name, std::string_view source, const std::string& where,
+                       const std::string& prompt, const std::string& system,
+                       const Tokenizer& tokenizer) {
+  if (!is_valid_utf8(prompt) || !is_valid_utf8(system)) {
+    bad_input("bad_text", "a template needs a prompt in valid UTF-8", "prompt",
+              "write the prompt as UTF-8, or use --prompt-template raw");
+  }
+  const std::string bos = token_text(tokenizer, tokenizer.rules().bos_id);
+  const std::string eos = token_text(tokenizer, tokenizer.rules().eos_id);
+  FormattedPrompt out;
+  out.template_name = name;
+  try {
+    out.text = hf_render(source, variables(prompt, system, bos, eos));
+  } catch (const HfError& e) {
+    bad_input("template_failed", fmt::format("the prompt template failed: {}", e.what()), where,
+              "use --prompt-template raw, a built-in name, or a corrected FILE.jinja");
+  }
+  out.starts_with_bos = !bos.empty() && out.text.starts_with(bos);
+  return out;
+}
+
+bool is_file_choice(const std::string& choice) {
+  return choice.ends_with(".jinja") || choice.ends_with(".jinja2") || choice.ends_with(".j2") ||
+         choice.find('/') != std::string::npos;
+}
+
+}  // namespace
+
+FormattedPrompt format_prompt(const std::string& choice, const std::string& prompt,
+                              const std::string& system, const ModelFile& model,
+                              const Tokenizer& tokenizer) {
+  std::string name = choice;
+  if (choice == "auto") {
+    const char* key = "tokenizer.chat_template";
+    if (const auto source = model.get_string(key)) {
+      return render("gguf", *source, fmt::format("{}: metadata key '{}'", model.path(), key),
+                    prompt, system, tokenizer);
+    }
+    name = "raw";
+  }
+  if (name == "raw") {
+    if (!system.empty()) {
+      bad_input("unused_system_prompt", "the raw template has no place for a system prompt",
+                "--system-prompt",
+                "choose a --prompt-template with a system role, or leave --system-prompt out");
+    }
+    return {"raw", prompt, false};
+  }
+  for (const BuiltinTemplate& entry : builtin_templates()) {
+    if (entry.name == name) {
+      return render(name, entry.source, fmt::format("{} {}", kFlag, name), prompt, system,
+                    tokenizer);
+    }
+  }
+  if (is_file_choice(choice)) {
+    const MappedFile file(choice, "prompt template");
+    const std::string_view source(reinterpret_cast<const char*>(file.bytes().data()),
+                                  file.bytes().size());
+    return render(choice, source, choice, prompt, system, tokenizer);
+  }
+  bad_input(
+      "unknown_template", fmt::format("no template is called '{}'", printable(choice)), kFlag,
+      fmt::format("use auto, FILE.jinja, or one of: {}", fmt::join(prompt_template_names(), ", ")));
+}
+
+const std::vector<std::string>& prompt_template_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out = {"raw"};
+    for (const BuiltinTemplate& entry : builtin_templates()) out.emplace_back(entry.name);
+    return out;
+  }();
+  return names;
+}
+
+}  // namespace crossval
