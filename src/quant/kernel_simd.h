@@ -73,11 +73,12 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
   } else {
     static_assert(kSteps <= 8);
     const I nibble = Simd::broadcast_i16(0x0f0f);
-    I low[kTokens][kVecs], high[kTokens][kVecs];
-#pragma GCC unroll 16
-    for (int step = 0; step < kSteps; ++step) {
+    const I ones = Simd::broadcast_i16(1), sixteens = Simd::broadcast_i16(16);
 #pragma GCC unroll 2
-      for (int v = 0; v < kVecs; ++v) {
+    for (int v = 0; v < kVecs; ++v) {  // one vector at a time: its sums fill the registers
+      I low[kTokens], high[kTokens];
+#pragma GCC unroll 16
+      for (int step = 0; step < kSteps; ++step) {
         const I c = Simd::load_bytes(codes + 4 * (step * kPanelRows + v * Simd::kLanes));
         const I c_low = Simd::and_i(c, nibble);
         const I c_high = Simd::and_i(Simd::shift_right_4(c), nibble);
@@ -85,20 +86,15 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
         for (int t = 0; t < kTokens; ++t) {
           const I b = Simd::broadcast_4_bytes(a[t] + 4 * step);
           const I p_low = Simd::maddubs(c_low, b), p_high = Simd::maddubs(c_high, b);
-          low[t][v] = step == 0 ? p_low : Simd::add_i16(low[t][v], p_low);
-          high[t][v] = step == 0 ? p_high : Simd::add_i16(high[t][v], p_high);
-          Simd::keep(low[t][v]);
-          Simd::keep(high[t][v]);
+          low[t] = step == 0 ? p_low : Simd::add_i16(low[t], p_low);
+          high[t] = step == 0 ? p_high : Simd::add_i16(high[t], p_high);
+          Simd::keep(low[t]);
+          Simd::keep(high[t]);
         }
       }
-    }
-    const I ones = Simd::broadcast_i16(1), sixteens = Simd::broadcast_i16(16);
 #pragma GCC unroll 16
-    for (int t = 0; t < kTokens; ++t) {
-#pragma GCC unroll 2
-      for (int v = 0; v < kVecs; ++v) {
-        sum[t][v] =
-            Simd::add_i32(Simd::madd_i16(low[t][v], ones), Simd::madd_i16(high[t][v], sixteens));
+      for (int t = 0; t < kTokens; ++t) {
+        sum[t][v] = Simd::add_i32(Simd::madd_i16(low[t], ones), Simd::madd_i16(high[t], sixteens));
       }
     }
   }

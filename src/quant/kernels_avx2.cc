@@ -22,10 +22,10 @@ namespace {
 
 struct Simd : Avx2 {
   static constexpr bool kVnni = false;
-  // Tile heights that keep the sums of a sub-block in 16 registers.
+  // Two vectors of rows by four tokens: 8 sums in int16, and as many registers for the rest.
   template <int kBits>
   static constexpr int int_tokens() {
-    return kBits == 8 ? 2 : 4;
+    return 4;
   }
 };
 
