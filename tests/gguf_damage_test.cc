@@ -3,13 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
+#include <functional>
+#include <limits>
 #include <string>
 
 #include "base/error.h"
 #include "gguf/model_file.h"
 #include "gguf/reader.h"
 #include "support/damage.h"
+#include "support/model_edit.h"
 #include "support/subprocess.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
@@ -124,18 +126,31 @@ void expect_clean_end(const RunResult& result, bool may_succeed, const std::stri
   EXPECT_LT(result.peak_rss_bytes, max_rss_bytes) << what;
 }
 
+// Native over three ids, or over a text, which the damaged vocabulary has to tokenise.
+RunResult run_native(const std::string& model, bool with_text) {
+  std::vector<std::string> args = {"run", "--engine",     "native", "--model",
+                                   model, "--max-tokens", "1",      "--prompt-template",
+                                   "raw"};
+  if (with_text) {
+    args.insert(args.end(), {"--prompt", "Hello world <|im_end|> 12"});
+  } else {
+    args.insert(args.end(), {"--tokens", "1,2,3"});
+  }
+  return run_crossval(args);
+}
+
 TEST(GgufDamage, inspect_and_run_end_cleanly) {
   const Sample sample;
   const std::string path = sample.folder.file("damaged.gguf");
-  const auto whole = run_crossval({"run", "--engine", "native", "--model", sample.path, "--tokens",
-                                   "1,2,3", "--max-tokens", "1"});
-  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  for (const bool with_text : {false, true}) {
+    const auto whole = run_native(sample.path, with_text);
+    ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  }
   int n_refused = 0;
   for (uint64_t seed = 0; seed < 1000; ++seed) {
     testing::write_text(path, damaged_copy(sample.bytes, sample.header_bytes, seed));
     const std::string what = "seed " + std::to_string(seed);
-    const auto result = run_crossval(
-        {"run", "--engine", "native", "--model", path, "--tokens", "1,2,3", "--max-tokens", "1"});
+    const auto result = run_native(path, seed % 3 == 0);
     expect_clean_end(result, true, "run, " + what);
     n_refused += result.exit_code == 3 ? 1 : 0;
     if (seed % 10 == 0) expect_clean_end(run_crossval({"inspect", path}), true, "inspect, " + what);
@@ -202,8 +217,37 @@ TEST(GgufDamage, files_in_the_shape_of_known_attacks) {
     EXPECT_FALSE(accepted(content)) << name;
     testing::write_text(path, content);
     expect_clean_end(run_crossval({"inspect", path}), false, name);
-    expect_clean_end(run_crossval({"run", "--engine", "native", "--model", path, "--tokens", "1"}),
-                     false, name);
+    expect_clean_end(run_native(path, false), false, name);
+  }
+}
+
+// Well-formed files whose numbers no model can have: refused, or run where they do no harm.
+TEST(GgufDamage, hyperparameters_that_cannot_be) {
+  const Sample sample;
+  const std::string path = sample.folder.file("odd.gguf");
+  const auto model = ModelFile::open(sample.path);
+  for (const auto& [key, value] : model->metadata()) {
+    const auto type = static_cast<GgufType>(value.gguf_type);
+    std::vector<std::function<void(GgufWriter&)>> changes;
+    if (type == GgufType::u32) {
+      for (const uint32_t n : {0u, 1u, 3u, 5000u, 0x7fffffffu, 0xffffffffu}) {
+        changes.push_back([&key = key, n](GgufWriter& out) { out.set_u32(key, n); });
+      }
+    } else if (type == GgufType::f32) {
+      for (const float x : {0.0f, -1.0f, 1e30f, std::numeric_limits<float>::quiet_NaN(),
+                            std::numeric_limits<float>::infinity()}) {
+        changes.push_back([&key = key, x](GgufWriter& out) { out.set_f32(key, x); });
+      }
+    }
+    changes.push_back([&key = key](GgufWriter& out) { out.set_string(key, "\xff{%"); });
+    changes.push_back([&key = key](GgufWriter& out) { out.set_i32_array(key, {}); });
+    changes.push_back([&key = key](GgufWriter& out) { out.remove(key); });
+    for (size_t i = 0; i < changes.size(); ++i) {
+      testing::ModelEdit edit(sample.path);
+      changes[i](edit.metadata());
+      edit.write(path);
+      expect_clean_end(run_native(path, true), true, key + ", change " + std::to_string(i));
+    }
   }
 }
 
