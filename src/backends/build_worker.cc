@@ -307,6 +307,7 @@ BackendStatus setup_backend(const SetupOptions& options) {
       ~Remove() {
         std::error_code ignored;
         fs::remove(path, ignored);
+        fs::remove(path.parent_path(), ignored);  // only when nothing else is in it
       }
     } const remove_fresh{fresh};
     say(options, "compiling the worker against " + libraries->llama.string());

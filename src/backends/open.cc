@@ -39,7 +39,8 @@ std::string worker_path(const std::string& name) {
     backend_failed(
         broken ? "backend_broken" : "backend_not_set_up",
         status.display_name + " is " + backend_state_name(status.state) + ": " + status.reason,
-        "backend " + status.name, "run: " + status.fix);
+        "backend " + status.name,
+        "run: " + status.fix + (status.hint.empty() ? "" : "   (" + status.hint + ")"));
   }
   return status.worker;
 }

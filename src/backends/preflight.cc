@@ -22,10 +22,11 @@ std::string setup_command(const BackendSpec& spec, const std::string& dir) {
 }
 
 BackendStatus not_ready(BackendStatus status, BackendState state, std::string reason,
-                        std::string fix) {
+                        std::string fix, std::string hint = "") {
   status.state = state;
   status.reason = std::move(reason);
   status.fix = std::move(fix);
+  status.hint = std::move(hint);
   return status;
 }
 
@@ -51,18 +52,17 @@ BackendStatus preflight(const BackendSpec& spec, bool start_it) {
   status.searched = search.searched;
   if (!search.found) {
     return not_ready(status, BackendState::not_set_up, "no " + status.display_name + " was found",
-                     setup_command(spec, "") + "   (DIR: where it is built or installed; " +
-                         std::string(spec.how_to_get) + ")");
+                     setup_command(spec, ""),
+                     "DIR is where it is built or installed; " + std::string(spec.how_to_get));
   }
   status.dir = search.found->dir.string();
   status.dir_source = search.found->source;
   const std::string setup = setup_command(spec, status.dir);
   std::error_code ignored;
   if (!fs::is_directory(status.dir, ignored)) {
-    return not_ready(
-        status, BackendState::broken,
-        "the folder that " + status.dir_source + " names is not there: " + status.dir,
-        setup_command(spec, "") + "   (DIR: where " + status.display_name + " is now)");
+    return not_ready(status, BackendState::broken,
+                     "the folder that " + status.dir_source + " names is not there: " + status.dir,
+                     setup_command(spec, ""), "DIR is where " + status.display_name + " is now");
   }
   const auto libraries = find_libraries(spec, status.dir);
   if (!libraries) {
@@ -70,7 +70,7 @@ BackendStatus preflight(const BackendSpec& spec, bool start_it) {
                      has_static_library(spec, status.dir)
                          ? "only a static libllama.a is in " + status.dir
                          : "no libllama.so is in " + status.dir + " or its usual folders",
-                     std::string(spec.how_to_get) + ", then " + setup);
+                     setup, "first " + std::string(spec.how_to_get));
   }
   status.library = libraries->llama.string();
   status.version = version_from_files(status.dir);

@@ -20,7 +20,8 @@ struct BackendStatus {
   std::string worker;                 // path of the worker, "" when not built
   std::vector<std::string> searched;  // where we looked
   std::string reason;                 // why it is not ready
-  std::string fix;                    // what to run
+  std::string fix;                    // the command to run
+  std::string hint;                   // what to know for it; may be empty
 };
 
 // Looks at files only; with `start_it` the worker is also started and shakes hands.

@@ -26,7 +26,8 @@ nlohmann::json to_json(const BackendStatus& status) {
           {"worker", text_or_null(status.worker)},
           {"searched", status.searched},
           {"reason", text_or_null(status.reason)},
-          {"fix", text_or_null(status.fix)}};
+          {"fix", text_or_null(status.fix)},
+          {"hint", text_or_null(status.hint)}};
 }
 
 void print_text(const BackendStatus& status) {
@@ -38,6 +39,9 @@ void print_text(const BackendStatus& status) {
   if (status.state != BackendState::ready) {
     std::printf("         why      %s\n", status.reason.c_str());
     std::printf("         fix      %s\n", status.fix.c_str());
+    if (!status.hint.empty()) {
+      std::printf("                  (%s)\n", status.hint.c_str());
+    }
     for (const std::string& place : status.searched) {
       std::printf("         searched %s\n", place.c_str());
     }

@@ -9,6 +9,7 @@
 #include <llama.h>
 
 #include <string>
+#include <type_traits>
 
 // Absent in older engines: a null pointer there. llama.cpp include/llama.h, ggml-backend.h.
 extern "C" {
@@ -167,8 +168,19 @@ bool set_extra_bufts(Params& params, bool on) {
   if constexpr (requires { params.use_extra_bufts; }) {
     params.use_extra_bufts = on;
     return true;
+  } else if constexpr (requires { params.repack_tensors; }) {  // ik_llama.cpp
+    params.repack_tensors = on;
+    return true;
   } else {
     return false;
+  }
+}
+
+// ik_llama.cpp wants to know when it loads the model what the context will be like.
+template <typename Params>
+void set_flash_attn_for_load(Params& params, int mode) {
+  if constexpr (requires { params.flash_attn; }) {
+    params.flash_attn = mode == 1;
   }
 }
 
@@ -176,8 +188,9 @@ bool set_extra_bufts(Params& params, bool on) {
 template <typename Params>
 void set_cpu_only(Params& params) {
   params.n_gpu_layers = 0;
-  if constexpr (requires { params.devices; }) {
-    static decltype(+*params.devices) none[] = {nullptr};
+  // ik_llama.cpp has a text of that name, which stays empty.
+  if constexpr (requires { **params.devices; }) {
+    static std::remove_pointer_t<decltype(params.devices)> none[] = {nullptr};
     params.devices = none;
   }
 }

@@ -119,6 +119,7 @@ Session::Session(const std::string& path, int n_threads, const Settings& setting
   llama_model_params params = llama_model_default_params();
   set_cpu_only(params);
   set_mmap(params, settings_.mmap);
+  set_flash_attn_for_load(params, settings_.flash_attn);
   has_extra_bufts_ = set_extra_bufts(params, settings_.extra_bufts);
   params.check_tensors = settings_.check_tensors;
   model_ = load_model(path.c_str(), params);
