@@ -245,8 +245,8 @@ ChildProcess::~ChildProcess() { finish(0); }
 
 bool ChildProcess::has_ended() const {
   siginfo_t info{};
-  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-         info.si_pid == pid_;
+  const int result = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+  return result == 0 ? info.si_pid == pid_ : errno == ECHILD;
 }
 
 ExitInfo ChildProcess::finish(int grace_ms) {
@@ -270,10 +270,13 @@ ExitInfo ChildProcess::finish(int grace_ms) {
   }
   int status = 0;
   rusage usage{};
-  while (::wait4(pid_, &status, 0, &usage) < 0 && errno == EINTR) {
+  pid_t ended = -1;
+  while ((ended = ::wait4(pid_, &status, 0, &usage)) < 0 && errno == EINTR) {
   }
   ExitInfo info;
-  info.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  info.signal = ended < 0             ? SIGKILL  // kill_all_workers() reaped it
+                : WIFSIGNALED(status) ? WTERMSIG(status)
+                                      : 0;
   info.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   info.peak_rss_bytes = static_cast<int64_t>(usage.ru_maxrss) * 1024;
   exit_ = info;
@@ -301,6 +304,18 @@ void kill_all_workers() {
     const pid_t pid = worker.load();
     if (pid > 0) {
       ::kill(-pid, SIGKILL);
+    }
+  }
+  // Reaped here too: where process 1 does not reap orphans (containers), they would stay.
+  for (auto& worker : live_workers) {
+    const pid_t pid = worker.load();
+    for (int waited_ms = 0; pid > 0 && waited_ms < 2000; ++waited_ms) {
+      const pid_t ended = ::waitpid(pid, nullptr, WNOHANG);
+      if (ended == pid || (ended < 0 && errno != EINTR)) {
+        worker = 0;
+        break;
+      }
+      ::poll(nullptr, 0, 1);
     }
   }
 }

@@ -52,7 +52,7 @@ class ChildProcess {
   std::optional<ExitInfo> exit_;
 };
 
-// Kills every worker there is. Async-signal-safe: for SIGINT and SIGTERM handlers.
+// Kills and reaps every worker there is. Async-signal-safe: for SIGINT and SIGTERM handlers.
 void kill_all_workers();
 
 }  // namespace crossval
