@@ -12,6 +12,10 @@ extern const Format kQ4_0, kQ4_1;       // q4.cc
 extern const Format kQ5_0, kQ5_1;       // q5.cc
 extern const Format kQ8_0;              // q8_0.cc
 extern const Format kQ6_K;              // q6_k.cc
+extern const Format kQ2_K, kQ3_K;       // q23_k.cc
+extern const Format kQ4_K, kQ5_K;       // q45_k.cc
+extern const Format kIQ4_NL, kIQ4_XS;   // iq4.cc
+extern const Format kTQ1_0, kTQ2_0;     // tq.cc
 
 // A stored value at any alignment.
 template <typename T>
@@ -36,6 +40,21 @@ int64_t first_bad_scale(const std::byte* row, int64_t n, int block_len, int bloc
     }
   }
   return -1;
+}
+
+// Format::dequantize of a format of codes, from how it unpacks.
+template <decltype(Format::unpack) unpack, int kLen, int kSubLen, int kOffset, bool kHasMin = false>
+void dequantize_codes(const std::byte* row, int64_t n, int block_bytes, float* out) {
+  for (int64_t block = 0; block < n / kLen; ++block) {
+    uint8_t codes[kLen];
+    float d[kLen / kSubLen], m[kLen / kSubLen] = {};
+    unpack(row + block * block_bytes, kLen, codes, d, m);
+    for (int i = 0; i < kLen; ++i) {
+      const float weight = d[i / kSubLen] * static_cast<float>(codes[i] - kOffset);
+      // Not "+ 0" where there is no minimum: -0 would become +0.
+      out[block * kLen + i] = kHasMin ? weight + m[i / kSubLen] : weight;
+    }
+  }
 }
 
 }  // namespace crossval

@@ -22,6 +22,29 @@ namespace {
 
 const float kNan = std::numeric_limits<float>::quiet_NaN();
 
+// Where a block keeps its f16 scales (F32 and BF16: its value).
+std::vector<int> scale_offsets(GgmlType type) {
+  switch (type) {
+    case GgmlType::Q4_1:
+    case GgmlType::Q5_1:
+    case GgmlType::Q4_K:
+    case GgmlType::Q5_K:
+      return {0, 2};
+    case GgmlType::Q2_K:
+      return {80, 82};
+    case GgmlType::Q3_K:
+      return {108};
+    case GgmlType::Q6_K:
+      return {208};
+    case GgmlType::TQ1_0:
+      return {52};
+    case GgmlType::TQ2_0:
+      return {64};
+    default:
+      return {0};
+  }
+}
+
 // Random bytes with sane scales: every f16 scale of every format gets a modest finite value.
 struct Weights {
   Weights(const Format& format, int64_t n_rows, int64_t row_len, uint32_t seed) {
@@ -29,20 +52,9 @@ struct Weights {
     const int64_t row_bytes = row_len / format.block_len * format.block_bytes;
     bytes.resize(static_cast<size_t>(n_rows * row_bytes));
     for (auto& b : bytes) b = static_cast<std::byte>(random());
-    const auto scale_offsets = [&]() -> std::vector<int> {
-      switch (format.type) {
-        case GgmlType::Q4_1:
-        case GgmlType::Q5_1:
-          return {0, 2};
-        case GgmlType::Q6_K:
-          return {208};
-        default:
-          return {0};
-      }
-    }();
     std::uniform_real_distribution<float> value(-0.2f, 0.2f);
     for (int64_t block = 0; block < n_rows * row_len / format.block_len; ++block) {
-      for (const int offset : scale_offsets) {
+      for (const int offset : scale_offsets(format.type)) {
         std::byte* at = bytes.data() + block * format.block_bytes + offset;
         const float f = value(random);
         if (format.type == GgmlType::F32) {
@@ -198,7 +210,7 @@ TEST_P(EveryFormat, NonFiniteActivationsAndWeightsAreNotLaundered) {
     }
     // A NaN in row 18 of the weights: only the results of that row.
     Weights w(format, n_rows, n, 29);
-    const int at = format.type == GgmlType::Q6_K ? 208 : 0;
+    const int at = scale_offsets(format.type)[0];
     std::memset(w.bytes.data() + 18 * w.view.row_bytes + format.block_bytes + at, 0x7f,
                 format.type == GgmlType::F32 ? 4 : 2);
     if (format.type == GgmlType::F32)

@@ -1,0 +1,99 @@
+// IQ4_NL and IQ4_XS: 4-bit indices into a table of 16 uneven steps. Layout and table:
+// ggml/src/ggml-common.h `block_iq4_nl`, `block_iq4_xs`, `kvalues_iq4nl` (llama.cpp): nibbles as in
+// Q4_0; IQ4_XS has 8 sub-blocks of 32 with 6-bit scales less 32. Steps are kept as codes of 8 bits,
+// shifted by 128.
+#include "base/half.h"
+#include "quant/format_rows.h"
+
+namespace crossval {
+namespace {
+
+constexpr int kSubLen = 32, kSuperLen = 256, kOffset = 128;
+constexpr int kSteps[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                            1,    13,   25,  38,  53,  69,  89,  113};
+
+struct BlockIQ4NL {
+  uint16_t d;
+  uint8_t codes[kSubLen / 2];
+};
+static_assert(sizeof(BlockIQ4NL) == 18);
+
+struct BlockIQ4XS {
+  uint16_t d, scales_high;
+  uint8_t scales_low[kSuperLen / 64];
+  uint8_t codes[kSuperLen / 2];
+};
+static_assert(sizeof(BlockIQ4XS) == 136);
+
+void look_up(const uint8_t* packed, uint8_t* codes) {
+  for (int j = 0; j < kSubLen / 2; ++j) {
+    codes[j] = static_cast<uint8_t>(kSteps[packed[j] & 15] + kOffset);
+    codes[j + kSubLen / 2] = static_cast<uint8_t>(kSteps[packed[j] >> 4] + kOffset);
+  }
+}
+
+void unpack_iq4_nl(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kSubLen; ++i) {
+    const auto block = load_as<BlockIQ4NL>(row + i * int64_t{sizeof(BlockIQ4NL)});
+    look_up(block.codes, codes + i * kSubLen);
+    d[i] = f16_to_f32(block.d);
+  }
+}
+
+void unpack_iq4_xs(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  constexpr int kSubs = kSuperLen / kSubLen;
+  for (int64_t i = 0; i < n / kSuperLen; ++i) {
+    const auto block = load_as<BlockIQ4XS>(row + i * int64_t{sizeof(BlockIQ4XS)});
+    const float scale = f16_to_f32(block.d);
+    for (int j = 0; j < kSubs; ++j) {
+      look_up(block.codes + 16 * j, codes + i * kSuperLen + j * kSubLen);
+      const int low = block.scales_low[j / 2] >> (4 * (j % 2)) & 15;
+      const int upper = block.scales_high >> (2 * j) & 3;
+      d[i * kSubs + j] = scale * static_cast<float>((low | upper << 4) - 32);
+    }
+  }
+}
+
+void dequantize_iq4_nl(const std::byte* row, int64_t n, float* out) {
+  dequantize_codes<unpack_iq4_nl, kSubLen, kSubLen, kOffset>(row, n, sizeof(BlockIQ4NL), out);
+}
+
+void dequantize_iq4_xs(const std::byte* row, int64_t n, float* out) {
+  dequantize_codes<unpack_iq4_xs, kSuperLen, kSubLen, kOffset>(row, n, sizeof(BlockIQ4XS), out);
+}
+
+int64_t first_non_finite_iq4_nl(const std::byte* row, int64_t n) {
+  return first_bad_scale(row, n, kSubLen, sizeof(BlockIQ4NL), {0});
+}
+
+int64_t first_non_finite_iq4_xs(const std::byte* row, int64_t n) {
+  return first_bad_scale(row, n, kSuperLen, sizeof(BlockIQ4XS), {0});
+}
+
+}  // namespace
+
+const Format kIQ4_NL = {.type = GgmlType::IQ4_NL,
+                        .activation = ActivationType::Q8_0,
+                        .block_len = kSubLen,
+                        .block_bytes = sizeof(BlockIQ4NL),
+                        .sub_block_len = kSubLen,
+                        .code_bits = 8,
+                        .offset = kOffset,
+                        .has_min = false,
+                        .dequantize = dequantize_iq4_nl,
+                        .unpack = unpack_iq4_nl,
+                        .first_non_finite = first_non_finite_iq4_nl};
+
+const Format kIQ4_XS = {.type = GgmlType::IQ4_XS,
+                        .activation = ActivationType::Q8_K,
+                        .block_len = kSuperLen,
+                        .block_bytes = sizeof(BlockIQ4XS),
+                        .sub_block_len = kSubLen,
+                        .code_bits = 8,
+                        .offset = kOffset,
+                        .has_min = false,
+                        .dequantize = dequantize_iq4_xs,
+                        .unpack = unpack_iq4_xs,
+                        .first_non_finite = first_non_finite_iq4_xs};
+
+}  // namespace crossval
