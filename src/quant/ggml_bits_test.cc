@@ -1,0 +1,121 @@
+// Bits of the real thing: hashes taken from llama.cpp v0.5.0 itself (prebuilt libggml-base and the
+// haswell build of libggml-cpu; their dequantize_row_* and quantize_row_q8_*) over made-up blocks
+// and activations that this file makes again in the same way.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+#include "gguf/types.h"
+#include "quant/activations.h"
+#include "quant/formats.h"
+
+namespace crossval {
+namespace {
+
+constexpr uint64_t kFnvStart = 14695981039346656037u;
+
+uint64_t fnv(const void* data, size_t n, uint64_t hash) {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  for (size_t i = 0; i < n; ++i) hash = (hash ^ bytes[i]) * 1099511628211u;
+  return hash;
+}
+
+class Numbers {
+ public:
+  uint32_t next() {
+    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<uint32_t>(state_ >> 33);
+  }
+
+ private:
+  uint64_t state_ = 42;
+};
+
+struct Golden {
+  GgmlType type;
+  uint64_t hash;
+};
+
+constexpr Golden kDequantized[] = {
+    {GgmlType::Q4_0, 0xb78997ddd5171da6u},   {GgmlType::Q4_1, 0xf4fb040891e6b496u},
+    {GgmlType::Q5_0, 0x585b431ba4a0e75du},   {GgmlType::Q5_1, 0xaaea26c9742397e1u},
+    {GgmlType::Q8_0, 0x1f4d4f7a808ef6e7u},   {GgmlType::Q2_K, 0xef5863940463242eu},
+    {GgmlType::Q3_K, 0x134068076536d533u},   {GgmlType::Q4_K, 0x1d52d26ee3b2d95fu},
+    {GgmlType::Q5_K, 0x53e67527e0641056u},   {GgmlType::Q6_K, 0x0422cd3085375909u},
+    {GgmlType::IQ4_NL, 0x23bd51539e3e045eu}, {GgmlType::IQ4_XS, 0x69df8e30f36a1168u},
+    {GgmlType::TQ1_0, 0x079d270b6032f91cu},  {GgmlType::TQ2_0, 0xe14f4dc9aad9aa4du},
+};
+
+// Where blocks keep f16 scales: made finite by clearing a bit of the exponent.
+const std::map<GgmlType, std::vector<size_t>> kScaleOffsets = {
+    {GgmlType::Q4_1, {0, 2}}, {GgmlType::Q5_1, {0, 2}}, {GgmlType::Q2_K, {80, 82}},
+    {GgmlType::Q3_K, {108}},  {GgmlType::Q4_K, {0, 2}}, {GgmlType::Q5_K, {0, 2}},
+    {GgmlType::Q6_K, {208}},  {GgmlType::TQ1_0, {52}},  {GgmlType::TQ2_0, {64}},
+};
+
+TEST(GgmlBits, DequantizedWeights) {
+  constexpr int64_t kLen = 1024;
+  size_t n_block_formats = 0;
+  for (const Format* format : all_formats()) n_block_formats += format->block_len > 1 ? 1 : 0;
+  EXPECT_EQ(n_block_formats, std::size(kDequantized)) << "a format without a golden hash";
+  for (const Golden& golden : kDequantized) {
+    const Format* format = find_format(golden.type);
+    ASSERT_NE(format, nullptr);
+    const auto block_bytes = static_cast<size_t>(format->block_bytes);
+    const auto n_blocks = static_cast<size_t>(kLen / format->block_len);
+    std::vector<std::byte> blocks(n_blocks * block_bytes);
+    Numbers numbers;
+    for (auto& b : blocks) b = static_cast<std::byte>(numbers.next());
+    const auto found = kScaleOffsets.find(golden.type);
+    for (size_t i = 0; i < n_blocks; ++i) {
+      for (const size_t at :
+           found == kScaleOffsets.end() ? std::vector<size_t>{0} : found->second) {
+        blocks[i * block_bytes + at + 1] &= std::byte{0xbf};
+      }
+    }
+    std::vector<float> weights(kLen);
+    format->dequantize(blocks.data(), kLen, weights.data());
+    EXPECT_EQ(fnv(weights.data(), kLen * sizeof(float), kFnvStart), golden.hash)
+        << find_type(static_cast<uint32_t>(golden.type))->name;
+  }
+}
+
+struct ActivationGolden {
+  GgmlType weights;  // a type that meets such activations
+  uint64_t codes, d, s;
+};
+
+TEST(GgmlBits, RoundedActivations) {
+  constexpr int64_t kLen = 1024;
+  std::vector<float> x(kLen);
+  Numbers numbers;
+  for (size_t i = 0; i < x.size(); ++i) {  // the first half is full of ties
+    const int value = static_cast<int>(numbers.next() % 511) - 255;
+    x[i] = static_cast<float>(value) / (i < 512 ? 2.0f : 3000.0f);
+  }
+  const ActivationGolden goldens[] = {
+      {GgmlType::Q8_0, 0x9c67ad99af162b2fu, 0x1039576e932cc0b9u, kFnvStart},
+      {GgmlType::Q4_1, 0x9c67ad99af162b2fu, 0x1039576e932cc0b9u, 0xfc3b652da6681169u},
+      {GgmlType::Q6_K, 0xeb8709193a8046fcu, 0x4e421b08bf8d9901u, kFnvStart},
+  };
+  ThreadPool pool(1);
+  for (const ActivationGolden& golden : goldens) {
+    PreparedActivations a;
+    prepare_activations(x.data(), kLen, 1, kLen, *find_format(golden.weights), Numerics::ggml, a,
+                        pool);
+    uint64_t d = kFnvStart, s = kFnvStart;
+    const int64_t block_len = a.type == ActivationType::Q8_K ? 256 : 32;
+    for (int64_t k = 0; k < kLen; k += block_len) {
+      const auto sub = static_cast<size_t>(k / a.sub_block_len);
+      d = fnv(&a.d[sub], sizeof(float), d);
+      if (a.type == ActivationType::Q8_1) s = fnv(&a.s[sub], sizeof(float), s);
+    }
+    EXPECT_EQ(fnv(a.codes.data(), kLen, kFnvStart), golden.codes);
+    EXPECT_EQ(d, golden.d);
+    EXPECT_EQ(s, golden.s);
+  }
+}
+
+}  // namespace
+}  // namespace crossval
