@@ -2,7 +2,7 @@
 
 use crate::Result;
 use ahash::{AHashMap, AHashSet};
-use tokenizers::models::bpe::{BpeBuilder, Vocab};
+use tokenizers::models::bpe::{BpeBuilder, Vocab, BPE};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
@@ -16,6 +16,86 @@ fn split_merge(merge: &[u8]) -> Option<(&str, &str)> {
     Some((&text[..separator], &text[separator + 1..]))
 }
 
+/// The vocabulary, and what stands for text it has no token for.
+fn vocabulary(tokens: &[&[u8]], byte_level: bool) -> (Vocab, String) {
+    let mut vocab: Vocab = AHashMap::with_capacity(tokens.len() + 257);
+    for (id, token) in tokens.iter().enumerate() {
+        match std::str::from_utf8(token) {
+            Ok(text) if !text.is_empty() => vocab.insert(text.to_string(), id as u32),
+            _ => None,
+        };
+    }
+    // What the vocabulary has no token for must still keep its neighbours apart, and would vanish
+    // before the merges. It gets ids behind the vocabulary's own, which the caller drops.
+    if byte_level {
+        let mut missing: Vec<char> = ByteLevel::alphabet().into_iter().collect();
+        missing.sort_unstable();
+        missing.retain(|c| !vocab.contains_key(c.encode_utf8(&mut [0; 4]) as &str));
+        for (i, c) in missing.iter().enumerate() {
+            vocab.insert(c.to_string(), (tokens.len() + i) as u32);
+        }
+    }
+    let unknown = "<crossval-unknown>".to_string();
+    vocab.insert(unknown.clone(), (tokens.len() + 256) as u32);
+    (vocab, unknown)
+}
+
+/// Merges in rank order, each once, and how many were left out because they cannot be read or
+/// name a token that `vocab` lacks (not asked when it is None).
+fn read_merges(merges: &[&[u8]], vocab: Option<&Vocab>) -> (Vec<(String, String)>, usize) {
+    let mut kept = Vec::with_capacity(merges.len());
+    let mut seen: AHashSet<&[u8]> = AHashSet::with_capacity(merges.len());
+    let mut skipped = 0;
+    for merge in merges {
+        let Some((left, right)) = split_merge(merge) else {
+            skipped += 1;
+            continue;
+        };
+        if let Some(vocab) = vocab {
+            if ![left, right, &[left, right].concat()]
+                .iter()
+                .all(|token| vocab.contains_key(*token))
+            {
+                skipped += 1;
+                continue;
+            }
+        }
+        if seen.insert(merge) {
+            kept.push((left.to_string(), right.to_string()));
+        }
+    }
+    (kept, skipped)
+}
+
+/// The model, and how many merges were left out. Nearly every vocabulary has the tokens of all its
+/// merges, so that is tried first; looking them all up doubles the time of loading.
+fn model(
+    tokens: &[&[u8]],
+    merges: &[&[u8]],
+    ignore_merges: bool,
+    byte_level: bool,
+) -> Result<(BPE, usize)> {
+    let longest = tokens.iter().map(|t| t.len()).max().unwrap_or(0);
+    // The builder joins a merge in a buffer as long as the longest token.
+    let all_fit = merges.iter().all(|m| m.len() <= longest + 1);
+    for check in [!all_fit, true] {
+        let (vocab, unknown) = vocabulary(tokens, byte_level);
+        let (kept, skipped) = read_merges(merges, check.then_some(&vocab));
+        let built = BpeBuilder::new()
+            .vocab_and_merges(vocab, kept)
+            .ignore_merges(ignore_merges)
+            .byte_fallback(!byte_level)
+            .unk_token(unknown)
+            .build();
+        match built {
+            Ok(model) => return Ok((model, skipped)),
+            Err(e) if check => return Err(e.to_string()),
+            Err(_) => {}
+        }
+    }
+    unreachable!("the second round returns")
+}
+
 /// The tokenizer, and how many merges name a token that the vocabulary lacks.
 pub fn build(
     tokens: &[&[u8]],
@@ -24,56 +104,7 @@ pub fn build(
     ignore_merges: bool,
     byte_level: bool,
 ) -> Result<(Tokenizer, usize)> {
-    let mut vocab: AHashMap<&str, u32> = AHashMap::with_capacity(tokens.len());
-    for (id, token) in tokens.iter().enumerate() {
-        match std::str::from_utf8(token) {
-            Ok(text) if !text.is_empty() => vocab.insert(text, id as u32),
-            _ => None,
-        };
-    }
-    let mut skipped = 0;
-    let mut kept: Vec<(String, String)> = Vec::with_capacity(merges.len());
-    let mut seen: AHashSet<(u32, u32)> = AHashSet::with_capacity(merges.len());
-    let mut joined = String::new();
-    for merge in merges {
-        let Some((left, right)) = split_merge(merge) else {
-            skipped += 1;
-            continue;
-        };
-        joined.clear();
-        joined.push_str(left);
-        joined.push_str(right);
-        match (vocab.get(left), vocab.get(right)) {
-            (Some(l), Some(r)) if vocab.contains_key(joined.as_str()) => {
-                if seen.insert((*l, *r)) {
-                    kept.push((left.to_string(), right.to_string()));
-                }
-            }
-            _ => skipped += 1,
-        }
-    }
-    let mut owned: Vocab = AHashMap::with_capacity(vocab.len() + 257);
-    owned.extend(vocab.iter().map(|(t, id)| (t.to_string(), *id)));
-    // What the vocabulary has no token for must still keep its neighbours apart, and would vanish
-    // before the merges. It gets ids behind the vocabulary's own, which the caller drops.
-    let unknown = "<crossval-unknown>".to_string();
-    owned.insert(unknown.clone(), (tokens.len() + 256) as u32);
-    if byte_level {
-        let mut missing: Vec<char> = ByteLevel::alphabet().into_iter().collect();
-        missing.sort_unstable();
-        missing.retain(|c| !vocab.contains_key(c.encode_utf8(&mut [0; 4]) as &str));
-        for (i, c) in missing.iter().enumerate() {
-            owned.insert(c.to_string(), (tokens.len() + i) as u32);
-        }
-    }
-    let model = BpeBuilder::new()
-        .vocab_and_merges(owned, kept)
-        .ignore_merges(ignore_merges)
-        .byte_fallback(!byte_level)
-        .unk_token(unknown)
-        .build()
-        .map_err(|e| e.to_string())?;
-
+    let (model, skipped) = model(tokens, merges, ignore_merges, byte_level)?;
     let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
     for pattern in patterns {
         let text = std::str::from_utf8(pattern).map_err(|e| e.to_string())?;

@@ -9,7 +9,7 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 use std::ffi::{c_char, c_int, c_long, c_void, CString};
 
 /// Upper bound on the work of one template: a model file is untrusted and may loop for ever.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 5_000_000;
 
 /// json.dumps writes ", " and ": " where serde_json's compact form has no spaces.
 struct PythonFormatter;
@@ -153,6 +153,10 @@ pub fn render(source: &str, variables: &str) -> Result<String> {
     env.set_fuel(Some(FUEL));
     env.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     env.add_filter("tojson", tojson);
+    // Jinja2: None is not iterable; minijinja takes it for an empty list.
+    env.add_test("iterable", |value: &Value| {
+        !value.is_none() && !value.is_undefined() && value.try_iter().is_ok()
+    });
     env.add_function("raise_exception", raise_exception);
     env.add_function("strftime_now", strftime_now);
     let template = env.template_from_str(&source).map_err(|e| describe(&e))?;
