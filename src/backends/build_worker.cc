@@ -48,7 +48,8 @@ std::string hash_of_sources(const fs::path& root) {
     std::ifstream in(source, std::ios::binary);
     std::stringstream text;
     text << in.rdbuf();
-    hash = short_hash(text.str(), hash + source.filename().string());
+    hash += source.filename().string();
+    hash = short_hash(text.str(), hash);
   }
   return hash;
 }

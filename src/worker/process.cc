@@ -181,6 +181,7 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
   Pipe request = make_pipe(), reply = make_pipe(), log = make_pipe(), status = make_pipe();
   const UniqueFd null_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
   std::vector<char*> raw;
+  raw.reserve(argv.size() + 1);
   for (const std::string& argument : argv) {
     raw.push_back(const_cast<char*>(argument.c_str()));
   }

@@ -70,7 +70,7 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
   info_.library = hello_.library;
 }
 
-Channel::Reply WorkerEngine::call(Channel::Request request, double* stage_ms) {
+Channel::Reply WorkerEngine::call(const Channel::Request& request, double* stage_ms) {
   const auto start = std::chrono::steady_clock::now();
   auto reply = channel_.call(request);
   const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;

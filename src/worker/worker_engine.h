@@ -48,7 +48,7 @@ class WorkerEngine : public Engine {
   pid_t pid() const { return channel_.pid(); }
 
  private:
-  Channel::Reply call(Channel::Request request, double* stage_ms);
+  Channel::Reply call(const Channel::Request& request, double* stage_ms);
   void take_model_facts(const nlohmann::json& header);
 
   Channel channel_;
