@@ -81,6 +81,7 @@ Json position_json(const JudgedPosition& position, const MetricSet& metrics) {
   for (const MetricInfo& info : metric_table()) {
     info.json(has(metrics, info.metric) ? &position.compared.metrics : nullptr, out);
   }
+  out["noise"] = maybe(position.compared.rounding);
   out["noise_ratio"] = maybe(position.noise_ratio);
   out["verdict"] = verdict_name(position.verdict);
   return out;

@@ -36,16 +36,10 @@ std::vector<double> smooth_noise(std::span<const std::optional<double>> measured
   const auto n = static_cast<std::ptrdiff_t>(measured.size());
   std::vector<double> smooth(measured.size(), run_floor);
   for (std::ptrdiff_t p = 0; p < n; ++p) {
-    double sum_log = 0;
-    int n_near = 0;
     const auto last = std::min(n - 1, p + kNoiseWindow);
     for (auto q = std::max<std::ptrdiff_t>(0, p - kNoiseWindow); q <= last; ++q) {
-      if (!measured[q] || !std::isfinite(*measured[q])) continue;
-      sum_log += std::log(std::max(*measured[q], floor));
-      ++n_near;
+      if (measured[q] && std::isfinite(*measured[q])) smooth[p] = std::max(smooth[p], *measured[q]);
     }
-    if (n_near > 0) smooth[p] = std::max(smooth[p], std::exp(sum_log / n_near));
-    if (measured[p] && std::isfinite(*measured[p])) smooth[p] = std::max(smooth[p], *measured[p]);
   }
   return smooth;
 }
