@@ -15,16 +15,26 @@
 namespace crossval {
 namespace {
 
+int32_t id_of(const ModelFile& model, std::string_view key, int32_t otherwise) {
+  const int64_t id = model.get_int(key).value_or(otherwise);
+  return id >= 0 && id <= INT32_MAX ? static_cast<int32_t>(id) : -1;
+}
+
+// An id that the tokenizer does not have cannot be added.
+void drop_foreign_ids(VocabRules& rules, int n_vocab) {
+  for (int32_t* id : {&rules.bos_id, &rules.eos_id}) {
+    if (*id >= n_vocab) *id = -1;
+  }
+}
+
 // The rules the GGUF states itself; nothing is added where it is silent.
 VocabRules rules_of(const ModelFile& model) {
   VocabRules rules;
   rules.model = model.get_string("tokenizer.ggml.model").value_or("");
   rules.pre = model.get_string("tokenizer.ggml.pre").value_or("");
   const bool llama = rules.model == "llama";
-  rules.bos_id =
-      static_cast<int32_t>(model.get_int("tokenizer.ggml.bos_token_id").value_or(llama ? 1 : -1));
-  rules.eos_id =
-      static_cast<int32_t>(model.get_int("tokenizer.ggml.eos_token_id").value_or(llama ? 2 : -1));
+  rules.bos_id = id_of(model, "tokenizer.ggml.bos_token_id", llama ? 1 : -1);
+  rules.eos_id = id_of(model, "tokenizer.ggml.eos_token_id", llama ? 2 : -1);
   const PreTokenizer* pre = rules.model == "gpt2" ? find_pre_tokenizer(rules.pre) : nullptr;
   const bool add_bos = llama || (pre != nullptr && pre->add_bos);
   rules.add_bos = model.get_bool("tokenizer.ggml.add_bos_token").value_or(add_bos);
@@ -48,6 +58,7 @@ class JsonTokenizer : public Tokenizer {
   JsonTokenizer(const std::string& path, std::string_view json, const ModelFile& model)
       : path_(path), json_(json), rules_(rules_of(model)), parsing_(load(true)) {
     n_vocab_ = parsing_.vocab_size();
+    drop_foreign_ids(rules_, n_vocab_);
     // Token texts of byte-level vocabularies are written in GPT-2's alphabet.
     byte_level_ = json_.find("\"ByteLevel\"") != std::string::npos;
   }
@@ -110,6 +121,7 @@ class SentencePieceTokenizer : public Tokenizer {
       : path_(path), rules_(rules_of(model)) {
     const auto status = processor_.LoadFromSerializedProto(proto);
     if (!status.ok() || processor_.GetPieceSize() == 0) unusable(path, status.ToString());
+    drop_foreign_ids(rules_, processor_.GetPieceSize());
     for (int id = 0; id < processor_.GetPieceSize(); ++id) {
       if (processor_.IsControl(id)) control_.emplace_back(processor_.IdToPiece(id), id);
     }
