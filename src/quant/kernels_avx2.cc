@@ -9,8 +9,12 @@
 #include "base/half.h"
 #include "quant/kernels.h"
 
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c")
+#endif
 
 namespace crossval {
 namespace avx2 {
@@ -34,7 +38,11 @@ struct Simd : Avx2 {
 }  // namespace
 }  // namespace avx2
 
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 
 const Kernels& avx2_kernels() {
   static const Kernels kernels = {.isa = Isa::avx2,

@@ -9,11 +9,17 @@
 #include "base/half.h"
 #include "quant/kernels.h"
 
+#if defined(__clang__)
+#pragma clang attribute push(                                                    \
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), \
+    apply_to = function)
+#else
 #pragma GCC push_options
 // gcc 12 sees its own _mm512_undefined_ps as a fault (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")
+#endif
 
 namespace crossval {
 namespace avx512 {
@@ -36,7 +42,11 @@ struct Simd : Avx512 {
 }  // namespace
 }  // namespace avx512
 
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 
 const Kernels& avx512_kernels() {
   static const Kernels kernels = {.isa = Isa::avx512,

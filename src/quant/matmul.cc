@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <memory>
 #include <vector>
 
 #include "quant/kernels.h"
@@ -35,8 +34,8 @@ struct alignas(64) Scratch {
 };
 
 Scratch& scratch() {
-  thread_local const auto memory = std::make_unique<Scratch>();
-  return *memory;
+  thread_local Scratch memory;
+  return memory;
 }
 
 struct PanelRows {

@@ -47,23 +47,11 @@ void unpack_q4_1(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
 }
 
 void dequantize_q4_0(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n / kLen; ++i) {
-    const auto block = load_as<BlockQ4_0>(row + i * int64_t{sizeof(BlockQ4_0)});
-    uint8_t codes[kLen];
-    unpack_nibbles(block.codes, codes);
-    const float d = f16_to_f32(block.d);
-    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(codes[j] - 8) * d;
-  }
+  dequantize_codes<unpack_q4_0, kLen, kLen, 8>(row, n, sizeof(BlockQ4_0), out);
 }
 
 void dequantize_q4_1(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n / kLen; ++i) {
-    const auto block = load_as<BlockQ4_1>(row + i * int64_t{sizeof(BlockQ4_1)});
-    uint8_t codes[kLen];
-    unpack_nibbles(block.codes, codes);
-    const float d = f16_to_f32(block.d), m = f16_to_f32(block.m);
-    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(codes[j]) * d + m;
-  }
+  dequantize_codes<unpack_q4_1, kLen, kLen, 0, true>(row, n, sizeof(BlockQ4_1), out);
 }
 
 int64_t first_non_finite_q4_0(const std::byte* row, int64_t n) {

@@ -51,23 +51,11 @@ void unpack_q5_1(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
 }
 
 void dequantize_q5_0(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n / kLen; ++i) {
-    const auto block = load_as<BlockQ5_0>(row + i * int64_t{sizeof(BlockQ5_0)});
-    uint8_t codes[kLen];
-    unpack_5_bits(block.codes, block.high, codes);
-    const float d = f16_to_f32(block.d);
-    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(codes[j] - 16) * d;
-  }
+  dequantize_codes<unpack_q5_0, kLen, kLen, 16>(row, n, sizeof(BlockQ5_0), out);
 }
 
 void dequantize_q5_1(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n / kLen; ++i) {
-    const auto block = load_as<BlockQ5_1>(row + i * int64_t{sizeof(BlockQ5_1)});
-    uint8_t codes[kLen];
-    unpack_5_bits(block.codes, block.high, codes);
-    const float d = f16_to_f32(block.d), m = f16_to_f32(block.m);
-    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(codes[j]) * d + m;
-  }
+  dequantize_codes<unpack_q5_1, kLen, kLen, 0, true>(row, n, sizeof(BlockQ5_1), out);
 }
 
 int64_t first_non_finite_q5_0(const std::byte* row, int64_t n) {

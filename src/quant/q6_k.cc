@@ -44,16 +44,7 @@ void unpack_q6_k(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
 }
 
 void dequantize_q6_k(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n / kLen; ++i) {
-    const auto block = load_as<BlockQ6K>(row + i * int64_t{sizeof(BlockQ6K)});
-    uint8_t codes[kLen];
-    unpack_codes(block, codes);
-    const float scale = f16_to_f32(block.d);
-    for (int j = 0; j < kLen; ++j) {
-      const float d = scale * static_cast<float>(block.scales[j / kSubLen]);
-      out[i * kLen + j] = d * static_cast<float>(codes[j] - 32);
-    }
-  }
+  dequantize_codes<unpack_q6_k, kLen, kSubLen, 32>(row, n, sizeof(BlockQ6K), out);
 }
 
 int64_t first_non_finite_q6_k(const std::byte* row, int64_t n) {

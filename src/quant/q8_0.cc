@@ -24,11 +24,7 @@ void unpack_q8_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
 }
 
 void dequantize_q8_0(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n / kLen; ++i) {
-    const auto block = load_as<BlockQ8_0>(row + i * int64_t{sizeof(BlockQ8_0)});
-    const float d = f16_to_f32(block.d);
-    for (int j = 0; j < kLen; ++j) out[i * kLen + j] = static_cast<float>(block.codes[j]) * d;
-  }
+  dequantize_codes<unpack_q8_0, kLen, kLen, 128>(row, n, sizeof(BlockQ8_0), out);
 }
 
 int64_t first_non_finite_q8_0(const std::byte* row, int64_t n) {
