@@ -83,6 +83,7 @@ Json position_json(const JudgedPosition& position, const MetricSet& metrics) {
   }
   out["noise"] = maybe(position.compared.rounding);
   out["noise_ratio"] = maybe(position.noise_ratio);
+  out["near_noise_ratio"] = maybe(position.near_noise_ratio);
   out["verdict"] = verdict_name(position.verdict);
   return out;
 }
@@ -102,6 +103,7 @@ Json summary_json(const Report& report) {
           {"n_ties", s.n_ties},
           {"n_non_finite", s.n_non_finite},
           {"max_noise_ratio", maybe(s.max_noise_ratio)},
+          {"max_near_noise_ratio", maybe(s.max_near_noise_ratio)},
           {"median_noise", maybe(s.median_noise)},
           {"shift", maybe(s.shift)},
           {"non_finite_weight", known(report.non_finite_weight)}};
@@ -152,7 +154,8 @@ Json per_token_object(const Report& report) {
   out["summary"] = summary_json(report);
   out["tolerance"] = {{"gate", gate_name(report.tolerance.gate)},
                       {"cos_tol", number(report.tolerance.cos_tol)},
-                      {"noise_ratio", kNoiseRatioLimit}};
+                      {"noise_ratio", noise_ratio_limit(1)},
+                      {"near_noise_ratio", noise_ratio_limit(2 * kRatioWindow + 1)}};
   out["timing_ms"] = timing_json(report.timing);
   out["error"] = error_json(report.error);
   return out;

@@ -138,8 +138,13 @@ std::string noise_words(const Summary& s, const Tolerance& tolerance) {
                ? "the rounding noise was not measured, so the cosine alone decides"
                : "the rounding noise was not measured";
   }
-  return fmt::format("largest distance {:.3g} times the rounding noise (limit {:g})",
-                     *s.max_noise_ratio, kNoiseRatioLimit);
+  std::string words = fmt::format("distance at most {:.2g} times the rounding noise (limit {:.2g})",
+                                  *s.max_noise_ratio, noise_ratio_limit(1));
+  if (s.max_near_noise_ratio) {
+    words += fmt::format(", {:.2g} times around a position (limit {:.2g})", *s.max_near_noise_ratio,
+                         noise_ratio_limit(2 * kRatioWindow + 1));
+  }
+  return words;
 }
 
 std::string top1_words(const Report& report) {

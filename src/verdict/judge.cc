@@ -18,7 +18,7 @@ bool below_cosine(const PositionMetrics& metrics, const Tolerance& tolerance) {
 }
 
 bool within_cosine_above_noise(const JudgedPosition& position, const Tolerance& tolerance) {
-  return position.noise_ratio && *position.noise_ratio > kNoiseRatioLimit &&
+  return position.beyond_noise.value_or(false) &&
          !below_cosine(position.compared.metrics, tolerance);
 }
 
@@ -40,6 +40,7 @@ void add_to_summary(const JudgedPosition& position, Summary& summary) {
   keep_max(summary.max_abs, m.max_abs);
   keep_max(summary.max_kl, m.kl);
   keep_max(summary.max_noise_ratio, position.noise_ratio);
+  keep_max(summary.max_near_noise_ratio, position.near_noise_ratio);
 }
 
 // Means over the positions where the metric could be computed.
@@ -75,11 +76,11 @@ const char* verdict_name(Verdict verdict) {
   return "unknown";
 }
 
-Verdict judge_position(const PositionMetrics& metrics, std::optional<double> noise_ratio,
+Verdict judge_position(const PositionMetrics& metrics, std::optional<bool> beyond_noise,
                        const Tolerance& tolerance) {
   if (!metrics.finite() || !metrics.l2) return Verdict::diverged;
   const bool below = below_cosine(metrics, tolerance);
-  const bool beyond = !noise_ratio || !(*noise_ratio <= kNoiseRatioLimit);
+  const bool beyond = beyond_noise.value_or(true);
   switch (tolerance.gate) {
     case Gate::cosine:
       return below ? Verdict::diverged : Verdict::ok;
@@ -97,10 +98,15 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
     bad_input("nothing_compared", "no position was compared, which is not agreement",
               "positions to compare", "ask for at least one: see --positions, --ladder");
   }
-  std::vector<std::optional<double>> measured;
+  std::vector<std::optional<double>> measured, distances;
   measured.reserve(compared.size());
-  for (const ComparedPosition& position : compared) measured.push_back(position.rounding);
+  distances.reserve(compared.size());
+  for (const ComparedPosition& position : compared) {
+    measured.push_back(position.rounding);
+    distances.push_back(position.metrics.rel_l2);
+  }
   std::vector<double> noise = smooth_noise(measured, scale);
+  const std::vector<NearRatio> near = near_ratios(distances, measured, scale);
   if (noise.empty() && tolerance.gate == Gate::noise) {
     bad_input("no_noise_measurement", "the rounding noise of this run is unknown", "--gate noise",
               "let one side be the native engine, which measures it, or use --gate cosine");
@@ -108,10 +114,18 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
 
   Judgement judgement;
   for (size_t i = 0; i < compared.size(); ++i) {
-    JudgedPosition position{compared[i], std::nullopt, Verdict::diverged};
+    JudgedPosition position;
+    position.compared = compared[i];
     const PositionMetrics& metrics = position.compared.metrics;
-    if (!noise.empty() && metrics.rel_l2) position.noise_ratio = *metrics.rel_l2 / noise[i];
-    position.verdict = judge_position(metrics, position.noise_ratio, tolerance);
+    if (!noise.empty() && metrics.rel_l2) {
+      position.noise_ratio = *metrics.rel_l2 / noise[i];
+      position.beyond_noise = !(*position.noise_ratio <= noise_ratio_limit(1));
+      if (near[i].n_ratios > 0) {
+        position.near_noise_ratio = near[i].ratio;
+        *position.beyond_noise |= !(near[i].ratio <= noise_ratio_limit(near[i].n_ratios));
+      }
+    }
+    position.verdict = judge_position(metrics, position.beyond_noise, tolerance);
     add_to_summary(position, judgement.summary);
     judgement.positions.push_back(std::move(position));
   }

@@ -17,7 +17,9 @@ const char* verdict_name(Verdict verdict);
 
 struct JudgedPosition {
   ComparedPosition compared;
-  std::optional<double> noise_ratio;  // rel_l2 over the smoothed noise; absent = not measured
+  std::optional<double> noise_ratio;       // rel_l2 over the smoothed noise; absent = not measured
+  std::optional<double> near_noise_ratio;  // the mean of the ratios around it
+  std::optional<bool> beyond_noise;        // absent = not measured
   Verdict verdict = Verdict::diverged;
 };
 
@@ -30,7 +32,7 @@ struct Summary {
   std::optional<double> max_abs;
   std::optional<double> mean_kl, max_kl;
   std::optional<double> top1_agreement;  // share of positions with the same most likely token
-  std::optional<double> max_noise_ratio;
+  std::optional<double> max_noise_ratio, max_near_noise_ratio;
   std::optional<double> median_noise;  // of the smoothed noise, as a relative distance
   std::optional<int> shift;            // +1: the engine's row p is the backend's row p+1
   int n_diverged = 0, n_noise = 0, n_non_finite = 0;
@@ -43,10 +45,10 @@ struct Judgement {
   Status status = Status::diverged;
 };
 
-// `noise_ratio` absent = no measurement. NaN or Inf on either side, or on both, always diverges.
+// `beyond_noise` absent = no measurement. NaN or Inf on either side, or on both, always diverges.
 // auto: below the cosine and beyond the noise (without a measurement: below the cosine).
 // cosine: below the cosine. noise: beyond the noise; without a measurement it diverges.
-Verdict judge_position(const PositionMetrics& metrics, std::optional<double> noise_ratio,
+Verdict judge_position(const PositionMetrics& metrics, std::optional<bool> beyond_noise,
                        const Tolerance& tolerance);
 
 // Throws bad_input when there is no position to judge (nothing compared is never agreement), and

@@ -11,50 +11,49 @@ namespace crossval {
 namespace {
 
 constexpr double kWithin = 0.9999, kBelow = 0.99;
-constexpr double kQuiet = 1.5, kLoud = 40;
 
 struct Case {
   Gate gate;
   double cosine;
-  std::optional<double> ratio;
+  std::optional<bool> beyond;
   Verdict verdict;
 };
 
 TEST(Judge, VerdictTable) {
   const Case cases[] = {
-      {Gate::automatic, kWithin, kQuiet, Verdict::ok},
-      {Gate::automatic, kWithin, kLoud, Verdict::ok},
-      {Gate::automatic, kBelow, kQuiet, Verdict::noise},
-      {Gate::automatic, kBelow, kLoud, Verdict::diverged},
+      {Gate::automatic, kWithin, false, Verdict::ok},
+      {Gate::automatic, kWithin, true, Verdict::ok},
+      {Gate::automatic, kBelow, false, Verdict::noise},
+      {Gate::automatic, kBelow, true, Verdict::diverged},
       {Gate::automatic, kBelow, std::nullopt, Verdict::diverged},
       {Gate::automatic, kWithin, std::nullopt, Verdict::ok},
-      {Gate::cosine, kWithin, kLoud, Verdict::ok},
-      {Gate::cosine, kBelow, kQuiet, Verdict::diverged},
-      {Gate::noise, kWithin, kQuiet, Verdict::ok},
-      {Gate::noise, kWithin, kLoud, Verdict::diverged},
-      {Gate::noise, kBelow, kQuiet, Verdict::noise},
-      {Gate::noise, kBelow, kLoud, Verdict::diverged},
+      {Gate::cosine, kWithin, true, Verdict::ok},
+      {Gate::cosine, kBelow, false, Verdict::diverged},
+      {Gate::noise, kWithin, false, Verdict::ok},
+      {Gate::noise, kWithin, true, Verdict::diverged},
+      {Gate::noise, kBelow, false, Verdict::noise},
+      {Gate::noise, kBelow, true, Verdict::diverged},
       {Gate::noise, kWithin, std::nullopt, Verdict::diverged},
   };
   for (const Case& c : cases) {
     PositionMetrics m;
     m.cosine = c.cosine;
     m.l2 = 1;
-    EXPECT_EQ(judge_position(m, c.ratio, {c.gate, 0.999}), c.verdict)
-        << gate_name(c.gate) << " " << c.cosine << " " << c.ratio.value_or(-1);
+    EXPECT_EQ(judge_position(m, c.beyond, {c.gate, 0.999}), c.verdict)
+        << gate_name(c.gate) << " " << c.cosine << " " << c.beyond.value_or(true);
     // NaN or Inf on either side or on both: always.
     for (const auto& [e, b] : {std::pair(1, 0), std::pair(0, 1), std::pair(1, 1)}) {
       PositionMetrics bad = m;
       bad.non_finite_engine = e;
       bad.non_finite_backend = b;
-      EXPECT_EQ(judge_position(bad, c.ratio, {c.gate, 0.999}), Verdict::diverged);
+      EXPECT_EQ(judge_position(bad, c.beyond, {c.gate, 0.999}), Verdict::diverged);
     }
   }
   PositionMetrics exact;
   exact.cosine = 0.999;
   exact.l2 = 1;
   EXPECT_EQ(judge_position(exact, {}, {Gate::cosine, 0.999}), Verdict::ok);
-  EXPECT_EQ(judge_position(exact, kNoiseRatioLimit, {Gate::noise, 0.999}), Verdict::ok);
+  EXPECT_EQ(judge_position(exact, false, {Gate::noise, 0.999}), Verdict::ok);
   exact.cosine.reset();  // cannot be computed: never agreement
   EXPECT_EQ(judge_position(exact, {}, {Gate::cosine, 0.999}), Verdict::diverged);
   exact.l2 = 0;  // but equal rows of zeros are equal
@@ -110,7 +109,7 @@ TEST(Judge, AFaultBeyondTheNoiseDivergesAndIsPlaced) {
   EXPECT_EQ(j.summary.n_diverged, 1);
   EXPECT_EQ(j.summary.min_cosine_at, 26);
   EXPECT_EQ(j.positions[6].verdict, Verdict::diverged);
-  EXPECT_GT(*j.positions[6].noise_ratio, kNoiseRatioLimit);
+  EXPECT_GT(*j.positions[6].noise_ratio, noise_ratio_limit(1));
 }
 
 TEST(Judge, AboveTheNoiseWithinTheCosineIsCountedAndGated) {

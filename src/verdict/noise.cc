@@ -36,12 +36,40 @@ std::vector<double> smooth_noise(std::span<const std::optional<double>> measured
   const auto n = static_cast<std::ptrdiff_t>(measured.size());
   std::vector<double> smooth(measured.size(), run_floor);
   for (std::ptrdiff_t p = 0; p < n; ++p) {
+    double sum_log = 0;
+    int n_near = 0;
     const auto last = std::min(n - 1, p + kNoiseWindow);
     for (auto q = std::max<std::ptrdiff_t>(0, p - kNoiseWindow); q <= last; ++q) {
-      if (measured[q] && std::isfinite(*measured[q])) smooth[p] = std::max(smooth[p], *measured[q]);
+      if (!measured[q] || !std::isfinite(*measured[q])) continue;
+      sum_log += std::log(std::max(*measured[q], floor));
+      ++n_near;
     }
+    if (n_near > 0) smooth[p] = std::max(smooth[p], std::exp(sum_log / n_near));
+    if (measured[p] && std::isfinite(*measured[p])) smooth[p] = std::max(smooth[p], *measured[p]);
   }
   return smooth;
+}
+
+std::vector<NearRatio> near_ratios(std::span<const std::optional<double>> distances,
+                                   std::span<const std::optional<double>> measured,
+                                   const NoiseScale& scale) {
+  constexpr double least_ratio = 1e-3;  // equal rows count as very near, not as infinitely near
+  const double floor = summation_floor(scale);
+  const auto n = static_cast<std::ptrdiff_t>(measured.size());
+  std::vector<NearRatio> near(measured.size());
+  for (std::ptrdiff_t p = 0; p < n; ++p) {
+    double sum_log = 0;
+    const auto last = std::min(n - 1, p + kRatioWindow);
+    for (auto q = std::max<std::ptrdiff_t>(0, p - kRatioWindow); q <= last; ++q) {
+      if (!measured[q] || !std::isfinite(*measured[q]) || !distances[q]) continue;
+      const double ratio = *distances[q] / std::max(*measured[q], floor);
+      if (!std::isfinite(ratio)) continue;
+      sum_log += std::log(std::max(ratio, least_ratio));
+      ++near[p].n_ratios;
+    }
+    if (near[p].n_ratios > 0) near[p].ratio = std::exp(sum_log / near[p].n_ratios);
+  }
+  return near;
 }
 
 }  // namespace crossval

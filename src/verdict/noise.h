@@ -21,20 +21,30 @@ struct NoiseScale {
 // With an unknown size that of a 7B model counts (4096 x 32).
 double summation_floor(const NoiseScale& scale);
 
-// Neighbours on each side whose noise a position shares. One sample of rounding at one position is
-// now and then lucky by a factor of five; the largest of 17 is not (measured on SmolLM2 Q4_1
-// against llama.cpp v0.5.0, 4,000 positions: largest ratio 5.2 with the position's own, 3.5 so).
-inline constexpr int kNoiseWindow = 8;
+// Neighbours on each side in the running mean of the noise, and of the ratios.
+inline constexpr int kNoiseWindow = 4;
+inline constexpr int kRatioWindow = 8;
 // The least that a position counts, as a part of the run's median.
 inline constexpr double kNoiseMedianPart = 0.5;
 
 // `measured`: per position, absent where it could not be measured. The result at a position is the
 // largest of
-//   - the measurements within kNoiseWindow positions of it,
+//   - its own measurement (a spike there is rounding's own work),
+//   - the geometric mean over kNoiseWindow neighbours on each side,
 //   - kNoiseMedianPart of the run's median (one lucky position must not raise a false alarm),
 //   - the summation floor.
 // Empty when nothing at all was measured.
 std::vector<double> smooth_noise(std::span<const std::optional<double>> measured,
                                  const NoiseScale& scale);
+
+// The geometric mean of distance over measured noise within kRatioWindow positions: one sample says
+// little about rounding, seventeen say a lot.
+struct NearRatio {
+  double ratio = 0;
+  int n_ratios = 0;  // positions in the mean; 0 = nothing known
+};
+std::vector<NearRatio> near_ratios(std::span<const std::optional<double>> distances,
+                                   std::span<const std::optional<double>> measured,
+                                   const NoiseScale& scale);
 
 }  // namespace crossval

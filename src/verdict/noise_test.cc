@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+
+#include "verdict/tolerance.h"
+
+#include <cmath>
 #include <limits>
 
 namespace crossval {
@@ -36,13 +40,29 @@ TEST(Noise, OneLuckyPositionIsLifted) {
   EXPECT_NEAR(noise[6], 0.04, 1e-15);  // its own measurement counts
 }
 
-TEST(Noise, ASpikeCountsWhereItIsAndNearIt) {
+TEST(Noise, ASpikeCountsWhereItIs) {
   Measured measured(20, 0.01);
   measured[7] = 0.2;
   const auto noise = smooth_noise(measured, kSmall);
   EXPECT_EQ(noise[7], 0.2);
-  EXPECT_EQ(noise[7 + kNoiseWindow / 2], 0.2);  // and around it
-  EXPECT_NEAR(noise[7 + kNoiseWindow + 1], 0.01, 1e-15);
+  EXPECT_LT(noise[6], 0.02);
+  EXPECT_NEAR(noise[15], 0.01, 1e-15);
+}
+
+TEST(Noise, NearRatiosAreGeometricMeansOfTheWindow) {
+  Measured measured(40, 0.01), distances(40, 0.01);
+  distances[20] = 10.0;  // a thousand times the noise, alone
+  measured[0].reset();
+  const auto near = near_ratios(distances, measured, kSmall);
+  EXPECT_EQ(near[5].n_ratios, 5 + kRatioWindow);  // position 0 is unknown
+  EXPECT_NEAR(near[5].ratio, 1.0, 1e-12);
+  EXPECT_EQ(near[20].n_ratios, 2 * kRatioWindow + 1);
+  EXPECT_NEAR(near[20].ratio, std::pow(1000.0, 1.0 / 17), 1e-9);
+}
+
+TEST(Noise, TheLimitFallsWithTheNumberOfRatios) {
+  EXPECT_NEAR(noise_ratio_limit(1), 9.906, 1e-3);
+  EXPECT_NEAR(noise_ratio_limit(17), 2.948, 1e-3);
 }
 
 TEST(Noise, NeverBelowSummation) {

@@ -1,5 +1,7 @@
 #include "verdict/tolerance.h"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -32,6 +34,10 @@ Tolerance make_tolerance(const std::string& gate, double cos_tol) {
   }
   bad_input("unknown_gate", fmt::format("'{}' is not a gate", gate), "--gate",
             "choose from: auto, cosine, noise");
+}
+
+double noise_ratio_limit(int n_ratios) {
+  return 2.0 * std::exp(1.6 / std::sqrt(static_cast<double>(n_ratios)));
 }
 
 }  // namespace crossval
