@@ -6,11 +6,16 @@ namespace crossval {
 
 const char* status_name(Status status) {
   switch (status) {
-    case Status::agree: return "agree";
-    case Status::diverged: return "diverged";
-    case Status::token_mismatch: return "token_mismatch";
-    case Status::bad_input: return "bad_input";
-    case Status::backend_failed: return "backend_failed";
+    case Status::agree:
+      return "agree";
+    case Status::diverged:
+      return "diverged";
+    case Status::token_mismatch:
+      return "token_mismatch";
+    case Status::bad_input:
+      return "bad_input";
+    case Status::backend_failed:
+      return "backend_failed";
   }
   return "unknown";
 }

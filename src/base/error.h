@@ -9,7 +9,13 @@
 namespace crossval {
 
 // Process exit codes and `status` of every command (docs: exit codes).
-enum class Status { agree = 0, diverged = 1, token_mismatch = 2, bad_input = 3, backend_failed = 4 };
+enum class Status {
+  agree = 0,
+  diverged = 1,
+  token_mismatch = 2,
+  bad_input = 3,
+  backend_failed = 4
+};
 
 // The contract's word for a status: "agree", "diverged", "token_mismatch", ...
 const char* status_name(Status status);

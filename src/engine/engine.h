@@ -15,13 +15,13 @@ using TokenId = int32_t;
 
 // Who ran and how: goes into the receipt as it is.
 struct EngineInfo {
-  std::string name;          // "native", "llama.cpp", "ik_llama.cpp", ...
-  std::string version;       // of the engine, as it says itself
-  std::string library;       // path of the shared library a worker loaded; empty for native
-  std::string model;         // path of the model file it read
+  std::string name;     // "native", "llama.cpp", "ik_llama.cpp", ...
+  std::string version;  // of the engine, as it says itself
+  std::string library;  // path of the shared library a worker loaded; empty for native
+  std::string model;    // path of the model file it read
   int n_threads = 0;
   int n_vocab = 0;
-  int n_ctx_train = 0;       // 0 = unknown
+  int n_ctx_train = 0;                          // 0 = unknown
   std::map<std::string, std::string> settings;  // "kv_type" -> "f32", "flash_attn" -> "off", ...
 };
 
@@ -34,10 +34,10 @@ struct TokenizeOptions {
 
 // Milliseconds an engine spent in each stage; a stage it has not is 0.
 struct EngineTiming {
-  double start_ms = 0;     // spawn and handshake of a worker
+  double start_ms = 0;  // spawn and handshake of a worker
   double load_ms = 0;
   double tokenize_ms = 0;
-  double eval_ms = 0;      // prompt and decode, logits included
+  double eval_ms = 0;  // prompt and decode, logits included
   double prompt_eval_ms = 0;
   double decode_ms = 0;
 };
@@ -50,7 +50,8 @@ class Engine {
   virtual const EngineTiming& timing() const = 0;
 
   // Text -> ids by this engine's own tokenizer. Throws Error where it has none.
-  virtual std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) = 0;
+  virtual std::vector<TokenId> tokenize(const std::string& text,
+                                        const TokenizeOptions& options) = 0;
 
   // The bytes an id stands for (special tokens as written in the vocabulary). May be invalid UTF-8.
   virtual std::string piece(TokenId id) = 0;

@@ -24,7 +24,8 @@ typedef struct hf_tokenizer hf_tokenizer;
  * comes out of text. `merges` are "left right" in rank order (the separator is the first space
  * after the first byte); a repeated merge keeps its first rank. Each of `patterns` splits the
  * pieces of the one before it and isolates its matches. What the
- * vocabulary has no token for comes out as an id of n_tokens or above, to be dropped by the caller. */
+ * vocabulary has no token for comes out as an id of n_tokens or above, to be dropped by the caller.
+ */
 typedef struct hf_bpe_config {
   const hf_str* tokens;
   size_t n_tokens;
