@@ -140,11 +140,11 @@ int main(int argc, char** argv) {
   for (const Format* format : all_formats()) {
     for (const Numerics numerics : {Numerics::ggml, Numerics::exact}) {
       for (const int64_t n_tokens : {1, 512}) {
-        // 576 is no multiple of 256, so no K-quant of SmolLM2 has such rows.
-        add(*format, numerics, 1536, format->block_len == 256 ? 768 : 576, n_tokens);
+        // 576 is no multiple of 128, so no K-quant (or I2_S) of SmolLM2 has such rows.
+        add(*format, numerics, 1536, format->block_len >= 128 ? 768 : 576, n_tokens);
         add(*format, numerics, 576, 1536, n_tokens);
       }
-      add(*format, numerics, 49152, format->block_len == 256 ? 768 : 576, 1);
+      add(*format, numerics, 49152, format->block_len >= 128 ? 768 : 576, 1);
     }
   }
   for (const Numerics numerics : {Numerics::ggml, Numerics::exact}) {

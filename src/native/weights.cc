@@ -39,7 +39,7 @@ VectorWeight bind_vector(const ModelFile& model, const std::string& name, int64_
   if (tensor == nullptr) return {};
   const WeightView view = weight_view(*tensor);
   VectorWeight out(static_cast<size_t>(n));
-  view.format->dequantize(view.data, n, out.data());
+  get_row(view, 0, out.data());
   return out;
 }
 

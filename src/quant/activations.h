@@ -30,6 +30,7 @@ struct PreparedActivations {
   std::vector<int8_t> codes;
   std::vector<float> d, s;
   std::vector<int32_t> sums;
+  std::vector<float> row_scales;  // [n_tokens], I8_ROW alone: a value is code / row_scale
 
   // Can it be multiplied with weights of this format, under these numerics?
   bool fits(const Format& format, Numerics numerics) const;

@@ -16,7 +16,8 @@
 namespace crossval {
 
 // How ggml rounds the activations that meet this weight type (ggml-cpu `vec_dot_type`).
-enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K };
+// I8_ROW is not ggml's but bitnet.cpp's: one scale per row.
+enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K, I8_ROW };
 
 // Rows packed side by side: one AVX-512 register of results, two of AVX2.
 inline constexpr int kPanelRows = 16;
@@ -27,6 +28,14 @@ struct CodePanel {
   uint8_t* codes;
   float* d;
   float* m;  // written only where the format has_min
+};
+
+// One token's activations rounded to codes; the others per sub-block (kernels.h, IntArgs).
+struct OneToken {
+  const int8_t* codes;
+  const float* d;
+  const float* s;
+  const int32_t* sums;
 };
 
 struct Format {
@@ -49,6 +58,13 @@ struct Format {
   // at `row` and row_bytes apart, and interleaving them.
   void (*pack_avx2)(const std::byte* row, int64_t row_bytes, int64_t n,
                     const CodePanel& panel) = nullptr;
+  // Optional as well, for one token under `ggml` numerics: y[kPanelRows] = whole rows of n weights
+  // times x, the sums of kernels.h without a panel in between.
+  void (*dot_avx2)(const std::byte* row, int64_t row_bytes, int64_t n, const OneToken& x,
+                   float* y) = nullptr;
+  // One f32 scale for the whole tensor lies behind its rows (WeightView::tensor_scale); what
+  // dequantize and unpack give is still to be multiplied with it.
+  bool has_tensor_scale = false;
 };
 
 // nullptr when native has no reader for the type.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "quant/kernels.h"
+#include "quant/tensor_scale.h"
 
 namespace crossval {
 namespace {
@@ -202,6 +203,7 @@ void matmul(const WeightView& w, const PreparedActivations& x, float* y, int64_t
       multiply_panel(job, p * kPanelRows, token, n_tokens);
     }
   });
+  if (w.format->has_tensor_scale) apply_tensor_scale(w, x, y, y_stride, pool);
 }
 
 void matmul(const WeightView& w, const float* x, int64_t x_stride, int64_t n_tokens, float* y,

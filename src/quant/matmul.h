@@ -17,6 +17,7 @@ struct WeightView {
   const std::byte* data = nullptr;
   int64_t n_rows = 0, row_len = 0;
   int64_t row_bytes = 0;
+  float tensor_scale = 1;  // where the format has one
   explicit operator bool() const { return data != nullptr; }
 };
 

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <cmath>
 
 #include "base/error.h"
+#include "quant/format_rows.h"
 #include "quant/matmul.h"
 
 namespace crossval {
@@ -48,17 +50,28 @@ WeightView weight_view(const TensorView& tensor) {
                   " bytes does not fit the type's blocks",
               "tensor " + tensor.name, "Convert or download the model again");
   }
+  if (format->has_tensor_scale) {
+    const int64_t at = view.row_bytes * view.n_rows;
+    if (stored - at < static_cast<int64_t>(sizeof(float))) {
+      bad_input("bad_tensor_shape", "The tensor ends before its scale", "tensor " + tensor.name,
+                "Convert or download the model again");
+    }
+    view.tensor_scale = load_as<float>(view.data + at);
+  }
   return view;
 }
 
 void get_row(const WeightView& w, int64_t row, float* out) {
   assert(row >= 0 && row < w.n_rows);
   w.format->dequantize(w.data + row * w.row_bytes, w.row_len, out);
+  if (!w.format->has_tensor_scale) return;
+  for (int64_t i = 0; i < w.row_len; ++i) out[i] *= w.tensor_scale;
 }
 
 int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool) {
   const WeightView w = weight_view(tensor);
   if (w.n_rows == 0) return -1;
+  if (!std::isfinite(w.tensor_scale)) return 0;
   // About a megabyte an item; a row is never cut.
   const int64_t rows_per_item = std::max<int64_t>(1, (int64_t{1} << 20) / w.row_bytes);
   const int64_t n_items = (w.n_rows + rows_per_item - 1) / rows_per_item;

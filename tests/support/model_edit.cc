@@ -42,6 +42,9 @@ std::vector<float> dequantize(GgmlType type, std::span<const int64_t> shape, con
   if (format == nullptr) {
     throw std::runtime_error("cannot dequantise " + std::string(type_name(type)));
   }
+  if (format->has_tensor_scale) {
+    throw std::runtime_error("cannot edit a type whose scale lies outside its rows");
+  }
   const int64_t row_len = shape[0];
   const auto row_bytes = static_cast<size_t>(*tensor_bytes(type, {&row_len, 1}));
   int64_t n_rows = 1;

@@ -1,0 +1,82 @@
+// I2_S of bitnet.cpp: weights of -1, 0, +1 in 2 bits, one f32 scale for the tensor.
+// Layout of the x86 quantiser (microsoft/BitNet, Oct 2024, src/ggml-bitnet-mad.cpp
+// `quantize_i2_s`): 128 weights in 32 bytes, byte p holds weights p, p + 32, p + 64, p + 96 from
+// its highest bits down; weight = scale * (code - 1). The scale follows all rows. Code 3, which the
+// quantiser never means to write, is +2, because that is what the engine's arithmetic makes of it.
+// ARM builds and newer x86 builds lay weights out otherwise under the same type id, and nothing in
+// the file says so.
+#include "quant/format_rows.h"
+#include "quant/pack_avx2.h"
+
+namespace crossval {
+namespace {
+
+constexpr int kLen = 128, kBytes = 32, kSubLen = 32, kOffset = 1;
+
+void unpack_i2_s(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    for (int p = 0; p < kBytes; ++p) {
+      const auto packed = static_cast<unsigned>(row[i * kBytes + p]);
+      for (int j = 0; j < 4; ++j) {
+        codes[i * kLen + 32 * j + p] = static_cast<uint8_t>(packed >> (6 - 2 * j) & 3u);
+      }
+    }
+  }
+  for (int64_t sub = 0; sub < n / kSubLen; ++sub) d[sub] = 1.0f;
+}
+
+void dequantize_i2_s(const std::byte* row, int64_t n, float* out) {
+  dequantize_codes<unpack_i2_s, kLen, kSubLen, kOffset>(row, n, kBytes, out);
+}
+
+int64_t first_non_finite_i2_s(const std::byte*, int64_t) { return -1; }  // rows hold codes alone
+
+#if defined(__x86_64__)
+CROSSVAL_AVX2 void pack_i2_s(const std::byte* row, int64_t row_bytes, int64_t n,
+                             const CodePanel& panel) {
+  const __m256i low_bits = _mm256_set1_epi8(3);
+  const __m256 one = _mm256_set1_ps(1.0f);
+  for (int64_t i = 0; i < n / kLen; ++i) {
+    uint8_t* codes = panel.codes + i * kLen * kPanelRows;
+    for (int half = 0; half < kPanelRows; half += 8) {
+      const std::byte* block = row + half * row_bytes + i * kBytes;
+      if (i % 2 == 0) prefetch_next_panel(block, row_bytes);
+#pragma GCC unroll 2
+      for (int part = 0; part < 2; ++part) {
+        __m256i packed[4];
+        turn_16_bytes(block + 16 * part, row_bytes, packed);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+          uint8_t* to = codes + 4 * ((4 * part + k) * kPanelRows + half);
+          constexpr int kNext = kSubLen * kPanelRows;
+          store_codes(to, _mm256_and_si256(_mm256_srli_epi16(packed[k], 6), low_bits));
+          store_codes(to + kNext, _mm256_and_si256(_mm256_srli_epi16(packed[k], 4), low_bits));
+          store_codes(to + 2 * kNext, _mm256_and_si256(_mm256_srli_epi16(packed[k], 2), low_bits));
+          store_codes(to + 3 * kNext, _mm256_and_si256(packed[k], low_bits));
+        }
+      }
+    }
+  }
+  for (int64_t at = 0; at < n / kSubLen * kPanelRows; at += 8) _mm256_storeu_ps(panel.d + at, one);
+}
+#else
+constexpr decltype(Format::pack_avx2) pack_i2_s = nullptr;
+#endif
+
+}  // namespace
+
+const Format kI2_S = {.type = GgmlType::I2_S,
+                      .activation = ActivationType::I8_ROW,
+                      .block_len = kLen,
+                      .block_bytes = kBytes,
+                      .sub_block_len = kSubLen,
+                      .code_bits = 4,  // 2, for which the kernels have no further use
+                      .offset = kOffset,
+                      .has_min = false,
+                      .dequantize = dequantize_i2_s,
+                      .unpack = unpack_i2_s,
+                      .first_non_finite = first_non_finite_i2_s,
+                      .pack_avx2 = pack_i2_s,
+                      .has_tensor_scale = true};
+
+}  // namespace crossval

@@ -1,0 +1,29 @@
+// What formats with one scale for the whole tensor need around the shared integer kernels
+// (bitnet.cpp's I2_S): activations rounded with one scale a row, and sums turned into results.
+#pragma once
+
+#include <cstdint>
+
+#include "base/parallel.h"
+#include "quant/kernels.h"
+#include "quant/matmul.h"
+
+namespace crossval {
+
+// Rounds n activations (a multiple of sub_len) as bitnet.cpp does (ggml-bitnet-mad.cpp,
+// `quantize_row_i8_s`): m = max(1e-5, largest magnitude) in double, s = 127 / m as float,
+// code = x * s rounded half to even, within [-128, 127]. Returns s; NaN where a value is not
+// finite, which later makes every result of the row NaN. d is set to 1: sums stay integers.
+float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out);
+
+namespace scalar {  // the reference, for tests
+float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out);
+}
+
+// y holds the sums of x times unscaled weights: y = y / row scale * tensor scale (both roundings in
+// that order, as bitnet.cpp), or y * tensor scale where activations were not rounded. The integer
+// sums are exact in f32 up to 2^24, so for rows of at most 43,690 weights whatever the codes.
+void apply_tensor_scale(const WeightView& w, const PreparedActivations& x, float* y,
+                        int64_t y_stride, ThreadPool& pool);
+
+}  // namespace crossval
