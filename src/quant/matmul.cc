@@ -124,6 +124,12 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
   Scratch& s = scratch();
   const int n_rows = static_cast<int>(std::min<int64_t>(kPanelRows, w.n_rows - row));
   float* y = job.y + token * job.y_stride + row;
+  if (job.x.n_tokens == 1 && job.x.sub_block_len > 0 && n_rows == kPanelRows &&
+      job.kernels.packs_avx2 && format.dot_avx2 != nullptr) {
+    const OneToken x = {job.x.codes.data(), job.x.d.data(), job.x.s.data(), job.x.sums.data()};
+    format.dot_avx2(w.data + row * w.row_bytes, w.row_bytes, w.row_len, x, y);
+    return;
+  }
   int64_t y_stride = job.y_stride;
   if (n_rows < kPanelRows) {
     s.ragged.resize(static_cast<size_t>(n_tokens * kPanelRows));

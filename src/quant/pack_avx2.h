@@ -71,6 +71,36 @@ CROSSVAL_AVX2_INLINE void prefetch_next_panel(const std::byte* at, int64_t row_b
   }
 }
 
+// Asks for `bytes` at `at` (a constant: the loop unrolls). A hint: it may lie outside.
+template <int kBytes>
+CROSSVAL_AVX2_INLINE void prefetch_bytes(const std::byte* at) {
+  const auto here = reinterpret_cast<uintptr_t>(at);
+#pragma GCC unroll 16
+  for (uintptr_t byte = 0; byte < kBytes; byte += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(here + byte), _MM_HINT_T0);
+  }
+}
+
+// 4 activations in every lane.
+CROSSVAL_AVX2_INLINE __m256i repeat_4_codes(const int8_t* at) {
+  int32_t word;
+  std::memcpy(&word, at, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+
+// acc + one sub-block's share, 8 rows in the lanes; rounded as int_kernel (kernels.h) rounds.
+template <bool kHasMin>
+CROSSVAL_AVX2_INLINE __m256 add_sub_block(__m256 acc, __m256i sum, __m256 d, __m256 m,
+                                          const OneToken& x, int64_t sub) {
+  if (kHasMin) {
+    acc = _mm256_fmadd_ps(m, _mm256_broadcast_ss(x.s + sub), acc);
+  } else {
+    sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(x.sums[sub]));
+  }
+  const __m256 scale = _mm256_mul_ps(d, _mm256_broadcast_ss(x.d + sub));
+  return _mm256_fmadd_ps(scale, _mm256_cvtepi32_ps(sum), acc);
+}
+
 }  // namespace crossval
 
 #endif  // __x86_64__
