@@ -10,6 +10,7 @@
 #include "cli/flags.h"
 #include "cli/lockstep.h"
 #include "cli/trace_noise.h"
+#include "cli/vocab_difference.h"
 #include "compare/tokens.h"
 #include "engine/trace_file.h"
 #include "native/support.h"
@@ -70,6 +71,7 @@ void Pair::open_sides(Report& report) {
   if (!is_native(options_.engine)) engine_ = open(options_.engine, path);
   progress_.stage("");
   vocabulary.get();
+  for (const std::string& warning : session_->tokenizer().warnings()) progress_.verbose(warning);
   non_finite_weight_ = session_->find_non_finite_weight(session_->model());
   if (non_finite_weight_.empty() && backend_model_) {
     non_finite_weight_ = session_->find_non_finite_weight(*backend_model_);
@@ -151,6 +153,12 @@ void Pair::gate_tokens(const PreparedPrompt& prompt, Report& report) {
       compare_tokens({*tokens.engine, piece(engine_.get())},
                      {*tokens.backend, piece(backend_.get())}, {rules.bos_id, rules.eos_id});
   tokens.match = !tokens.first_mismatch;
+  if (*tokens.match) return;
+  // What is known beyond the ids themselves.
+  std::string cause =
+      backend_model_ ? vocab_difference(session_->model(), *backend_model_) : std::string();
+  if (cause.empty()) cause = session_->tokenizer().known_difference();
+  if (!cause.empty()) tokens.first_mismatch->hint += "; " + cause;
 }
 
 void Pair::dump_ids(const std::string& side, const std::vector<TokenId>& ids, Report& report) {
