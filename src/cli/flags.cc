@@ -21,6 +21,12 @@ std::vector<std::string> metric_names() {
   return names;
 }
 
+// A choice of words: shown as its type in --help, checked and turned into the enum's value.
+template <class Enum>
+void choice(CLI::Option* option, const std::map<std::string, Enum>& words, const char* shown) {
+  option->transform(CLI::CheckedTransformer(words).description(""))->type_name(shown);
+}
+
 }  // namespace
 
 void add_common_flags(CLI::App& command, CommonOptions& options) {
@@ -59,15 +65,18 @@ void add_prompt_flags(CLI::App& command, PromptOptions& options) {
       .add_option("--prompt-template", options.prompt_template,
                   "auto (the GGUF's chat template, else raw), FILE.jinja, or one of: " +
                       join(prompt_template_names()))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("NAME");
   command.add_option("--system-prompt", options.system_prompt, "System message of the template")
       ->type_name("TEXT");
-  command.add_option("--special", options.special, "Special tokens in the prompt: parse or text")
-      ->check(CLI::IsMember({"parse", "text"}))
-      ->capture_default_str();
-  command.add_option("--bos", options.bos, "BOS: auto (as the metadata says), on, off")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
-      ->capture_default_str();
+  command.add_option("--special", options.special, "Special tokens written in the prompt")
+      ->check(CLI::IsMember({"parse", "text"}).description(""))
+      ->capture_default_str()
+      ->type_name("parse|text");
+  command.add_option("--bos", options.bos, "Beginning-of-text token; auto = as the metadata says")
+      ->check(CLI::IsMember({"auto", "on", "off"}).description(""))
+      ->capture_default_str()
+      ->type_name("auto|on|off");
 }
 
 void add_model_flags(CLI::App& command, ModelOptions& options) {
@@ -80,22 +89,23 @@ void add_model_flags(CLI::App& command, ModelOptions& options) {
       ->type_name("FILE");
   command
       .add_option("--max-tokens", options.max_tokens, "Tokens to decode greedily after the prompt")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
-  command
-      .add_option("--numerics", options.numerics,
-                  "Native arithmetic: exact, ggml (activations rounded as ggml does), auto")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, NumericsChoice>{{"auto", NumericsChoice::automatic},
-                                                {"exact", NumericsChoice::exact},
-                                                {"ggml", NumericsChoice::ggml}}));
+      ->check(CLI::Range(0, 1 << 20).description(""))
+      ->capture_default_str()
+      ->type_name("N");
+  choice<NumericsChoice>(
+      command.add_option("--numerics", options.numerics,
+                         "Native arithmetic; ggml rounds activations as ggml does"),
+      {{"auto", NumericsChoice::automatic},
+       {"exact", NumericsChoice::exact},
+       {"ggml", NumericsChoice::ggml}},
+      "auto|exact|ggml");
   command
       .add_option("--backend-opt", options.backend_opts,
                   "Engine setting, may be repeated: flash_attn, kv_type, extra_bufts, ubatch, ...")
       ->type_name("K=V")
       ->allow_extra_args(false);
   command.add_option("--timeout", options.timeout_s, "Seconds a worker may take for one message")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
       ->capture_default_str()
       ->type_name("SECONDS");
 }
@@ -103,19 +113,21 @@ void add_model_flags(CLI::App& command, ModelOptions& options) {
 void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,
                          std::vector<std::string>& metrics, int& last_positions) {
   command.add_option("--cos-tol", cos_tol, "Cosine a position must reach")
-      ->check(CLI::Range(-1.0, 1.0))
-      ->capture_default_str();
+      ->check(CLI::Range(-1.0, 1.0).description(""))
+      ->capture_default_str()
+      ->type_name("X");
   command
       .add_option("--gate", gate,
                   "What diverges: cosine, noise (beyond the measured rounding noise), auto (both)")
-      ->check(CLI::IsMember({"auto", "cosine", "noise"}))
-      ->capture_default_str();
+      ->check(CLI::IsMember({"auto", "cosine", "noise"}).description(""))
+      ->capture_default_str()
+      ->type_name("auto|cosine|noise");
   command.add_option("--metrics", metrics, "Columns to show: " + join(metric_names()))
       ->delimiter(',')
-      ->check(CLI::IsMember(metric_names()))
+      ->check(CLI::IsMember(metric_names()).description(""))
       ->type_name("LIST");
   command.add_option("--positions", last_positions, "Compare the last N positions only")
-      ->check(CLI::Range(1, 1 << 30))
+      ->check(CLI::Range(1, 1 << 30).description(""))
       ->type_name("N");
 }
 

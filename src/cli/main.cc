@@ -59,10 +59,12 @@ void add_per_token(CLI::App& app, PerTokenOptions& options, Action& action) {
       ->add_option("--ladder", options.ladder,
                    "Stop after: tokens, first-logit, positions, decode (default)")
       ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Ladder>{{"tokens", Ladder::tokens},
-                                        {"first-logit", Ladder::first_logit},
-                                        {"positions", Ladder::positions},
-                                        {"decode", Ladder::decode}}));
+                      std::map<std::string, Ladder>{{"tokens", Ladder::tokens},
+                                                    {"first-logit", Ladder::first_logit},
+                                                    {"positions", Ladder::positions},
+                                                    {"decode", Ladder::decode}})
+                      .description(""))
+      ->type_name("RUNG");
   command->add_flag("--dump-ids", options.dump_ids, "Print the engine's ids and pieces");
   command->add_flag("--dump-cpp-ids", options.dump_backend_ids,
                     "Print the backend's ids and pieces");
@@ -106,7 +108,8 @@ void add_backends(CLI::App& app, BackendsOptions& options, Action& action) {
   CLI::App* command =
       app.add_subcommand("backends", "Each backend: ready, not set up, or broken and why");
   command->add_option("--format", "Result on stdout as text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("text|json")
       ->each([&options](const std::string& format) { options.json = format == "json"; });
   command->callback([&] { action = [&] { return run_backends(options); }; });
 }
@@ -139,7 +142,8 @@ void add_inspect(CLI::App& app, InspectOptions& options, Action& action) {
       "inspect", "Architecture, quantisation, vocabulary, tensors; whether native supports it");
   command->add_option("MODEL", options.model, "GGUF model")->required()->type_name("FILE");
   command->add_option("--format", "Result on stdout as text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->type_name("text|json")
       ->each([&options](const std::string& format) { options.json = format == "json"; });
   command->callback([&] { action = [&] { return run_inspect(options); }; });
 }

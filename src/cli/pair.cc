@@ -37,10 +37,11 @@ Pair::Pair(const PerTokenOptions& options, Progress& progress, Report& report)
   open_sides(report);
 }
 
-// Preflight comes before the model is opened for good: only `auto` has to look into it first.
+// Preflight comes before the model is opened; only `auto` has to look into it first.
 void Pair::choose_sides() {
   if (options_.backend == "auto") {
-    const BackendChoice choice = choose_backend(*ModelFile::open(options_.model.model));
+    model_ = ModelFile::open(options_.model.model);
+    const BackendChoice choice = choose_backend(*model_);
     backend_name_ = choice.name;
     selected_by_ = choice.selected_by;
   } else {
@@ -57,7 +58,8 @@ void Pair::choose_sides() {
 void Pair::open_sides(Report& report) {
   const std::string& path = options_.model.model;
   const std::string& backend_path = options_.backend_model.empty() ? path : options_.backend_model;
-  session_.emplace(options_.model, options_.common, progress_);
+  if (!model_) model_ = ModelFile::open(path);
+  session_.emplace(model_, options_.model, options_.common, progress_);
   report.model = session_->model_report();
   sha256_ = std::async(std::launch::async, [path] { return sha256_file(path); }).share();
   if (backend_path != path) backend_model_ = ModelFile::open(backend_path);

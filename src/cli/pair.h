@@ -41,6 +41,7 @@ class Pair {
   const PerTokenOptions& options_;
   Progress& progress_;
   std::string backend_name_, selected_by_;
+  std::shared_ptr<const ModelFile> model_;
   std::optional<Session> session_;
   std::shared_ptr<const ModelFile> backend_model_;  // when it is another file
   std::unique_ptr<Engine> engine_, backend_;        // native ones are made when ids are known

@@ -29,11 +29,12 @@ std::map<std::string, std::string> parse_backend_opts(const std::vector<std::str
 
 }  // namespace
 
-Session::Session(const ModelOptions& model, const CommonOptions& common, Progress& progress)
-    : options_(model),
+Session::Session(std::shared_ptr<const ModelFile> model, const ModelOptions& options,
+                 const CommonOptions& common, Progress& progress)
+    : options_(options),
       progress_(progress),
       n_threads_(resolve_threads(common)),
-      model_(ModelFile::open(model.model)),
+      model_(std::move(model)),
       pool_(std::make_shared<ThreadPool>(n_threads_)) {}
 
 void Session::load_tokenizer() {

@@ -29,8 +29,9 @@ struct PreparedPrompt {
 
 class Session {
  public:
-  // Opens the model file; the vocabulary is read by load_tokenizer.
-  Session(const ModelOptions& model, const CommonOptions& common, Progress& progress);
+  // `model` is the file of options.model; the vocabulary is read by load_tokenizer.
+  Session(std::shared_ptr<const ModelFile> model, const ModelOptions& options,
+          const CommonOptions& common, Progress& progress);
   void load_tokenizer();
 
   const ModelFile& model() const { return *model_; }
