@@ -19,6 +19,11 @@ struct Arch {
   std::span<const std::string_view> unsupported_keys;
   // One transformer layer over pass.x, in place.
   void (*layer)(ForwardPass& pass, const LayerWeights& weights, int layer);
+  // Under `ggml` numerics, what meets f16 weights (the output matrix) or f16 values stays f32
+  // instead of being rounded to f16: so bitnet.cpp of Oct 2024 computes batches of two or more
+  // tokens (its ggml's llamafile_sgemm). Single tokens it rounds; native has one arithmetic for
+  // both, since its results do not depend on how a prompt is cut.
+  bool f32_beside_f16 = false;
 };
 
 // nullptr when native does not know the architecture.

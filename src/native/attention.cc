@@ -76,7 +76,7 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
   int kv_common = kv_max;
   for (int i = 0; i < n_queries; ++i) {
     softmax(scratch.scores.data() + static_cast<int64_t>(i) * padded, queries[i].kv_len,
-            args.kq_scale, cache.v_type() == KvType::f16);
+            args.kq_scale, args.round_softmax && cache.v_type() == KvType::f16);
     kv_common = std::min(kv_common, queries[i].kv_len);
   }
   const float* values = cache.values(args.layer, kv_head);

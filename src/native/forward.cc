@@ -50,8 +50,12 @@ void ForwardPass::rms_norm(const Rows& in, const VectorWeight& weight, Rows& out
 void ForwardPass::linear(const WeightView& w, const VectorWeight& bias, const Rows& in, Rows& out) {
   assert(w.row_len == in.width && w.n_rows == out.width);
   matmul(w, in.data.data(), in.width, n_tokens, out.data.data(), out.width, numerics_, pool_);
+  add_bias(bias, out);
+}
+
+void ForwardPass::add_bias(const VectorWeight& bias, Rows& rows) {
   if (bias.empty()) return;
-  each_token([&](int64_t token) { add_row(bias.data(), out.width, out.row(token)); });
+  each_token([&](int64_t token) { add_row(bias.data(), rows.width, rows.row(token)); });
 }
 
 void ForwardPass::rope(Rows& rows, int n_heads) {
@@ -70,13 +74,29 @@ void ForwardPass::attention(int layer, const Rows& q_in, const Rows& k_in, const
                     .n_heads = config.n_heads,
                     .kq_scale = config.kq_scale,
                     .first_position = first_position,
-                    .n_tokens = n_tokens},
+                    .n_tokens = n_tokens,
+                    .round_softmax = round_softmax},
                    q_in.data.data(), out.data.data(), pool_);
 }
 
 void ForwardPass::silu_multiply(Rows& gate_rows, const Rows& up_rows) {
   each_token([&](int64_t token) {
     silu_multiply_row(up_rows.row(token), gate_rows.width, gate_rows.row(token));
+  });
+}
+
+void ForwardPass::relu_squared_multiply(Rows& gate_rows, const Rows& up_rows) {
+  each_token([&](int64_t token) {
+    relu_squared_multiply_row(up_rows.row(token), gate_rows.width, gate_rows.row(token));
+  });
+}
+
+void ForwardPass::scale(const VectorWeight& factor, Rows& rows) {
+  if (factor.empty()) return;
+  assert(factor.size() == 1);
+  each_token([&](int64_t token) {
+    float* row = rows.row(token);
+    for (int i = 0; i < rows.width; ++i) row[i] *= factor[0];
   });
 }
 

@@ -40,6 +40,12 @@ class ForwardPass {
   void attention(int layer, const Rows& q, const Rows& k, const Rows& v, Rows& out);
   // gate = silu(gate) * up
   void silu_multiply(Rows& gate, const Rows& up);
+  // gate = relu(gate)^2 * up
+  void relu_squared_multiply(Rows& gate, const Rows& up);
+  // rows += bias; nothing where it is empty.
+  void add_bias(const VectorWeight& bias, Rows& rows);
+  // rows *= factor, a vector of one element; nothing where it is empty.
+  void scale(const VectorWeight& factor, Rows& rows);
   // sum += term
   void add(const Rows& term, Rows& sum);
 
@@ -52,6 +58,7 @@ class ForwardPass {
   Rows k, v;            // [n_tokens, n_kv_heads * head_dim]
   Rows gate, up;        // [n_tokens, n_ff]
   const VectorWeight* rope_freqs = nullptr;
+  bool round_softmax = true;  // to f16 where the cache is f16 (Arch::f32_beside_f16)
 
  private:
   // Calls body(token) for every token of the batch, in parallel when that pays.

@@ -50,12 +50,17 @@ struct NativeEngine::Impl {
         tokenizer(std::move(tokenizer_in)),
         pool(std::move(pool_in)),
         numerics(options.numerics),
+        output_numerics(options.numerics),
         arch(supported_arch(*model)),
         config(read_config(*model, arch.rope_style)),
         weights(bind_weights(*model, arch.layer_weights, config)),
         cache(config.n_layers, config.n_kv_heads, config.head_dim, options.k_type, options.v_type),
         pass(config, options.numerics, cache, *pool) {
     pass.rope_freqs = &weights.rope_freqs;
+    pass.round_softmax = !arch.f32_beside_f16;
+    if (arch.f32_beside_f16 && weights.output.format->type == GgmlType::F16) {
+      output_numerics = Numerics::exact;
+    }
     hidden.width = config.n_embd;
   }
 
@@ -78,7 +83,7 @@ struct NativeEngine::Impl {
   std::shared_ptr<const ModelFile> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::shared_ptr<ThreadPool> pool;
-  Numerics numerics;
+  Numerics numerics, output_numerics;
   const Arch& arch;
   Config config;
   Weights weights;
@@ -172,7 +177,7 @@ void NativeEngine::read_logits(int first_row, int n_rows, std::span<float> out) 
   const int64_t n_vocab = impl_->config.n_vocab;
   assert(static_cast<int64_t>(out.size()) >= n_rows * n_vocab);
   matmul(impl_->weights.output, impl_->hidden.row(first_row), impl_->hidden.width, n_rows,
-         out.data(), n_vocab, impl_->numerics, *impl_->pool);
+         out.data(), n_vocab, impl_->output_numerics, *impl_->pool);
   const double ms = watch.elapsed_ms();
   impl_->timing.eval_ms += ms;
   const bool is_prompt = impl_->n_past == impl_->n_rows;

@@ -177,6 +177,13 @@ void silu_multiply_row(const float* up, int n, float* gate) {
   for (int i = 0; i < n; ++i) gate[i] = gate[i] / (1.0f + exp_scalar(-gate[i])) * up[i];
 }
 
+void relu_squared_multiply_row(const float* up, int n, float* gate) {
+  for (int i = 0; i < n; ++i) {
+    const float rectified = gate[i] < 0.0f ? 0.0f : gate[i];
+    gate[i] = rectified * rectified * up[i];
+  }
+}
+
 void add_row(const float* term, int n, float* sum) {
   for (int i = 0; i < n; ++i) sum[i] += term[i];
 }

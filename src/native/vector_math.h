@@ -29,6 +29,9 @@ void softmax_row(float* x, int n);
 // gate = gate / (1 + exp(-gate)) * up
 void silu_multiply_row(const float* up, int n, float* gate);
 
+// gate = max(gate, 0)^2 * up; NaN stays NaN.
+void relu_squared_multiply_row(const float* up, int n, float* gate);
+
 // sum += term
 void add_row(const float* term, int n, float* sum);
 

@@ -101,5 +101,14 @@ TEST(SiluMultiplyRow, MatchesADoubleReference) {
   }
 }
 
+TEST(ReluSquaredMultiplyRow, IsTheFormulaAndKeepsNan) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> gate = {-2, 0, 3, 0.5f, nan};
+  const std::vector<float> up = {5, 5, -2, 8, 1};
+  relu_squared_multiply_row(up.data(), static_cast<int>(gate.size()), gate.data());
+  EXPECT_EQ(std::vector<float>(gate.begin(), gate.end() - 1), (std::vector<float>{0, 0, -18, 2}));
+  EXPECT_TRUE(std::isnan(gate.back()));
+}
+
 }  // namespace
 }  // namespace crossval

@@ -22,6 +22,9 @@ struct LayerWeights {
   VectorWeight attn_q_bias, attn_k_bias, attn_v_bias, attn_output_bias;
   WeightView ffn_gate, ffn_up, ffn_down;
   VectorWeight ffn_gate_bias, ffn_up_bias, ffn_down_bias;
+  VectorWeight attn_sub_norm, ffn_sub_norm;  // norms before attn_output and ffn_down
+  VectorWeight attn_q_scale, attn_k_scale, attn_v_scale, attn_output_scale;  // one element each
+  VectorWeight ffn_gate_scale, ffn_up_scale, ffn_down_scale;
 };
 
 // What a layer needs: "blk.N.<name>" with this shape. Exactly one of matrix and vector is set.

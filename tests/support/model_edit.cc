@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/half.h"
-#include "quant/formats.h"
+#include "quant/matmul.h"
 #include "support/quantize.h"
 
 namespace crossval::testing {
@@ -38,21 +38,15 @@ const ScalePlaces& places_of(GgmlType type) {
 }
 
 std::vector<float> dequantize(GgmlType type, std::span<const int64_t> shape, const Bytes& bytes) {
-  const Format* format = find_format(type);
-  if (format == nullptr) {
+  if (find_format(type) == nullptr) {
     throw std::runtime_error("cannot dequantise " + std::string(type_name(type)));
   }
-  if (format->has_tensor_scale) {
-    throw std::runtime_error("cannot edit a type whose scale lies outside its rows");
-  }
-  const int64_t row_len = shape[0];
-  const auto row_bytes = static_cast<size_t>(*tensor_bytes(type, {&row_len, 1}));
-  int64_t n_rows = 1;
-  for (size_t i = 1; i < shape.size(); ++i) n_rows *= shape[i];
-  std::vector<float> values(static_cast<size_t>(n_rows * row_len));
-  for (int64_t row = 0; row < n_rows; ++row) {
-    format->dequantize(bytes.data() + static_cast<size_t>(row) * row_bytes, row_len,
-                       values.data() + row * row_len);
+  const TensorView tensor = {
+      .name = "", .type = type, .shape = {shape.begin(), shape.end()}, .data = bytes};
+  const WeightView view = weight_view(tensor);
+  std::vector<float> values(static_cast<size_t>(view.n_rows * view.row_len));
+  for (int64_t row = 0; row < view.n_rows; ++row) {
+    get_row(view, row, values.data() + row * view.row_len);
   }
   return values;
 }

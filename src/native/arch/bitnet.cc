@@ -1,0 +1,97 @@
+#include "native/arch/bitnet.h"
+
+namespace crossval {
+namespace {
+
+// A matrix, then its factor where the file has one, then its bias.
+void scaled_linear(ForwardPass& pass, const WeightView& w, const VectorWeight& scale,
+                   const VectorWeight& bias, const Rows& in, Rows& out) {
+  pass.linear(w, {}, in, out);
+  pass.scale(scale, out);
+  pass.add_bias(bias, out);
+}
+
+using Activation = void (ForwardPass::*)(Rows& gate, const Rows& up);
+
+void layer_with(Activation activation, ForwardPass& pass, const LayerWeights& weights, int layer) {
+  pass.rms_norm(pass.x, weights.attn_norm, pass.normed);
+  scaled_linear(pass, weights.attn_q, weights.attn_q_scale, weights.attn_q_bias, pass.normed,
+                pass.q);
+  scaled_linear(pass, weights.attn_k, weights.attn_k_scale, weights.attn_k_bias, pass.normed,
+                pass.k);
+  scaled_linear(pass, weights.attn_v, weights.attn_v_scale, weights.attn_v_bias, pass.normed,
+                pass.v);
+  pass.rope(pass.q, pass.config.n_heads);
+  pass.rope(pass.k, pass.config.n_kv_heads);
+  pass.attention(layer, pass.q, pass.k, pass.v, pass.heads);
+  pass.rms_norm(pass.heads, weights.attn_sub_norm, pass.heads);
+  scaled_linear(pass, weights.attn_output, weights.attn_output_scale, weights.attn_output_bias,
+                pass.heads, pass.branch);
+  pass.add(pass.branch, pass.x);
+
+  pass.rms_norm(pass.x, weights.ffn_norm, pass.normed);
+  scaled_linear(pass, weights.ffn_gate, weights.ffn_gate_scale, weights.ffn_gate_bias, pass.normed,
+                pass.gate);
+  scaled_linear(pass, weights.ffn_up, weights.ffn_up_scale, weights.ffn_up_bias, pass.normed,
+                pass.up);
+  (pass.*activation)(pass.gate, pass.up);
+  pass.rms_norm(pass.gate, weights.ffn_sub_norm, pass.gate);
+  scaled_linear(pass, weights.ffn_down, weights.ffn_down_scale, weights.ffn_down_bias, pass.gate,
+                pass.branch);
+  pass.add(pass.branch, pass.x);
+}
+
+}  // namespace
+
+std::span<const WeightSpec> bitnet_layer_weights() {
+  using L = LayerWeights;
+  constexpr auto one = [](const Config&) -> int64_t { return 1; };
+  constexpr auto n_embd = [](const Config& c) -> int64_t { return c.n_embd; };
+  constexpr auto n_ff = [](const Config& c) -> int64_t { return c.n_ff; };
+  constexpr auto n_q = [](const Config& c) -> int64_t { return c.n_q(); };
+  constexpr auto n_kv = [](const Config& c) -> int64_t { return c.n_kv(); };
+  static const WeightSpec specs[] = {
+      {"attn_norm.weight", nullptr, &L::attn_norm, n_embd, nullptr, true},
+      {"attn_sub_norm.weight", nullptr, &L::attn_sub_norm, n_q, nullptr, true},
+      {"attn_q.weight", &L::attn_q, nullptr, n_embd, n_q, true},
+      {"attn_k.weight", &L::attn_k, nullptr, n_embd, n_kv, true},
+      {"attn_v.weight", &L::attn_v, nullptr, n_embd, n_kv, true},
+      {"attn_output.weight", &L::attn_output, nullptr, n_q, n_embd, true},
+      {"attn_q.scale", nullptr, &L::attn_q_scale, one, nullptr, false},
+      {"attn_k.scale", nullptr, &L::attn_k_scale, one, nullptr, false},
+      {"attn_v.scale", nullptr, &L::attn_v_scale, one, nullptr, false},
+      {"attn_output.scale", nullptr, &L::attn_output_scale, one, nullptr, false},
+      {"attn_q.bias", nullptr, &L::attn_q_bias, n_q, nullptr, false},
+      {"attn_k.bias", nullptr, &L::attn_k_bias, n_kv, nullptr, false},
+      {"attn_v.bias", nullptr, &L::attn_v_bias, n_kv, nullptr, false},
+      {"attn_output.bias", nullptr, &L::attn_output_bias, n_embd, nullptr, false},
+      {"ffn_norm.weight", nullptr, &L::ffn_norm, n_embd, nullptr, true},
+      {"ffn_sub_norm.weight", nullptr, &L::ffn_sub_norm, n_ff, nullptr, true},
+      {"ffn_gate.weight", &L::ffn_gate, nullptr, n_embd, n_ff, true},
+      {"ffn_up.weight", &L::ffn_up, nullptr, n_embd, n_ff, true},
+      {"ffn_down.weight", &L::ffn_down, nullptr, n_ff, n_embd, true},
+      {"ffn_gate.bias", nullptr, &L::ffn_gate_bias, n_ff, nullptr, false},
+      {"ffn_up.bias", nullptr, &L::ffn_up_bias, n_ff, nullptr, false},
+      {"ffn_down.bias", nullptr, &L::ffn_down_bias, n_embd, nullptr, false},
+      {"ffn_gate.scale", nullptr, &L::ffn_gate_scale, one, nullptr, false},
+      {"ffn_up.scale", nullptr, &L::ffn_up_scale, one, nullptr, false},
+      {"ffn_down.scale", nullptr, &L::ffn_down_scale, one, nullptr, false},
+  };
+  return specs;
+}
+
+std::span<const std::string_view> bitnet_unsupported_keys() {
+  static constexpr std::string_view keys[] = {"expert_count", "attention.sliding_window",
+                                              "logit_scale"};
+  return keys;
+}
+
+void bitnet_silu_layer(ForwardPass& pass, const LayerWeights& weights, int layer) {
+  layer_with(&ForwardPass::silu_multiply, pass, weights, layer);
+}
+
+void bitnet_relu2_layer(ForwardPass& pass, const LayerWeights& weights, int layer) {
+  layer_with(&ForwardPass::relu_squared_multiply, pass, weights, layer);
+}
+
+}  // namespace crossval
