@@ -39,7 +39,7 @@ format:
 
 asan: deps
 	@cmake --preset asan
-	@cmake --build build-asan
+	@cmake --build build-asan --target crossval base_test gguf_test engine_test gguf_damage_test gguf_fuzz
 	@ctest --test-dir build-asan --output-on-failure -L untrusted
 
 fuzz: deps

@@ -2,7 +2,8 @@
 # Cargo.lock pins every crate; after the first fetch cargo needs no network.
 find_program(CARGO cargo HINTS $ENV{HOME}/.cargo/bin REQUIRED)
 set(crossval_hf_dir ${PROJECT_SOURCE_DIR}/rust/hf)
-set(crossval_hf_target ${CMAKE_BINARY_DIR}/rust)
+# One for all presets: no sanitizer looks into it, and it is the longest step of a first build.
+set(crossval_hf_target ${PROJECT_SOURCE_DIR}/build/rust)
 set(crossval_hf_library ${crossval_hf_target}/release/libcrossval_hf.a)
 file(GLOB crossval_hf_sources CONFIGURE_DEPENDS ${crossval_hf_dir}/src/*.rs)
 
