@@ -71,6 +71,33 @@ TEST(Inspect, says_why_native_cannot_run_a_model) {
             std::string::npos);  // no escape reaches a terminal
 }
 
+TEST(Inspect, i2_s_codes_are_counted_and_damaged_tensors_named) {
+  const TempDir folder;
+  const std::string in = CROSSVAL_ROOT "/tests/data/bitnet-i2s/model.gguf";
+  const json sound = json::parse(inspect(in, true).out);
+  EXPECT_EQ(sound["native"]["supported"], true);
+  EXPECT_EQ(sound["i2_s"]["n_tensors"], 21);
+  EXPECT_EQ(sound["i2_s"]["codes"]["3"], 0);
+  EXPECT_EQ(sound["i2_s"]["codes"]["-1"].get<int>() + sound["i2_s"]["codes"]["0"].get<int>() +
+                sound["i2_s"]["codes"]["+1"].get<int>(),
+            2359296);
+  EXPECT_TRUE(sound["i2_s"]["damaged"].empty());
+
+  testing::ModelEdit edit(in);
+  const std::string name = "blk.1.ffn_up.weight";
+  const TensorView& tensor = *edit.original().find_tensor(name);
+  std::vector<std::byte> bytes(tensor.data.begin(), tensor.data.end());
+  bytes[100] = std::byte{0xff};
+  edit.replace(name, tensor.type, tensor.shape, bytes);
+  edit.write(folder.file("m.gguf"));
+  const json damaged = json::parse(inspect(folder.file("m.gguf"), true).out);
+  EXPECT_EQ(damaged["i2_s"]["codes"]["3"], 4);
+  ASSERT_EQ(damaged["i2_s"]["damaged"].size(), 1u);
+  EXPECT_EQ(damaged["i2_s"]["damaged"][0]["tensor"], name);
+  const std::string text = inspect(folder.file("m.gguf"), false).out;
+  EXPECT_NE(text.find("DAMAGED " + name), text.npos);
+}
+
 TEST(Inspect, bad_files_are_exit_3_with_an_error) {
   const TempDir folder;
   const std::string path = folder.file("m.gguf");

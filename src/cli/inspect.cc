@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "cli/inspect_i2_s.h"
 #include "gguf/model_file.h"
 #include "gguf/reader.h"
 #include "native/support.h"
@@ -193,6 +194,7 @@ Json inspect(const ModelFile& model) {
           {"hyperparameters", std::move(hyperparameters)},
           {"metadata", std::move(others)},
           {"types", types_json(model)},
+          {"i2_s", i2_s_json(model)},
           {"n_tensors", model.tensors().size()},
           {"tensors", tensors_json(model)},
           {"error", nullptr}};
@@ -267,6 +269,7 @@ std::string inspect_text(const Json& report) {
                        sum["type"].get<std::string>(), sum["n_tensors"].get<int64_t>(),
                        sum["n_params"].get<int64_t>(), megabytes(sum["n_bytes"]));
   }
+  out += i2_s_text(report["i2_s"]);
   out += fmt::format("\n{:<36} {:<8} {:<22} {:>14} {:>12}\n", "Tensor", "Type", "Shape", "Offset",
                      "Bytes");
   for (const Json& tensor : report["tensors"]) {
