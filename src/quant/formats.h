@@ -27,7 +27,8 @@ inline constexpr int kPanelRows = 16;
 struct CodePanel {
   uint8_t* codes;
   float* d;
-  float* m;  // written only where the format has_min
+  float* m;                // written only where the format has_min
+  bool asks_ahead = true;  // packing also prefetches the next panel; else its user does
 };
 
 // One token's activations rounded to codes; the others per sub-block (kernels.h, IntArgs).

@@ -48,6 +48,22 @@ struct FloatArgs {
   bool first;
 };
 
+// One token times a code panel of n weights (a multiple of kFloatChunk except at the row's end).
+struct CodedArgs {
+  CodePanel panel;
+  int64_t n;
+  int sub_block_len;
+  int offset;
+  bool has_min;
+  const float* x;
+  float* y;  // kPanelRows results
+  bool first;
+  // Memory that will be needed next, asked for evenly while this panel is multiplied: so many bytes
+  // from here per sub-block. A hint, it may lie outside.
+  const std::byte* ahead;
+  int64_t ahead_per_sub;
+};
+
 // One row of activations rounded to 8 bits: n codes and n / sub_len of the others, which lie
 // `sub_stride` apart (kernels read those of neighbouring tokens together).
 struct RoundedRow {
@@ -72,6 +88,8 @@ struct Kernels {
   // Format::dequantize rounds.
   void (*expand_codes)(const CodePanel& panel, int64_t n, int sub_block_len, int offset,
                        bool has_min, float* out);
+  // expand_codes and float_kernel for one token, without the float panel in between.
+  void (*coded_kernel)(const CodedArgs& args);
   // ggml's rounding of n activations (a multiple of 32, or of 256 for Q8_K).
   void (*round_q8)(const float* x, int64_t n, int offset, bool has_sum, const RoundedRow& out);
   void (*round_q8_k)(const float* x, int64_t n, int offset, int sub_len, const RoundedRow& out);

@@ -34,6 +34,7 @@ struct Simd : Avx2 {
 };
 
 #include "quant/kernel_simd.h"
+#include "quant/kernel_simd_coded.h"
 
 }  // namespace
 }  // namespace avx2
@@ -52,6 +53,7 @@ const Kernels& avx2_kernels() {
                                   .interleave_codes = avx2::turn_codes,
                                   .interleave_floats = avx2::turn_floats,
                                   .expand_codes = avx2::expand_codes,
+                                  .coded_kernel = avx2::coded_kernel,
                                   .round_q8 = avx2::round_q8,
                                   .round_q8_k = avx2::round_q8_k};
   return kernels;

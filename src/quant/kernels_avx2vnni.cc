@@ -34,6 +34,7 @@ struct Simd : Avx2 {
 };
 
 #include "quant/kernel_simd.h"
+#include "quant/kernel_simd_coded.h"
 
 }  // namespace
 }  // namespace avx2vnni
@@ -52,6 +53,7 @@ const Kernels& avx2vnni_kernels() {
                                   .interleave_codes = avx2vnni::turn_codes,
                                   .interleave_floats = avx2vnni::turn_floats,
                                   .expand_codes = avx2vnni::expand_codes,
+                                  .coded_kernel = avx2vnni::coded_kernel,
                                   .round_q8 = avx2vnni::round_q8,
                                   .round_q8_k = avx2vnni::round_q8_k};
   return kernels;

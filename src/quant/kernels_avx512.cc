@@ -38,6 +38,7 @@ struct Simd : Avx512 {
 };
 
 #include "quant/kernel_simd.h"
+#include "quant/kernel_simd_coded.h"
 
 }  // namespace
 }  // namespace avx512
@@ -56,6 +57,7 @@ const Kernels& avx512_kernels() {
                                   .interleave_codes = avx512::turn_codes,
                                   .interleave_floats = avx512::turn_floats,
                                   .expand_codes = avx512::expand_codes,
+                                  .coded_kernel = avx512::coded_kernel,
                                   .round_q8 = avx512::round_q8,
                                   .round_q8_k = avx512::round_q8_k};
   return kernels;

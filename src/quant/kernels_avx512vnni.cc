@@ -39,6 +39,7 @@ struct Simd : Avx512 {
 };
 
 #include "quant/kernel_simd.h"
+#include "quant/kernel_simd_coded.h"
 
 }  // namespace
 }  // namespace avx512vnni
@@ -57,6 +58,7 @@ const Kernels& avx512vnni_kernels() {
                                   .interleave_codes = avx512vnni::turn_codes,
                                   .interleave_floats = avx512vnni::turn_floats,
                                   .expand_codes = avx512vnni::expand_codes,
+                                  .coded_kernel = avx512vnni::coded_kernel,
                                   .round_q8 = avx512vnni::round_q8,
                                   .round_q8_k = avx512vnni::round_q8_k};
   return kernels;

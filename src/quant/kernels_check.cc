@@ -102,6 +102,33 @@ bool float_kernels_agree(const Kernels& kernels, Numbers& numbers) {
   return same_bits(want, got);
 }
 
+// Against the reference's two steps, which one token must not differ from.
+bool coded_kernels_agree(const Kernels& kernels, Numbers& numbers) {
+  constexpr int64_t kLen = 5 * kFloatChunk + 32;
+  std::vector<uint8_t> codes(static_cast<size_t>(kLen * kPanelRows));
+  for (auto& c : codes) c = static_cast<uint8_t>(numbers.next());
+  std::vector<float> d(static_cast<size_t>(kLen / 16 * kPanelRows)), m(d.size()),
+      x(static_cast<size_t>(kLen)), w(codes.size());
+  for (auto* values : {&d, &m, &x}) {
+    for (float& f : *values) f = numbers.next_float();
+  }
+  const CodePanel panel = {codes.data(), d.data(), m.data()};
+  for (const int sub_len : {16, 32}) {
+    for (const bool has_min : {false, true}) {
+      const int offset = has_min ? 0 : 128;
+      scalar_kernels().expand_codes(panel, kLen, sub_len, offset, has_min, w.data());
+      std::vector<float> want(kPanelRows), got(kPanelRows);
+      for (const bool first : {true, false}) {
+        scalar_kernels().float_kernel({w.data(), kLen, x.data(), kLen, 1, want.data(), 0, first});
+        kernels.coded_kernel(
+            {panel, kLen, sub_len, offset, has_min, x.data(), got.data(), first, nullptr, 0});
+      }
+      if (!same_bits(want, got)) return false;
+    }
+  }
+  return true;
+}
+
 bool layouts_agree(const Kernels& kernels, Numbers& numbers) {
   constexpr int64_t kLen = 96, kStride = 100;
   std::vector<uint8_t> rows(kStride * kPanelRows), want(kLen * kPanelRows), got(want.size());
@@ -118,8 +145,9 @@ bool layouts_agree(const Kernels& kernels, Numbers& numbers) {
   for (const int sub_len : {16, 32}) {
     for (const bool has_min : {false, true}) {
       const CodePanel panel = {want.data(), d.data(), m.data()};
-      scalar_kernels().expand_codes(panel, kLen, sub_len, 7, has_min, wide.data());
-      kernels.expand_codes(panel, kLen, sub_len, 7, has_min, wide_got.data());
+      const int offset = has_min ? 0 : 7;
+      scalar_kernels().expand_codes(panel, kLen, sub_len, offset, has_min, wide.data());
+      kernels.expand_codes(panel, kLen, sub_len, offset, has_min, wide_got.data());
       if (!same_bits(wide, wide_got)) return false;
     }
   }
@@ -179,6 +207,7 @@ std::string check_kernels(const Kernels& kernels) {
     }
   }
   if (!float_kernels_agree(kernels, numbers)) return "float kernel";
+  if (!coded_kernels_agree(kernels, numbers)) return "float kernel on codes";
   if (!layouts_agree(kernels, numbers)) return "interleaving or expansion";
   if (!roundings_agree(kernels, numbers)) return "rounding of activations";
   return "";

@@ -76,7 +76,7 @@ template <bool kHasMin>
 void expand_codes_of(const CodePanel& panel, int64_t n, int sub_block_len, int offset, float* out) {
   for (int64_t k = 0; k < n; k += 4) {
     const float* d = panel.d + (k / sub_block_len) * kPanelRows;
-    const float* m = panel.m + (kHasMin ? (k / sub_block_len) * kPanelRows : 0);
+    const float* m = kHasMin ? panel.m + (k / sub_block_len) * kPanelRows : nullptr;
     uint32_t words[kPanelRows];
     std::memcpy(words, panel.codes + k * kPanelRows, sizeof words);
     for (int j = 0; j < 4; ++j) {
@@ -99,6 +99,30 @@ void expand_codes(const CodePanel& panel, int64_t n, int sub_block_len, int offs
   }
 }
 
+void coded_kernel(const CodedArgs& args) {
+  constexpr int64_t kPart = 32;
+  float w[kPart * kPanelRows];
+  float acc[kPanelRows];
+  for (int64_t start = 0; start < args.n; start += kFloatChunk) {
+    const int64_t end = start + kFloatChunk < args.n ? start + kFloatChunk : args.n;
+    for (float& a : acc) a = 0.0f;
+    for (int64_t part = start; part < end; part += kPart) {
+      const int64_t sub = part / args.sub_block_len * kPanelRows;
+      expand_codes({args.panel.codes + part * kPanelRows, args.panel.d + sub,
+                    args.has_min ? args.panel.m + sub : nullptr},
+                   kPart, args.sub_block_len, args.offset, args.has_min, w);
+      for (int64_t k = 0; k < kPart; ++k) {
+        for (int r = 0; r < kPanelRows; ++r) {
+          acc[r] = std::fma(w[k * kPanelRows + r], args.x[part + k], acc[r]);
+        }
+      }
+    }
+    for (int r = 0; r < kPanelRows; ++r) {
+      args.y[r] = args.first && start == 0 ? acc[r] : args.y[r] + acc[r];
+    }
+  }
+}
+
 }  // namespace
 }  // namespace scalar
 
@@ -110,6 +134,7 @@ const Kernels& scalar_kernels() {
                                   .interleave_codes = scalar::interleave_codes,
                                   .interleave_floats = scalar::interleave_floats,
                                   .expand_codes = scalar::expand_codes,
+                                  .coded_kernel = scalar::coded_kernel,
                                   .round_q8 = scalar::round_q8,
                                   .round_q8_k = scalar::round_q8_k};
   return kernels;

@@ -18,7 +18,7 @@ namespace {
 // first-level cache. Both are whole blocks of every format, and kFloatPart whole kFloatChunks.
 constexpr int64_t kIntPart = 1024;
 constexpr int64_t kFloatPart = 256;
-static_assert(kFloatPart % kFloatChunk == 0);
+static_assert(kFloatPart % kFloatChunk == 0 && kIntPart % kFloatChunk == 0);
 constexpr int64_t kMinSubLen = 16;
 
 struct alignas(64) Scratch {
@@ -47,9 +47,11 @@ struct PanelRows {
 
 // Unpacks n weights of each row into s.panel().
 void pack_codes(const Format& format, const PanelRows& rows, int64_t n, const Kernels& kernels,
-                Scratch& s) {
+                Scratch& s, bool asks_ahead = true) {
   if (kernels.packs_avx2 && format.pack_avx2 != nullptr && rows.n_rows == kPanelRows) {
-    format.pack_avx2(rows.row, rows.row_bytes, n, s.panel());
+    CodePanel panel = s.panel();
+    panel.asks_ahead = asks_ahead;
+    format.pack_avx2(rows.row, rows.row_bytes, n, panel);
     return;
   }
   const int64_t n_sub = n / format.sub_block_len;
@@ -138,7 +140,8 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
   }
   const PreparedActivations& x = job.x;
   const bool on_codes = x.sub_block_len > 0;
-  const int64_t part_len = on_codes ? kIntPart : kFloatPart;
+  const bool one_on_codes = !on_codes && n_tokens == 1 && format.sub_block_len > 0;
+  const int64_t part_len = on_codes || one_on_codes ? kIntPart : kFloatPart;
   const IntKernel int_kernel =
       on_codes ? job.kernels.int_kernel(format.code_bits, format.sub_block_len, format.has_min)
                : nullptr;
@@ -163,6 +166,22 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
                   .y = y,
                   .y_stride = y_stride,
                   .first = k == 0});
+    } else if (one_on_codes) {
+      // Panels follow each other in memory, so the next one is asked for in its stored order.
+      const std::byte* ahead = w.data + (row + kPanelRows) * w.row_bytes +
+                               kPanelRows * (rows.row - w.data) - kPanelRows * row * w.row_bytes;
+      pack_codes(format, rows, n, job.kernels, s, false);
+      job.kernels.coded_kernel({.panel = s.panel(),
+                                .n = n,
+                                .sub_block_len = format.sub_block_len,
+                                .offset = format.offset,
+                                .has_min = format.has_min,
+                                .x = x.x + token * x.x_stride + k,
+                                .y = y,
+                                .first = k == 0,
+                                .ahead = ahead,
+                                .ahead_per_sub = kPanelRows * format.block_bytes *
+                                                 format.sub_block_len / format.block_len});
     } else {
       pack_floats(format, rows, n, job.kernels, s);
       job.kernels.float_kernel({.w = s.floats.data(),

@@ -63,32 +63,96 @@ int64_t first_non_finite_q4_1(const std::byte* row, int64_t n) {
 }
 
 #if defined(__x86_64__)
-template <typename Block, bool kHasMin>
-CROSSVAL_AVX2 void pack_q4(const std::byte* row, int64_t row_bytes, int64_t n,
-                           const CodePanel& panel) {
+CROSSVAL_AVX2_INLINE void store_nibbles(__m256i packed, uint8_t* to) {
   const __m256i nibble = _mm256_set1_epi8(15);
+  store_codes(to, _mm256_and_si256(packed, nibble));
+  store_codes(to + 16 * kPanelRows, _mm256_and_si256(_mm256_srli_epi16(packed, 4), nibble));
+}
+
+CROSSVAL_AVX2 void pack_q4_0(const std::byte* row, int64_t row_bytes, int64_t n,
+                             const CodePanel& panel) {
   for (int64_t i = 0; i < n / kLen; ++i) {
     uint8_t* codes = panel.codes + i * kLen * kPanelRows;
     for (int half = 0; half < kPanelRows; half += 8) {
-      const std::byte* block = row + half * row_bytes + i * int64_t{sizeof(Block)};
-      if (i % 3 == 0) prefetch_next_panel(block, row_bytes);
+      const std::byte* block = row + half * row_bytes + i * int64_t{sizeof(BlockQ4_0)};
+      if (panel.asks_ahead && i % 3 == 0) prefetch_next_panel(block, row_bytes);
       __m256i packed[4];
-      turn_16_bytes(block + offsetof(Block, codes), row_bytes, packed);
+      turn_16_bytes(block + offsetof(BlockQ4_0, codes), row_bytes, packed);
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
-        uint8_t* to = codes + 4 * (j * kPanelRows + half);
-        store_codes(to, _mm256_and_si256(packed[j], nibble));
-        store_codes(to + 16 * kPanelRows,
-                    _mm256_and_si256(_mm256_srli_epi16(packed[j], 4), nibble));
-      }
+      for (int j = 0; j < 4; ++j) store_nibbles(packed[j], codes + 4 * (j * kPanelRows + half));
       _mm256_storeu_ps(panel.d + i * kPanelRows + half, load_f16_column(block, row_bytes));
-      if (!kHasMin) continue;
-      _mm256_storeu_ps(panel.m + i * kPanelRows + half, load_f16_column(block + 2, row_bytes));
     }
   }
 }
-constexpr auto pack_q4_0 = pack_q4<BlockQ4_0, false>;
-constexpr auto pack_q4_1 = pack_q4<BlockQ4_1, true>;
+
+// Words of 8 rows: the two f16 of a block -> floats.
+CROSSVAL_AVX2_INLINE void split_scales(__m256i words, __m256& d, __m256& m) {
+  const __m256i apart = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,  //
+                                         0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+  const __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(words, apart), 0xd8);
+  d = _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
+  m = _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1));
+}
+
+// A block of Q4_1 is five words, so 16 bytes are turned at a time without regard to blocks: word w
+// of kBlocks blocks belongs to block w / 5, the scales being word 0 of each. What is left at the
+// end is turned once more together with words already seen.
+template <int kBlocks>
+CROSSVAL_AVX2_INLINE void pack_blocks_q4_1(const std::byte* at, int64_t row_bytes, uint8_t* codes,
+                                           float* d, float* m) {
+  constexpr int kWords = 5 * kBlocks;
+#pragma GCC unroll 5
+  for (int word = 0; word < kWords; word += 4) {
+    const int from = word + 4 <= kWords ? word : kWords - 4;
+    __m256i turned[4];
+    turn_16_bytes(at + 4 * from, row_bytes, turned);
+#pragma GCC unroll 4
+    for (int w = word; w < from + 4; ++w) {
+      const int block = w / 5, part = w % 5 - 1;
+      if (part >= 0) {
+        store_nibbles(turned[w - from], codes + (block * kLen + 4 * part) * kPanelRows);
+        continue;
+      }
+      __m256 block_d, block_m;
+      split_scales(turned[w - from], block_d, block_m);
+      _mm256_storeu_ps(d + block * kPanelRows, block_d);
+      _mm256_storeu_ps(m + block * kPanelRows, block_m);
+    }
+  }
+}
+
+CROSSVAL_AVX2 void pack_q4_1(const std::byte* row, int64_t row_bytes, int64_t n,
+                             const CodePanel& panel) {
+  constexpr int64_t kBytes = sizeof(BlockQ4_1);
+  const int64_t n_blocks = n / kLen;
+  for (int half = 0; half < kPanelRows; half += 8) {
+    const std::byte* at = row + half * row_bytes;
+    uint8_t* codes = panel.codes + 4 * half;
+    float* d = panel.d + half;
+    float* m = panel.m + half;
+    int64_t i = 0;
+    const auto step = [&](int64_t n_packed) __attribute__((always_inline)) {
+      i += n_packed;
+      at += n_packed * kBytes;
+      codes += n_packed * kLen * kPanelRows;
+      d += n_packed * kPanelRows;
+      m += n_packed * kPanelRows;
+    };
+    while (i + 4 <= n_blocks) {
+      if (panel.asks_ahead) {
+        prefetch_next_panel(at, row_bytes);
+        prefetch_next_panel(at + 2 * kBytes, row_bytes);
+      }
+      pack_blocks_q4_1<4>(at, row_bytes, codes, d, m);
+      step(4);
+    }
+    while (i < n_blocks) {
+      if (panel.asks_ahead) prefetch_next_panel(at, row_bytes);
+      pack_blocks_q4_1<1>(at, row_bytes, codes, d, m);
+      step(1);
+    }
+  }
+}
 
 // Products of word `j` of a block (weights 4j to 4j + 3 and 16 more) of 8 rows, in pairs. A block's
 // 16 products of 15 * 128, two to an int16, cannot overflow it.
@@ -125,18 +189,7 @@ CROSSVAL_AVX2 void dot_q4_0(const std::byte* row, int64_t row_bytes, int64_t n, 
   }
 }
 
-// Words of 8 rows: the two f16 of a block -> floats.
-CROSSVAL_AVX2_INLINE void split_scales(__m256i words, __m256& d, __m256& m) {
-  const __m256i apart = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,  //
-                                         0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-  const __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(words, apart), 0xd8);
-  d = _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
-  m = _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1));
-}
-
-// A block of Q4_1 is five words, so 16 bytes are turned at a time without regard to blocks: word w
-// of kBlocks blocks belongs to block w / 5, the scales being word 0 of each. What is left at the
-// end is turned once more together with words already seen.
+// Words as in pack_blocks_q4_1.
 template <int kBlocks>
 CROSSVAL_AVX2_INLINE __m256 dot_blocks_q4_1(const std::byte* at, int64_t row_bytes,
                                             const OneToken& x, int64_t first, __m256 acc) {

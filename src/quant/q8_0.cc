@@ -39,7 +39,7 @@ CROSSVAL_AVX2 void pack_q8_0(const std::byte* row, int64_t row_bytes, int64_t n,
     uint8_t* codes = panel.codes + i * kLen * kPanelRows;
     for (int half = 0; half < kPanelRows; half += 8) {
       const std::byte* block = row + half * row_bytes + i * int64_t{sizeof(BlockQ8_0)};
-      if (i % 2 == 0) prefetch_next_panel(block, row_bytes);
+      if (panel.asks_ahead && i % 2 == 0) prefetch_next_panel(block, row_bytes);
 #pragma GCC unroll 2
       for (int part = 0; part < 2; ++part) {
         __m256i turned[4];
