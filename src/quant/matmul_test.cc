@@ -164,6 +164,35 @@ TEST_P(EveryFormat, ThreadsAndCutsOfTheTokensChangeNoBit) {
   }
 }
 
+// Where sums of products could overflow: the largest codes of either sign, and -128.
+TEST_P(EveryFormat, ExtremeCodesGiveOneTokenTheBitsOfMany) {
+  const Format& format = *GetParam();
+  const int64_t n = test_len(format), n_rows = kPanelRows, n_tokens = 5;
+  ThreadPool pool(1);
+  for (const int fill : {0xff, 0x80, 0x7f, 0x00}) {
+    Weights w(format, n_rows, n, 41);
+    const Weights scales(format, n_rows, n, 41);
+    std::fill(w.bytes.begin(), w.bytes.end(), static_cast<std::byte>(fill));
+    const int scale_len = format.type == GgmlType::F32 ? 4 : 2;
+    for (int64_t block = 0; block < n_rows * n / format.block_len; ++block) {
+      for (const int offset : scale_offsets(format.type)) {
+        const int64_t at = block * format.block_bytes + offset;
+        std::copy_n(scales.bytes.data() + at, scale_len, w.bytes.data() + at);
+      }
+    }
+    std::vector<float> x(static_cast<size_t>(n_tokens * n), 1.0f);
+    for (size_t i = 0; i < x.size(); i += 2) x[i] = fill == 0x80 ? -1.0f : 1.0f;
+    for (const Numerics numerics : {Numerics::exact, Numerics::ggml}) {
+      std::vector<float> many(static_cast<size_t>(n_tokens * n_rows)), one(many.size());
+      matmul(w.view, x.data(), n, n_tokens, many.data(), n_rows, numerics, pool);
+      for (int64_t t = 0; t < n_tokens; ++t) {
+        matmul(w.view, x.data() + t * n, n, 1, one.data() + t * n_rows, n_rows, numerics, pool);
+      }
+      EXPECT_EQ(std::memcmp(many.data(), one.data(), many.size() * sizeof(float)), 0) << fill;
+    }
+  }
+}
+
 // The short cut that packs a panel gives what unpacking row by row gives.
 TEST_P(EveryFormat, ShortCutOfPackingChangesNoBit) {
   const Format& format = *GetParam();
