@@ -143,6 +143,7 @@ std::vector<TokenId> run_lockstep(const Sides& sides, const LockstepPlan& plan,
   TokenId next = driver.compare(plan.prompt, 0);
   for (int i = 0; i < plan.n_decode; ++i) {
     const int position = static_cast<int>(ids.size());
+    if (!plan.decode_ids.empty()) next = plan.decode_ids.at(static_cast<size_t>(i));
     ids.push_back(next);
     driver.evaluate({&next, 1}, "decoding");
     next = driver.compare({&ids.back(), 1}, position);

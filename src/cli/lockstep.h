@@ -24,11 +24,12 @@ struct Sides {
 };
 
 struct LockstepPlan {
-  std::vector<TokenId> prompt;  // evaluated in one piece
-  int n_prompt = 0;             // of them, the ids that are prompt; 0 = all
-  int n_decode = 0;             // ids the backend chooses greedily after the prompt
-  int first_compared = 0;       // positions before it are evaluated, not compared
-  bool at_once = false;         // evaluate both sides at the same time
+  std::vector<TokenId> prompt;      // evaluated in one piece
+  int n_prompt = 0;                 // of them, the ids that are prompt; 0 = all
+  int n_decode = 0;                 // ids the backend chooses greedily after the prompt
+  std::vector<TokenId> decode_ids;  // n_decode ids to take instead; empty = the backend's choice
+  int first_compared = 0;           // positions before it are evaluated, not compared
+  bool at_once = false;             // evaluate both sides at the same time
   std::function<std::string(TokenId)> piece;
 };
 

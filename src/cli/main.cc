@@ -1,6 +1,7 @@
 // Dispatch: flags -> options of one command -> its function -> exit code. Nothing is computed here.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -32,6 +33,14 @@ std::vector<std::string> with_aliases(int argc, char** argv) {
   if (args.size() > 1) {
     if (args[1] == "preflight") args[1] = "backends";
     if (args[1] == "setup-cpp-auto") args[1] = "setup";
+    if (args[1] == "parity-both") {
+      args[1] = "per-token";
+      const bool chosen = std::any_of(args.begin() + 2, args.end(), [](const std::string& arg) {
+        return arg.starts_with("--backend=") || arg.starts_with("--cpp-backend") ||
+               arg == "--backend";
+      });
+      if (!chosen) args.insert(args.begin() + 2, {"--backend", "bitnet,llama"});
+    }
   }
   return args;
 }
@@ -42,10 +51,12 @@ void add_per_token(CLI::App& app, PerTokenOptions& options, Action& action) {
   add_model_flags(*command, options.model);
   add_prompt_flags(*command, options.prompt);
   command
-      ->add_option("--backend,--cpp-backend", options.backend,
-                   "auto, llama, bitnet, ik, native, worker:PATH, trace:FILE")
+      ->add_option(
+          "--backend,--cpp-backend", options.backend,
+          "auto, llama, bitnet, ik, native, worker:PATH, trace:FILE; several as a,b,c, or all "
+          "that are ready")
       ->capture_default_str()
-      ->type_name("NAME");
+      ->type_name("NAME[,NAME...]");
   command->add_option("--engine", options.engine, "The other side: native, any backend, trace:FILE")
       ->capture_default_str()
       ->type_name("NAME");

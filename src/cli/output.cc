@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
+#include <optional>
 
 #include "render/receipt.h"
 #include "render/renderers.h"
@@ -32,6 +34,42 @@ int Output::emit(Report& report) {
   }
   print_error(report.error, report.status);
   return report.exit_code();
+}
+
+int Output::emit(ParityReport& report) {
+  std::ostream& dump_to = options_.format == OutputFormat::json ? std::cerr : std::cout;
+  for (const Report& pair : report.pairs) {
+    for (const TokenDump& dump : pair.dumps) dump_to << token_list_text(dump.side, dump.tokens);
+  }
+  const Renderer& json = find_renderer("json");
+  std::optional<Error> receipt_error;
+  if (!receipt_path_.empty()) {
+    receipt_ += json.parity(report, {.one_line = many_});
+    try {
+      write_receipt(receipt_path_, receipt_);
+    } catch (const Error& error) {
+      receipt_error = error;
+    }
+  }
+  const bool as_json = options_.format == OutputFormat::json;
+  // Without participants there is only an error, which goes to stderr.
+  if (as_json) {
+    std::cout << json.parity(report, {.one_line = many_}) << std::flush;
+  } else if (!report.participants.empty()) {
+    std::cout << find_renderer("text").parity(report, {.color = isatty(STDOUT_FILENO) == 1})
+              << std::flush;
+  }
+  std::string last;  // an engine that cannot be used fails alike in each of its pairs
+  for (const Report& pair : report.pairs) {
+    if (!pair.error || pair.error->what == last) continue;
+    last = pair.error->what;
+    if (as_json || report.participants.empty()) print_error(pair.error, pair.status);
+  }
+  if (!receipt_error) return static_cast<int>(report.status());
+  // The comparison stands and is printed; that its record is lost decides the exit code.
+  const Error& e = *receipt_error;
+  print_error(ErrorReport{e.code, e.what_, e.where, e.fix}, e.status);
+  return std::max(static_cast<int>(report.status()), static_cast<int>(e.status));
 }
 
 int Output::emit(RunReport& report) {

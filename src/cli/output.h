@@ -20,6 +20,7 @@ class Output {
   // code: the report's, or bad_input when the receipt cannot be written.
   int emit(Report& report);
   int emit(RunReport& report);
+  int emit(ParityReport& report);
 
  private:
   void print_error(const std::optional<ErrorReport>& error, Status status) const;

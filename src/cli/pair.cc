@@ -31,8 +31,8 @@ EngineTiming since(EngineTiming now, const EngineTiming& before) {
 
 }  // namespace
 
-Pair::Pair(const PerTokenOptions& options, Progress& progress, Report& report)
-    : options_(options), progress_(progress) {
+Pair::Pair(const PerTokenOptions& options, Progress& progress, Report& report, PairsShare* shared)
+    : options_(options), progress_(progress), shared_(shared) {
   choose_sides();
   open_sides(report);
 }
@@ -61,11 +61,16 @@ void Pair::open_sides(Report& report) {
   if (!model_) model_ = ModelFile::open(path);
   session_.emplace(model_, options_.model, options_.common, progress_);
   report.model = session_->model_report();
-  sha256_ = std::async(std::launch::async, [path] { return sha256_file(path); }).share();
+  if (shared_ != nullptr) sha256_ = shared_->sha256;
+  if (!sha256_.valid()) {
+    sha256_ = std::async(std::launch::async, [path] { return sha256_file(path); }).share();
+    if (shared_ != nullptr) shared_->sha256 = sha256_;
+  }
   if (backend_path != path) backend_model_ = ModelFile::open(backend_path);
   const auto open = [&](const std::string& name, const std::string& model) {
     progress_.stage(fmt::format("loading the model with {}", backend_display_name(name)));
-    return session_->open(name, model);
+    if (shared_ == nullptr) return session_->open(name, model);
+    return shared_->open(name, [&] { return session_->open(name, model); });
   };
   // The vocabulary is read while the workers start and load.
   auto vocabulary = std::async(std::launch::async, [this] { session_->load_tokenizer(); });
@@ -232,13 +237,16 @@ void Pair::compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt&
   Comparison comparison(report.metrics);
   double compare_ms = 0;
   const double noise_before = rounding_ ? rounding_->timing().eval_ms : 0;
-  run_lockstep({.engine = *engine_,
-                .backend = *backend_,
-                .rounding = rounding_.get(),
-                .rounding_base = rounding_base_.get(),
-                .engine_trace = engine_trace ? &*engine_trace : nullptr,
-                .backend_trace = backend_trace ? &*backend_trace : nullptr},
-               plan, comparison, session_->pool(), progress_, compare_ms);
+  if (shared_ != nullptr) plan.decode_ids = shared_->decoded_after(ids);
+  const std::vector<TokenId> evaluated =
+      run_lockstep({.engine = *engine_,
+                    .backend = *backend_,
+                    .rounding = rounding_.get(),
+                    .rounding_base = rounding_base_.get(),
+                    .engine_trace = engine_trace ? &*engine_trace : nullptr,
+                    .backend_trace = backend_trace ? &*backend_trace : nullptr},
+                   plan, comparison, session_->pool(), progress_, compare_ms);
+  if (shared_ != nullptr) shared_->set_evaluated(ids.size(), evaluated);
   report.timing.compare_ms = compare_ms;
   if (rounding_) report.timing.noise_ms = rounding_->timing().eval_ms - noise_before;
   NoiseScale scale;
@@ -255,13 +263,14 @@ void Pair::compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt&
 void Pair::fill_engines(Report& report) const {
   if (engine_) {
     const auto numerics = engine_->info().settings.find("numerics");
-    report.engine = EngineReport{
-        engine_->info(), numerics == engine_->info().settings.end() ? "" : numerics->second, ""};
+    report.engine = EngineReport{engine_->info(),
+                                 numerics == engine_->info().settings.end() ? "" : numerics->second,
+                                 "", engine_->warnings()};
     report.timing.engine = since(engine_->timing(), engine_before_);
     if (is_native(options_.engine)) report.timing.engine->tokenize_ms = tokenize_ms_;
   }
   if (backend_) {
-    report.backend = EngineReport{backend_->info(), "", selected_by_};
+    report.backend = EngineReport{backend_->info(), "", selected_by_, backend_->warnings()};
     report.timing.backend = since(backend_->timing(), backend_before_);
   }
 }

@@ -9,6 +9,7 @@
 
 #include "backends/open.h"
 #include "cli/options.h"
+#include "cli/pairs_share.h"
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "engine/engine.h"
@@ -20,7 +21,9 @@ namespace crossval {
 class Pair {
  public:
   // Preflight, model, vocabulary, workers. Fills what it learns into `report`; throws Error.
-  Pair(const PerTokenOptions& options, Progress& progress, Report& report);
+  // With `shared` the pairs of one command use one worker an engine, one after the other.
+  Pair(const PerTokenOptions& options, Progress& progress, Report& report,
+       PairsShare* shared = nullptr);
 
   // One prompt through both sides. On an Error `report` holds what was found before it.
   void compare(const PromptInput& input, Report& report);
@@ -40,6 +43,7 @@ class Pair {
 
   const PerTokenOptions& options_;
   Progress& progress_;
+  PairsShare* shared_;
   std::string backend_name_, selected_by_;
   std::shared_ptr<const ModelFile> model_;
   std::optional<Session> session_;

@@ -9,12 +9,14 @@
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/pair.h"
+#include "cli/parity.h"
 #include "cli/progress.h"
 #include "cli/prompt_source.h"
 
 namespace crossval {
 
 int run_per_token(const PerTokenOptions& options) {
+  if (names_several_backends(options.backend)) return run_parity(options);
   const auto start = std::chrono::steady_clock::now();
   Progress progress(options.common);
   Output output(options.common, options.receipt);

@@ -95,9 +95,9 @@ std::unique_ptr<Engine> Session::open(const std::string& name, const std::string
   load.n_threads = n_threads_;
   load.timeout_ms = static_cast<int>(std::min(options_.timeout_s * 1000.0, 2e9));
   load.settings = parse_backend_opts(options_.backend_opts);
-  load.on_message = [this](const MessageTrace& message) {
-    progress_.verbose(fmt::format("worker: {} ({} bytes out, {} in, {:.1f} ms)", message.stage,
-                                  message.sent_bytes, message.received_bytes, message.time_ms));
+  load.on_message = [&progress = progress_](const MessageTrace& message) {
+    progress.verbose(fmt::format("worker: {} ({} bytes out, {} in, {:.1f} ms)", message.stage,
+                                 message.sent_bytes, message.received_bytes, message.time_ms));
   };
   return open_backend({name, "flag"}, load);
 }

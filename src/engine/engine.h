@@ -70,6 +70,9 @@ class Engine {
   // Engine log lines worth showing with an error or under --verbose; newest last.
   virtual std::vector<std::string> log_tail() { return {}; }
 
+  // Warnings and errors that the engine logged although it said it succeeded; oldest first.
+  virtual std::vector<std::string> warnings() { return {}; }
+
   virtual int64_t peak_rss_bytes() { return 0; }
 };
 

@@ -55,6 +55,7 @@ Json engine_json(const std::optional<EngineReport>& report, bool is_backend) {
   out["numerics"] = known(engine.numerics);
   out["n_threads"] = known(engine.info.n_threads);
   out["settings"] = report ? Json(engine.info.settings) : Json(nullptr);
+  out["log"] = report ? Json(engine.log) : Json(nullptr);
   return out;
 }
 
@@ -199,6 +200,7 @@ std::string parity_json(const ParityReport& report, const RenderOptions& options
   out["schema"] = "crossval/parity/1";
   out["status"] = status_name(report.status());
   out["exit_code"] = static_cast<int>(report.status());
+  out["participants"] = report.participants;
   out["pairs"] = Json::array();
   for (const Report& pair : report.pairs) out["pairs"].push_back(per_token_object(pair));
   out["vote"] = nullptr;

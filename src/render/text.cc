@@ -247,6 +247,26 @@ std::string token_list_text(const std::string& side, std::span<const TokenText> 
   return out;
 }
 
+std::string heading_text(const Report& report) {
+  std::string out;
+  if (!report.model.path.empty()) add_line(out, "model", model_words(report.model));
+  if (report.tokens.engine) {
+    add_line(out, "prompt", prompt_words(report.prompt, report.tokens.engine, report.tokens.match));
+  }
+  return out;
+}
+
+std::string log_text(const Report& report) {
+  std::string out;
+  if (report.status != Status::diverged) return out;
+  for (const auto* side : {&report.engine, &report.backend}) {
+    if (!*side || (*side)->log.empty()) continue;
+    out += fmt::format("{} said:\n", visible((*side)->info.name));
+    for (const std::string& line : (*side)->log) out += fmt::format("  | {}\n", visible(line));
+  }
+  return out;
+}
+
 std::string per_token_text(const Report& report, const RenderOptions& options) {
   std::string out;
   if (!report.model.path.empty()) add_line(out, "model", model_words(report.model));
@@ -269,22 +289,8 @@ std::string per_token_text(const Report& report, const RenderOptions& options) {
   const char* ansi = report.status == Status::agree ? kGreen : kRed;
   std::string meaning = meaning_text(report);
   const size_t end = std::min(meaning.find('\n'), meaning.size());
-  return out + paint(meaning.substr(0, end), ansi, options) + meaning.substr(end) + "\n";
-}
-
-std::string parity_text(const ParityReport& report, const RenderOptions& options) {
-  std::string out;
-  for (const Report& pair : report.pairs) {
-    const auto name = [](const auto& side) { return side ? side->info.name : std::string("?"); };
-    out += paint(
-        fmt::format("== {} against {} ==", visible(name(pair.engine)), visible(name(pair.backend))),
-        kBold, options);
-    out += fmt::format("\n{}\n", per_token_text(pair, options));
-  }
-  if (report.vote) {
-    out += fmt::format("vote: {}\n", visible(report.vote->reason));
-  }
-  return out + fmt::format("all: {}\n", status_name(report.status()));
+  return out + paint(meaning.substr(0, end), ansi, options) + meaning.substr(end) + "\n" +
+         log_text(report);
 }
 
 std::string run_text(const RunReport& report, const RenderOptions& options) {

@@ -18,6 +18,12 @@ std::string token_list_text(const std::string& side, std::span<const TokenText> 
 // What happened, where, how to fix it; for stderr too.
 std::string error_text(const ErrorReport& error, Status status, const RenderOptions& options);
 
+// Model and prompt, without the engines.
+std::string heading_text(const Report& report);
+
+// What the engines warned of, when they diverged; else nothing.
+std::string log_text(const Report& report);
+
 // The last line of a comparison: what its numbers mean, in words.
 std::string meaning_text(const Report& report);
 

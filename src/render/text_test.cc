@@ -133,7 +133,16 @@ TEST(Text, RunAndParityAndIds) {
   EXPECT_TRUE(contains(run_text(sample_run(), {}), "ok: prompt 100.0 tokens/s"));
   const std::string parity = parity_text({{diverged_report()}, std::nullopt}, {});
   EXPECT_TRUE(contains(parity, "native against llama.cpp"));
-  EXPECT_TRUE(contains(parity, "all: diverged"));
+  EXPECT_TRUE(contains(parity, "diverged: no single outlier can be named"));
+  ParityReport three{{diverged_report(), diverged_report(), diverged_report()},
+                     Vote{"b", {"a", "c"}, "b differs from a and c"},
+                     {"a", "b", "c"}};
+  three.pairs[2].status = Status::agree;
+  three.pairs[1].backend->log = {"warning: unknown type"};
+  const std::string matrix = parity_text(three, {});
+  EXPECT_TRUE(contains(matrix, "b against c"));
+  EXPECT_TRUE(contains(matrix, "said:\n  | warning: unknown type"));
+  EXPECT_TRUE(contains(matrix, "diverged: b differs from a and c"));
   const TokenText tokens[] = {{7, "a\tb"}};
   EXPECT_TRUE(contains(token_list_text("engine", tokens), "7 \"a\\tb\""));
 }

@@ -30,8 +30,9 @@ struct PromptReport {
 
 struct EngineReport {
   EngineInfo info;
-  std::string numerics;     // native only: "exact", "ggml"
-  std::string selected_by;  // backend only: "flag", "metadata", "path", "default"
+  std::string numerics;               // native only: "exact", "ggml"
+  std::string selected_by;            // backend only: "flag", "metadata", "path", "default"
+  std::vector<std::string> log = {};  // warnings and errors in the engine's own words
 };
 
 struct TokensReport {
@@ -91,6 +92,8 @@ struct Vote {
 struct ParityReport {
   std::vector<Report> pairs;
   std::optional<Vote> vote;
+  // Names of all that took part. The pairs are (0,1), (0,2), ..., (1,2), ... of them.
+  std::vector<std::string> participants = {};
 
   Status status() const;  // the worst of the pairs; bad_input without any
 };

@@ -19,6 +19,7 @@ namespace {
 constexpr size_t max_log_lines = 200;
 constexpr size_t max_log_line_bytes = 2000;
 constexpr size_t n_error_log_lines = 5;
+constexpr size_t max_warnings = 20;
 
 Status status_of(const std::string& word) {
   return word == status_name(Status::bad_input) ? Status::bad_input : Status::backend_failed;
@@ -51,6 +52,11 @@ void Channel::add_log(const char* bytes, size_t n) {
         partial_line_ += bytes[i];
       }
       continue;
+    }
+    if ((partial_line_.starts_with("warning: ") || partial_line_.starts_with("error: ")) &&
+        warnings_.size() < max_warnings &&
+        std::find(warnings_.begin(), warnings_.end(), partial_line_) == warnings_.end()) {
+      warnings_.push_back(partial_line_);
     }
     if (!partial_line_.empty()) {
       log_.push_back(std::move(partial_line_));

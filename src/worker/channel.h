@@ -48,6 +48,9 @@ class Channel {
 
   void set_name(std::string name) { name_ = std::move(name); }
   std::vector<std::string> log_tail() const;
+  // The first different lines of the log that begin with "warning: " or "error: ".
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  void drain_log();
   int64_t peak_rss_bytes() const { return process_->peak_rss_bytes(); }
   pid_t pid() const { return process_->pid(); }
 
@@ -55,7 +58,6 @@ class Channel {
   using Clock = std::chrono::steady_clock;
   enum class Direction { send, receive };
   void transfer(Direction direction, std::byte* data, size_t size);
-  void drain_log();
   void add_log(const char* bytes, size_t n);
   Reply exchange(const Request& request);
   void read_memory(const nlohmann::json& parts, std::span<std::byte> into);
@@ -75,6 +77,7 @@ class Channel {
   std::string gone_;             // why there is no worker any more
   bool memory_refused_ = false;  // reading the worker's memory failed: payloads from then on
   std::deque<std::string> log_;
+  std::vector<std::string> warnings_;
   std::string partial_line_;
 };
 

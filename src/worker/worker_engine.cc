@@ -208,4 +208,9 @@ std::vector<std::string> WorkerEngine::log_tail() {
   return lines;
 }
 
+std::vector<std::string> WorkerEngine::warnings() {
+  channel_.drain_log();
+  return channel_.warnings();
+}
+
 }  // namespace crossval

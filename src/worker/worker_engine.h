@@ -41,6 +41,7 @@ class WorkerEngine : public Engine {
   void eval(std::span<const TokenId> ids) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;
   std::vector<std::string> log_tail() override;
+  std::vector<std::string> warnings() override;
   int64_t peak_rss_bytes() override { return channel_.peak_rss_bytes(); }
 
   // Of the latest reset, "" when there is nothing to say (beyond n_ctx_train, ...).

@@ -5,6 +5,7 @@
 #include <link.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,9 +21,22 @@ namespace {
 std::mutex complaints_mutex;
 std::deque<std::string> complaints;  // the engine's last warnings and errors
 
-// Lines keep their level, so that a reader of the log sees what was an error.
+// While cache types are tried: a refusal is an answer then, not an error of the run.
+std::atomic<bool> trying_types = false;
+
+// Lines keep their level (docs/protocol.md), so that a reader of the log sees what was an error.
+// The engine may write a line in several pieces.
 void on_log(ggml_log_level level, const char* text, void*) {
+  static std::atomic<bool> at_line_start = true;
+  const size_t n = std::strlen(text);
+  if (at_line_start && n > 0) {
+    std::fputs(level == GGML_LOG_LEVEL_ERROR && !trying_types ? "error: "
+               : level == GGML_LOG_LEVEL_WARN                 ? "warning: "
+                                                              : "",
+               stderr);
+  }
   std::fputs(text, stderr);
+  if (n > 0) at_line_start = text[n - 1] == '\n';
   if (level == GGML_LOG_LEVEL_ERROR || level == GGML_LOG_LEVEL_WARN) {
     const std::lock_guard lock(complaints_mutex);
     std::string line(text);
@@ -239,7 +253,9 @@ void Session::create_context(int n_ctx) {
   // flash attention.
   for (const ggml_type type_k : candidate_types(settings_.kv_type_k, "kv_type_k")) {
     for (const ggml_type type_v : candidate_types(settings_.kv_type_v, "kv_type_v")) {
+      trying_types = true;
       context_ = make_context(n_ctx, type_k, type_v);
+      trying_types = false;
       if (context_ != nullptr) {
         type_k_ = type_k;
         type_v_ = type_v;
