@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "compare/cpu.h"
+#include "base/cpu.h"
 #if CROSSVAL_X86
 #include <immintrin.h>
 #endif

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "compare/cpu.h"
+#include "base/cpu.h"
 #if CROSSVAL_X86
 #include <immintrin.h>
 #endif

@@ -1,5 +1,9 @@
 #include "native/arch/bitnet.h"
 
+#include <vector>
+
+#include "native/arch/llama.h"
+
 namespace crossval {
 namespace {
 
@@ -43,48 +47,31 @@ void layer_with(Activation activation, ForwardPass& pass, const LayerWeights& we
 
 }  // namespace
 
+// Llama's, two sub-norms, and an optional factor of each projection.
 std::span<const WeightSpec> bitnet_layer_weights() {
   using L = LayerWeights;
   constexpr auto one = [](const Config&) -> int64_t { return 1; };
-  constexpr auto n_embd = [](const Config& c) -> int64_t { return c.n_embd; };
   constexpr auto n_ff = [](const Config& c) -> int64_t { return c.n_ff; };
   constexpr auto n_q = [](const Config& c) -> int64_t { return c.n_q(); };
-  constexpr auto n_kv = [](const Config& c) -> int64_t { return c.n_kv(); };
-  static const WeightSpec specs[] = {
-      {"attn_norm.weight", nullptr, &L::attn_norm, n_embd, nullptr, true},
-      {"attn_sub_norm.weight", nullptr, &L::attn_sub_norm, n_q, nullptr, true},
-      {"attn_q.weight", &L::attn_q, nullptr, n_embd, n_q, true},
-      {"attn_k.weight", &L::attn_k, nullptr, n_embd, n_kv, true},
-      {"attn_v.weight", &L::attn_v, nullptr, n_embd, n_kv, true},
-      {"attn_output.weight", &L::attn_output, nullptr, n_q, n_embd, true},
-      {"attn_q.scale", nullptr, &L::attn_q_scale, one, nullptr, false},
-      {"attn_k.scale", nullptr, &L::attn_k_scale, one, nullptr, false},
-      {"attn_v.scale", nullptr, &L::attn_v_scale, one, nullptr, false},
-      {"attn_output.scale", nullptr, &L::attn_output_scale, one, nullptr, false},
-      {"attn_q.bias", nullptr, &L::attn_q_bias, n_q, nullptr, false},
-      {"attn_k.bias", nullptr, &L::attn_k_bias, n_kv, nullptr, false},
-      {"attn_v.bias", nullptr, &L::attn_v_bias, n_kv, nullptr, false},
-      {"attn_output.bias", nullptr, &L::attn_output_bias, n_embd, nullptr, false},
-      {"ffn_norm.weight", nullptr, &L::ffn_norm, n_embd, nullptr, true},
-      {"ffn_sub_norm.weight", nullptr, &L::ffn_sub_norm, n_ff, nullptr, true},
-      {"ffn_gate.weight", &L::ffn_gate, nullptr, n_embd, n_ff, true},
-      {"ffn_up.weight", &L::ffn_up, nullptr, n_embd, n_ff, true},
-      {"ffn_down.weight", &L::ffn_down, nullptr, n_ff, n_embd, true},
-      {"ffn_gate.bias", nullptr, &L::ffn_gate_bias, n_ff, nullptr, false},
-      {"ffn_up.bias", nullptr, &L::ffn_up_bias, n_ff, nullptr, false},
-      {"ffn_down.bias", nullptr, &L::ffn_down_bias, n_embd, nullptr, false},
-      {"ffn_gate.scale", nullptr, &L::ffn_gate_scale, one, nullptr, false},
-      {"ffn_up.scale", nullptr, &L::ffn_up_scale, one, nullptr, false},
-      {"ffn_down.scale", nullptr, &L::ffn_down_scale, one, nullptr, false},
-  };
+  static const std::vector<WeightSpec> specs = [&] {
+    const std::span<const WeightSpec> llama = llama_layer_weights();
+    std::vector<WeightSpec> all(llama.begin(), llama.end());
+    all.insert(all.end(),
+               {{"attn_sub_norm.weight", nullptr, &L::attn_sub_norm, n_q, nullptr, true},
+                {"ffn_sub_norm.weight", nullptr, &L::ffn_sub_norm, n_ff, nullptr, true},
+                {"attn_q.scale", nullptr, &L::attn_q_scale, one, nullptr, false},
+                {"attn_k.scale", nullptr, &L::attn_k_scale, one, nullptr, false},
+                {"attn_v.scale", nullptr, &L::attn_v_scale, one, nullptr, false},
+                {"attn_output.scale", nullptr, &L::attn_output_scale, one, nullptr, false},
+                {"ffn_gate.scale", nullptr, &L::ffn_gate_scale, one, nullptr, false},
+                {"ffn_up.scale", nullptr, &L::ffn_up_scale, one, nullptr, false},
+                {"ffn_down.scale", nullptr, &L::ffn_down_scale, one, nullptr, false}});
+    return all;
+  }();
   return specs;
 }
 
-std::span<const std::string_view> bitnet_unsupported_keys() {
-  static constexpr std::string_view keys[] = {"expert_count", "attention.sliding_window",
-                                              "logit_scale"};
-  return keys;
-}
+std::span<const std::string_view> bitnet_unsupported_keys() { return llama_unsupported_keys(); }
 
 void bitnet_silu_layer(ForwardPass& pass, const LayerWeights& weights, int layer) {
   layer_with(&ForwardPass::silu_multiply, pass, weights, layer);
