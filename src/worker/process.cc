@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -103,8 +104,20 @@ Pipe make_pipe() {
 
 void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
+// Ours, and no spinning: OpenMP threads of an engine that waits for its next request would take
+// the cores from the engine whose turn it is (measured: 3.0 s instead of 0.12 s with two engines).
+std::vector<char*> worker_environment() {
+  static char wait_policy[] = "OMP_WAIT_POLICY=passive";
+  std::vector<char*> env;
+  for (char** variable = environ; *variable != nullptr; ++variable) env.push_back(*variable);
+  if (::getenv("OMP_WAIT_POLICY") == nullptr) env.push_back(wait_policy);
+  env.push_back(nullptr);
+  return env;
+}
+
 struct ChildPlan {
   char* const* argv;
+  char* const* env;
   int null_fd, log_fd, request_fd, reply_fd, status_fd;
   pid_t parent;
 };
@@ -131,7 +144,7 @@ struct ChildPlan {
   ::syscall(SYS_close_range, 5u, ~0u, close_on_exec);
 #endif
   if (placed) {
-    ::execv(plan.argv[0], plan.argv);
+    ::execve(plan.argv[0], plan.argv, plan.env);
   }
   const int reason = errno;
   [[maybe_unused]] const ssize_t written = ::write(plan.status_fd, &reason, sizeof reason);
@@ -186,7 +199,9 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
     raw.push_back(const_cast<char*>(argument.c_str()));
   }
   raw.push_back(nullptr);
+  std::vector<char*> env = worker_environment();
   const ChildPlan plan{raw.data(),
+                       env.data(),
                        null_fd.get(),
                        log.write_end.get(),
                        request.read_end.get(),
