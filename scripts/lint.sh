@@ -20,6 +20,6 @@ done
 export LINT_BUILD=build
 printf '%s\n' "${todo[@]:-}" | grep . | xargs -P "$(nproc)" -I{} bash -c '
   source=${1%%:*}; stamp=${1#*:}
-  clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option -p "$LINT_BUILD" "$source" 2>/dev/null || { echo "clang-tidy: $source" >&2; exit 255; }
+  clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option -p "$LINT_BUILD" "$source" 2>/dev/null || { echo "clang-tidy: $source" >&2; exit 1; }
   touch "$stamp"' _ {} || [ ${#todo[@]} -eq 0 ]
 echo "clang-tidy: ok (${#todo[@]} files looked at)"

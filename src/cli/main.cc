@@ -208,6 +208,7 @@ int main_with(const std::vector<std::string>& args) {
   add_setup(app, setup, action);
   add_inspect(app, inspect, action);
   std::vector<const char*> argv;
+  argv.reserve(args.size());
   for (const std::string& arg : args) argv.push_back(arg.c_str());
   try {
     app.parse(static_cast<int>(argv.size()), argv.data());

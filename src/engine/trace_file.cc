@@ -117,8 +117,9 @@ void TraceFile::read_header() {
       }
       continue;
     }
-    const auto field = [&entry](const char* key) {
-      return entry.is_object() && entry.contains(key) ? entry[key] : Json();
+    const Json& fields = entry;  // clang 14 cannot capture a structured binding
+    const auto field = [&fields](const char* key) {
+      return fields.is_object() && fields.contains(key) ? fields[key] : Json();
     };
     const Json dtype = field("dtype");
     auto shape = counts(field("shape"));

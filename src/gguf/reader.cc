@@ -274,7 +274,8 @@ class PartReader {
                download_again);
         }
       }
-      value = static_cast<Kept>(stored);
+      value =
+          static_cast<Kept>(stored);  // NOLINT(bugprone-signed-char-misuse): int8 keeps its sign
     }
     return values;
   }
