@@ -194,6 +194,7 @@ void Pair::compare(const PromptInput& input, Report& report) {
   }
   report.model.sha256 = sha256_.get();
   fill_engines(report);
+  show_stages(report);
 }
 
 void Pair::compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt& prompt,
@@ -258,6 +259,28 @@ void Pair::compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt&
   }
   set_judgement(report, judge(comparison, report.tolerance, scale));
   if (!non_finite_weight_.empty()) report.status = Status::diverged;
+}
+
+// --verbose: the time of every stage, and the engines' own last log lines.
+void Pair::show_stages(const Report& report) {
+  const auto side = [&](const char* role, const std::optional<EngineTiming>& t) {
+    if (!t) return;
+    progress_.verbose(fmt::format(
+        "{}: start {:.0f} ms, load {:.0f} ms, tokenise {:.1f} ms, prompt "
+        "{:.0f} ms, decode {:.0f} ms",
+        role, t->start_ms, t->load_ms, t->tokenize_ms, t->prompt_eval_ms, t->decode_ms));
+  };
+  side("engine", report.timing.engine);
+  side("backend", report.timing.backend);
+  progress_.verbose(fmt::format("noise {:.0f} ms, compare {:.0f} ms",
+                                report.timing.noise_ms.value_or(0),
+                                report.timing.compare_ms.value_or(0)));
+  for (Engine* engine : {engine_.get(), backend_.get()}) {
+    if (engine == nullptr) continue;
+    for (const std::string& line : engine->log_tail()) {
+      progress_.verbose(engine->info().name + ": " + line);
+    }
+  }
 }
 
 void Pair::fill_engines(Report& report) const {

@@ -38,6 +38,7 @@ class Pair {
   void compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt& prompt,
                       Report& report);
   void fill_engines(Report& report) const;
+  void show_stages(const Report& report);
   int n_decode() const;
   int smallest_vocabulary() const;
 

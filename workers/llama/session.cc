@@ -28,6 +28,13 @@ std::atomic<bool> trying_types = false;
 // The engine may write a line in several pieces.
 void on_log(ggml_log_level level, const char* text, void*) {
   static std::atomic<bool> at_line_start = true;
+  // Debug lines (hundreds a graph) would push what matters out of the log's tail; a continuation,
+  // whose level newer engines mark, belongs to the line before it.
+  static std::atomic<bool> is_debug = false;
+  is_debug = level == GGML_LOG_LEVEL_DEBUG ||
+             (is_debug && level != GGML_LOG_LEVEL_INFO && level != GGML_LOG_LEVEL_WARN &&
+              level != GGML_LOG_LEVEL_ERROR);
+  if (is_debug) return;
   const size_t n = std::strlen(text);
   if (at_line_start && n > 0) {
     std::fputs(level == GGML_LOG_LEVEL_ERROR && !trying_types ? "error: "
