@@ -16,7 +16,7 @@ struct Tolerance {
 // geometric mean of n neighbouring ratios scatters less. Beyond the noise is a position whose own
 // ratio (n = 1), or the mean of those around it, exceeds 2 e^(1.6/sqrt(n)): 9.9 for one, 2.9
 // for 17. Measured on SmolLM2 Q4_1 against llama.cpp v0.5.0: clean pairs reach 5.2 for one and 1.4
-// for 17 (5,000 positions of 50 prompts); the weakest of 180 runs with a layer's gate and up
+// for 17 (5,000 positions of 50 prompts); the weakest of 162 runs with a layer's gate and up
 // exchanged, a layer negated or rope scaled by 2 shows 11 and 5.1. The only place where these
 // numbers stand.
 double noise_ratio_limit(int n_ratios);
