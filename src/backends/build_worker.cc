@@ -77,7 +77,7 @@ void write_stamp(const fs::path& dir, const WorkerStamp& stamp) {
                                {"sources_hash", stamp.sources_hash},
                                {"version", stamp.version},
                                {"api_era", stamp.api_era}};
-  write_file_atomically(dir / "stamp.json", json.dump(2) + "\n");
+  write_state_file(dir / "stamp.json", json.dump(2) + "\n");
 }
 
 struct CommandResult {

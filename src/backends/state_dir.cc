@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 
 namespace fs = std::filesystem;
@@ -126,26 +126,18 @@ void remember_dir(std::string_view backend, const fs::path& dir) {
     json["backends"] = nlohmann::json::object();
   }
   json["backends"][std::string(backend)] = {{"dir", dir.string()}};
-  write_file_atomically(state_dir() / "backends.json", json.dump(2) + "\n");
+  write_state_file(state_dir() / "backends.json", json.dump(2) + "\n");
 }
 
-void write_file_atomically(const fs::path& path, const std::string& text) {
-  std::error_code error;
-  fs::create_directories(path.parent_path(), error);
-  const fs::path temporary = path.string() + ".tmp-" + std::to_string(::getpid());
-  std::ofstream out(temporary, std::ios::binary);
-  out << text;
-  out.close();
-  if (out) {
-    fs::rename(temporary, path, error);
-    if (!error) {
-      return;
-    }
+void write_state_file(const fs::path& path, const std::string& text) {
+  std::error_code ignored;  // a folder that cannot be made shows when the file is opened
+  fs::create_directories(path.parent_path(), ignored);
+  try {
+    write_file_atomically(path.string(), text);
+  } catch (const Error& error) {
+    bad_input(error.code, error.what_, error.where,
+              "free space or permissions there, or set CROSSVAL_HOME to another folder");
   }
-  const std::string reason = error ? error.message() : std::strerror(errno);
-  fs::remove(temporary, error);
-  bad_input("cannot_write", "the file cannot be written: " + reason, path.string(),
-            "free space or permissions there, or set CROSSVAL_HOME to another folder");
 }
 
 std::string shell_quoted(const std::string& text) {

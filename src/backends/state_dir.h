@@ -26,7 +26,7 @@ std::optional<std::filesystem::path> remembered_dir(std::string_view backend);
 void remember_dir(std::string_view backend, const std::filesystem::path& dir);
 
 // Writes the whole file or leaves the old one. Throws bad_input when the place cannot be written.
-void write_file_atomically(const std::filesystem::path& path, const std::string& text);
+void write_state_file(const std::filesystem::path& path, const std::string& text);
 
 // A word safe to paste into a shell.
 std::string shell_quoted(const std::string& text);

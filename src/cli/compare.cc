@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/engine_report.h"
 #include "cli/lockstep.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -17,17 +18,12 @@
 namespace crossval {
 namespace {
 
-EngineReport describe(const Engine& side, const char* selected_by) {
-  const auto numerics = side.info().settings.find("numerics");
-  return {side.info(), numerics == side.info().settings.end() ? "" : numerics->second, selected_by};
-}
-
 void compare_traces(const CompareOptions& options, Progress& progress, Report& report) {
   report.tolerance = make_tolerance(options.gate, options.cos_tol);
   report.metrics = metric_set(options.metrics);
   TraceEngine a(options.a), b(options.b);
-  report.engine = describe(a, "");
-  report.backend = describe(b, "flag");
+  report.engine = describe_engine(a, "");
+  report.backend = describe_engine(b, "flag");
   report.model.path = a.file().metadata(trace_key::model);
   report.model.sha256 = a.file().metadata(trace_key::model_sha256);
   report.model.n_vocab = a.info().n_vocab;

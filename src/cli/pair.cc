@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "cli/engine_report.h"
 #include "cli/flags.h"
 #include "cli/lockstep.h"
 #include "cli/trace_noise.h"
@@ -20,14 +21,6 @@ namespace crossval {
 namespace {
 
 bool is_native(const std::string& name) { return name == "native"; }
-
-EngineTiming since(EngineTiming now, const EngineTiming& before) {
-  now.tokenize_ms -= before.tokenize_ms;
-  now.eval_ms -= before.eval_ms;
-  now.prompt_eval_ms -= before.prompt_eval_ms;
-  now.decode_ms -= before.decode_ms;
-  return now;
-}
 
 }  // namespace
 
@@ -285,16 +278,14 @@ void Pair::show_stages(const Report& report) {
 
 void Pair::fill_engines(Report& report) const {
   if (engine_) {
-    const auto numerics = engine_->info().settings.find("numerics");
-    report.engine = EngineReport{engine_->info(),
-                                 numerics == engine_->info().settings.end() ? "" : numerics->second,
-                                 "", engine_->warnings()};
-    report.timing.engine = since(engine_->timing(), engine_before_);
+    report.engine = describe_engine(*engine_, "");
+    report.engine->log = engine_->warnings();
+    report.timing.engine = timing_since(engine_->timing(), engine_before_);
     if (is_native(options_.engine)) report.timing.engine->tokenize_ms = tokenize_ms_;
   }
   if (backend_) {
     report.backend = EngineReport{backend_->info(), "", selected_by_, backend_->warnings()};
-    report.timing.backend = since(backend_->timing(), backend_before_);
+    report.timing.backend = timing_since(backend_->timing(), backend_before_);
   }
 }
 

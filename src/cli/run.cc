@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "cli/commands.h"
+#include "cli/engine_report.h"
 #include "cli/lockstep.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -106,15 +107,8 @@ class SingleRun {
             const EngineTiming& before) {
     report.tokens = ids;
     report.status = Status::agree;
-    const auto& settings = engine_->info().settings;
-    const auto numerics = settings.find("numerics");
-    report.engine =
-        EngineReport{engine_->info(), numerics == settings.end() ? "" : numerics->second, ""};
-    EngineTiming timing = engine_->timing();
-    timing.tokenize_ms -= before.tokenize_ms;
-    timing.prompt_eval_ms -= before.prompt_eval_ms;
-    timing.decode_ms -= before.decode_ms;
-    timing.eval_ms -= before.eval_ms;
+    report.engine = describe_engine(*engine_, "");
+    const EngineTiming timing = timing_since(engine_->timing(), before);
     report.timing = timing;
     const auto rate = [](int n, double ms) -> std::optional<double> {
       if (n == 0 || !(ms > 0)) return std::nullopt;
