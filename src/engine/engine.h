@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/tap.h"
+
 namespace crossval {
 
 using TokenId = int32_t;
@@ -62,6 +64,15 @@ class Engine {
 
   // Evaluates `ids` after all those since reset (first position = number evaluated so far).
   virtual void eval(std::span<const TokenId> ids) = 0;
+
+  // Whether eval_with_taps gives taps.
+  virtual bool has_taps() const { return false; }
+
+  // eval that also hands the tensors it computes, those that `filter` wants, to `sink`. Logits are
+  // bit for bit those of eval. What the sink throws comes out of here; the engine must be reset
+  // then. Throws bad_input "no_taps" where the engine has none.
+  virtual void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
+                              const TapSink& sink);
 
   // Logits of rows [first_row, first_row + n_rows) of the latest eval, row-major [n_rows, n_vocab].
   // Rows must be asked for in ascending order, each at most once.

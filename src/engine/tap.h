@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -42,11 +44,27 @@ struct Tap {
   std::vector<TapTensor> sources;  // in ggml's order; a missing one (optional) has ne[0] == 0
 };
 
+// An ECMAScript expression, searched in a name; "" matches every name. Compiled once, when it is
+// assigned; copies share it. Throws bad_input naming --taps when it is no expression.
+class TapRegex {
+ public:
+  TapRegex() = default;
+  TapRegex(const std::string& text);
+  TapRegex(const char* text) : TapRegex(std::string(text)) {}
+
+  const std::string& text() const { return text_; }
+  bool found_in(const std::string& name) const;
+
+ private:
+  std::string text_;
+  std::shared_ptr<const std::regex> regex_;  // null = all
+};
+
 // Which taps an eval gives. Everything by default.
 struct TapFilter {
-  std::string name_regex;         // ECMAScript, searched in the name; "" = all
-  int first_layer = -1;           // -1 = all, those without a layer included
-  int last_layer = -1;
+  TapRegex name_regex;   // assign a string
+  int first_layer = -1;  // -1 = from the first; a bound on either side leaves out what has no layer
+  int last_layer = -1;   // inclusive; -1 = to the last
   bool wants(const std::string& name, int layer) const;
 };
 
