@@ -104,13 +104,27 @@ void GgufWriter::copy(const std::string& key, const MetaValue& value) {
 void GgufWriter::add_tensor(const std::string& name, GgmlType type, std::vector<int64_t> shape,
                             std::span<const std::byte> bytes) {
   assert(static_cast<int64_t>(bytes.size()) == tensor_bytes(type, shape));
-  tensors_.push_back({name, type, std::move(shape), bytes, nullptr});
+  tensors_.push_back({name, type, std::move(shape), bytes, nullptr, nullptr});
 }
 
 void GgufWriter::add_tensor(const std::string& name, GgmlType type, std::vector<int64_t> shape,
                             Fill fill) {
   assert(tensor_bytes(type, shape).has_value());
-  tensors_.push_back({name, type, std::move(shape), {}, std::move(fill)});
+  tensors_.push_back({name, type, std::move(shape), {}, std::move(fill), nullptr});
+}
+
+void GgufWriter::add_tensor(const std::string& name, GgmlType type, std::vector<int64_t> shape,
+                            Stream stream) {
+  assert(tensor_bytes(type, shape).has_value());
+  tensors_.push_back({name, type, std::move(shape), {}, nullptr, std::move(stream)});
+}
+
+uint64_t GgufWriter::file_bytes() const {
+  uint64_t n = padded(header().size(), alignment_);
+  for (const Tensor& tensor : tensors_) {
+    n += padded(static_cast<uint64_t>(*tensor_bytes(tensor.type, tensor.shape)), alignment_);
+  }
+  return n;
 }
 
 std::string GgufWriter::header() const {
@@ -147,11 +161,14 @@ void GgufWriter::write(const std::string& path) const {
   file.write(header());
   pad();
   for (const Tensor& tensor : tensors_) {
-    std::vector<std::byte> filled;
-    if (tensor.fill) filled = tensor.fill();
-    const std::span<const std::byte> bytes = tensor.fill ? filled : tensor.bytes;
-    assert(static_cast<int64_t>(bytes.size()) == tensor_bytes(tensor.type, tensor.shape));
-    file.write(bytes);
+    const uint64_t start = file.n_written();
+    if (tensor.stream) {
+      tensor.stream([&](std::span<const std::byte> piece) { file.write(piece); });
+    } else {
+      file.write(tensor.fill ? std::span<const std::byte>(tensor.fill()) : tensor.bytes);
+    }
+    [[maybe_unused]] const auto n = static_cast<int64_t>(file.n_written() - start);
+    assert(n == tensor_bytes(tensor.type, tensor.shape));
     pad();
   }
   file.commit();

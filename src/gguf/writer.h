@@ -19,6 +19,9 @@ class GgufWriter {
  public:
   // Fills a tensor's bytes when its turn to be written comes: only one is in memory at a time.
   using Fill = std::function<std::vector<std::byte>()>;
+  // The same piece by piece, for tensors too large for that: hands every piece to `put`.
+  using Put = std::function<void(std::span<const std::byte>)>;
+  using Stream = std::function<void(const Put& put)>;
 
   void set_version(int version);         // 2 or 3 (default)
   void set_alignment(uint32_t n_bytes);  // a power of two, at least 8; default 32
@@ -40,6 +43,11 @@ class GgufWriter {
   void add_tensor(const std::string& name, GgmlType type, std::vector<int64_t> shape,
                   std::span<const std::byte> bytes);
   void add_tensor(const std::string& name, GgmlType type, std::vector<int64_t> shape, Fill fill);
+  void add_tensor(const std::string& name, GgmlType type, std::vector<int64_t> shape,
+                  Stream stream);
+
+  // Bytes write() will write.
+  uint64_t file_bytes() const;
 
   // Throws bad_input when the file cannot be written.
   void write(const std::string& path) const;
@@ -50,7 +58,8 @@ class GgufWriter {
     GgmlType type;
     std::vector<int64_t> shape;
     std::span<const std::byte> bytes;
-    Fill fill;  // when set, instead of `bytes`
+    Fill fill;      // when set, instead of `bytes`
+    Stream stream;  // when set, instead of both
   };
   std::string header() const;
 

@@ -42,6 +42,21 @@ GgufWriter sample() {
   return out;
 }
 
+TEST(Writer, a_streamed_tensor_is_the_same_file_and_the_size_is_known_before) {
+  const TempDir folder;
+  GgufWriter at_once, streamed;
+  const std::vector<std::byte> bytes = bytes_of(24, 1);
+  at_once.add_tensor("a", GgmlType::F32, {3, 2}, bytes);
+  streamed.add_tensor("a", GgmlType::F32, {3, 2}, [&](const GgufWriter::Put& put) {
+    for (size_t row = 0; row < 2; ++row) put(std::span(bytes).subspan(12 * row, 12));
+  });
+  at_once.write(folder.file("a.gguf"));
+  streamed.write(folder.file("b.gguf"));
+  const std::string content = testing::read_text(folder.file("a.gguf"));
+  EXPECT_EQ(testing::read_text(folder.file("b.gguf")), content);
+  EXPECT_EQ(streamed.file_bytes(), content.size());
+}
+
 TEST(Writer, everything_comes_back) {
   const TempDir folder;
   for (const int version : {2, 3}) {
