@@ -282,7 +282,7 @@ Channel::Reply Channel::exchange(const Request& request) {
   uint64_t received_bytes = 0;
   Reply reply = receive(request, received_bytes);
   drain_log();
-  if (hook_) {
+  if (hook_ && !request.quiet) {
     const std::chrono::duration<double, std::milli> time = Clock::now() - start;
     hook_({name_ + " " + stage_, frame.size() + text.size() + request.payload.size(),
            received_bytes, time.count()});

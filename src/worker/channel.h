@@ -38,6 +38,7 @@ class Channel {
     uint64_t max_reply_payload_bytes = 0;  // a longer one is an Error
     std::span<std::byte> reply_into = {};  // the payload must fill exactly this, when not empty
     bool memory_allowed = false;           // set by call()
+    bool quiet = false;                    // one of thousands: not told to the hook
   };
   struct Reply {
     nlohmann::json header;

@@ -63,7 +63,8 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
             .library = optional_text(reply.header, "library"),
             .api_era = optional_text(reply.header, "api_era"),
             .system_info = optional_text(reply.header, "system_info"),
-            .cpu_library = optional_text(reply.header, "cpu_library")};
+            .cpu_library = optional_text(reply.header, "cpu_library"),
+            .taps = reply.header.value("taps", json()) == json(true)};
   channel_.set_name(hello_.engine);
   info_.name = hello_.engine;
   info_.version = hello_.version;
@@ -172,14 +173,18 @@ void WorkerEngine::eval(std::span<const TokenId> ids) {
                            .payload = std::as_bytes(ids),
                            .stage = "eval of " + std::to_string(ids.size()) + " ids"},
                           &time_ms);
+  finish_eval(reply.header, ids.size(), time_ms);
+}
+
+void WorkerEngine::finish_eval(const json& header, size_t n_ids, double time_ms) {
   // The first call after a reset is the prompt; what follows decodes.
   timing_.eval_ms += time_ms;
   (n_past_ == 0 ? timing_.prompt_eval_ms : timing_.decode_ms) += time_ms;
-  n_rows_ = field<int>(reply.header, "n_rows", "eval");
-  if (n_rows_ != static_cast<int>(ids.size())) {
+  n_rows_ = field<int>(header, "n_rows", "eval");
+  if (n_rows_ != static_cast<int>(n_ids)) {
     backend_failed("worker_protocol",
                    "the worker has logits of " + std::to_string(n_rows_) + " rows for " +
-                       std::to_string(ids.size()) + " ids",
+                       std::to_string(n_ids) + " ids",
                    "eval", "build the worker again with crossval setup");
   }
   n_past_ += n_rows_;

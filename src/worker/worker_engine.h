@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -22,6 +23,7 @@ struct WorkerLaunch {
 // What a worker says about its engine before any model is loaded.
 struct WorkerHello {
   std::string engine, version, library, api_era, system_info, cpu_library;
+  bool taps = false;  // it can show the tensors of its graph
 };
 
 class WorkerEngine : public Engine {
@@ -39,6 +41,9 @@ class WorkerEngine : public Engine {
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
+  bool has_taps() const override { return hello_.taps; }
+  void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
+                      const TapSink& sink) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;
   std::vector<std::string> log_tail() override;
   std::vector<std::string> warnings() override;
@@ -50,6 +55,8 @@ class WorkerEngine : public Engine {
 
  private:
   Channel::Reply call(const Channel::Request& request, double* stage_ms);
+  void finish_eval(const nlohmann::json& header, size_t n_ids, double time_ms);
+  std::optional<Tap> take_tap(const nlohmann::json& description, const TapFilter& filter);
   void take_model_facts(const nlohmann::json& header);
 
   Channel channel_;

@@ -104,6 +104,16 @@ void write_reply(const Reply& reply) {
   }
 }
 
+// The program reads the parts where they lie, before its next request.
+void leave_in_memory(Reply& reply) {
+  json memory = json::array();
+  for (const auto& part : reply.parts) {
+    memory.push_back({reinterpret_cast<uintptr_t>(part.data()), part.size()});
+  }
+  reply.header["memory"] = std::move(memory);
+  reply.parts.clear();
+}
+
 std::vector<llama_token> ids_of(const Request& request) {
   if (request.payload.size() % sizeof(llama_token) != 0) {
     backend_failed("worker_protocol", "the ids are not a whole number of 32-bit integers", "worker",
@@ -122,6 +132,7 @@ void hello(State& state, const Request&, Reply& reply) {
                   {"version", version.empty() ? "unknown" : version},
                   {"library", state.facts.library},
                   {"api_era", state.facts.api_era},
+                  {"taps", true},
                   {"system_info", state.facts.system_info},
                   {"cpu_library", state.facts.cpu_library}};
 }
@@ -175,8 +186,71 @@ void reset(State& state, const Request& request, Reply& reply) {
   }
 }
 
+json error_json(const Error& error) {
+  return {{"status", status_name(error.status)},
+          {"code", error.code},
+          {"what", error.what_},
+          {"where", error.where},
+          {"fix", error.fix}};
+}
+
+json tap_json(const CapturedNode& node) {
+  json tensors = json::array();
+  for (const CapturedTensor& tensor : node.tensors) {
+    json one = {{"name", tensor.name},
+                {"type", tensor.type},
+                {"ne", tensor.ne},
+                {"bytes", tensor.n_bytes}};
+    if (tensor.is_weight) one["weight"] = true;
+    tensors.push_back(std::move(one));
+  }
+  return {{"name", node.name},
+          {"occurrence", node.occurrence},
+          {"layer", node.layer},
+          {"op", node.op},
+          {"params", std::span(node.params, node.n_params)},
+          {"tensors", std::move(tensors)}};
+}
+
+// The reply to an eval (or to the `next` before) is this node; returns when the program has seen
+// it. Runs below the engine, so nothing may be thrown from here.
+void show_node(const CapturedNode& node) noexcept {
+  try {
+    Reply reply;
+    reply.header = {{"ok", true}, {"tap", tap_json(node)}};
+    for (;;) {
+      write_reply(reply);
+      Request request;
+      if (!read_request(request)) ::_exit(0);
+      const std::string op = request.header.value("op", "");
+      if (op == "next") return;
+      if (op == "quit") ::_exit(0);
+      reply = {};
+      if (op == "tap_data") {
+        const size_t index = request.header.value("tensor", size_t{0});
+        reply.header = {{"ok", true}};
+        if (index < node.tensors.size() && node.tensors[index].bytes != nullptr) {
+          reply.parts.emplace_back(node.tensors[index].bytes, node.tensors[index].n_bytes);
+        }
+        if (request.header.value("memory", false)) leave_in_memory(reply);
+        continue;
+      }
+      const Error error(Status::backend_failed, "worker_protocol",
+                        "'" + op + "' while a tensor waits", "worker", "send next or tap_data");
+      reply.header = {{"ok", false}, {"error", error_json(error)}};
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "worker: %s\n", error.what());
+    ::_exit(1);
+  }
+}
+
 void eval(State& state, const Request& request, Reply& reply) {
-  state.loaded().eval(ids_of(request));
+  if (request.header.value("capture", false)) {
+    state.loaded().eval(ids_of(request), show_node);
+  } else {
+    state.loaded().eval(ids_of(request));
+  }
   reply.header["n_rows"] = state.loaded().n_rows();
   reply.header["n_past"] = state.loaded().n_past();
 }
@@ -201,14 +275,7 @@ void logits(State& state, const Request& request, Reply& reply) {
     }
   }
   reply.header = {{"n_rows", n}, {"n_vocab", session.n_vocab()}, {"dtype", "f32"}};
-  if (request.header.value("memory", false)) {
-    json memory = json::array();
-    for (const auto& part : reply.parts) {
-      memory.push_back({reinterpret_cast<uintptr_t>(part.data()), part.size()});
-    }
-    reply.header["memory"] = std::move(memory);
-    reply.parts.clear();  // the parent reads them where they lie, before its next request
-  }
+  if (request.header.value("memory", false)) leave_in_memory(reply);
 }
 
 struct Message {
@@ -220,14 +287,6 @@ constexpr Message messages[] = {
     {"hello", hello},   {"load", load},   {"info", info}, {"tokenize", tokenize},
     {"pieces", pieces}, {"reset", reset}, {"eval", eval}, {"logits", logits},
 };
-
-json error_json(const Error& error) {
-  return {{"status", status_name(error.status)},
-          {"code", error.code},
-          {"what", error.what_},
-          {"where", error.where},
-          {"fix", error.fix}};
-}
 
 Reply answer(State& state, const Request& request) {
   Reply reply;

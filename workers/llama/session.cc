@@ -226,7 +226,7 @@ std::string Session::piece(llama_token id) const {
   return out;
 }
 
-llama_context* Session::make_context(int n_ctx, ggml_type type_k, ggml_type type_v) const {
+llama_context* Session::make_context(int n_ctx, ggml_type type_k, ggml_type type_v) {
   llama_context_params params = llama_context_default_params();
   const auto n = static_cast<uint32_t>(n_ctx);
   params.n_ctx = n;
@@ -244,9 +244,9 @@ llama_context* Session::make_context(int n_ctx, ggml_type type_k, ggml_type type
   }
   set_flash_attn(params, settings_.flash_attn);
   set_cpu_only_context(params);
-  // Tensor taps will be set here as cb_eval; without taps it stays null, because a callback makes
-  // the scheduler cut the graph at every tensor.
-  params.cb_eval = nullptr;
+  // Without taps it stays null: a callback may make the scheduler cut the graph at every tensor.
+  params.cb_eval = has_callback_ ? Capture::on_node : nullptr;
+  params.cb_eval_user_data = has_callback_ ? &capture_ : nullptr;
   return new_context(model_, params);
 }
 
@@ -301,7 +301,7 @@ std::string Session::reset(int n_ctx) {
   return "";
 }
 
-void Session::eval(std::span<const llama_token> ids) {
+void Session::check_ids(std::span<const llama_token> ids) const {
   const int n = static_cast<int>(ids.size());
   if (context_ == nullptr || n > capacity_ - n_past_) {
     bad_input("prompt_too_long",
@@ -317,6 +317,31 @@ void Session::eval(std::span<const llama_token> ids) {
                 "eval", "pass ids from 0 to " + std::to_string(n_vocab_ - 1));
     }
   }
+}
+
+void Session::eval(std::span<const llama_token> ids, Capture::Deliver deliver) {
+  check_ids(ids);
+  if (!has_callback_) {
+    if (n_past_ > 0) {
+      backend_failed("worker_protocol", "tensors can be captured from the first eval on only",
+                     "eval", "send reset first");
+    }
+    has_callback_ = true;
+    create_context(capacity_);
+  }
+  capture_.begin(std::move(deliver));
+  try {
+    eval(ids);
+  } catch (...) {
+    capture_.end();
+    throw;
+  }
+  capture_.end();
+}
+
+void Session::eval(std::span<const llama_token> ids) {
+  check_ids(ids);
+  const int n = static_cast<int>(ids.size());
   n_rows_ = 0;
   forget_complaints();
   llama_batch batch = llama_batch_init(n, 0, 1);

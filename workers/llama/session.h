@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "capture.h"
 #include "settings.h"
 
 namespace crossval::llama {
@@ -47,13 +48,17 @@ class Session {
   std::string reset(int n_ctx);
   // Logits are kept for every id of the call, until the next one.
   void eval(std::span<const llama_token> ids);
+  // The same, every node of the graph shown on the way. Must begin with the first eval after a
+  // reset: the context is then made anew, with the engine's callback in it.
+  void eval(std::span<const llama_token> ids, Capture::Deliver deliver);
   int n_rows() const { return n_rows_; }
   int n_past() const { return n_past_; }
   const float* logits_row(int row) const;
 
  private:
-  llama_context* make_context(int n_ctx, ggml_type type_k, ggml_type type_v) const;
+  llama_context* make_context(int n_ctx, ggml_type type_k, ggml_type type_v);
   void create_context(int n_ctx);
+  void check_ids(std::span<const llama_token> ids) const;
 
   Settings settings_;
   int n_threads_ = 1;
@@ -65,6 +70,8 @@ class Session {
   int n_past_ = 0;
   int n_rows_ = 0;
   bool has_extra_bufts_ = false;
+  Capture capture_;
+  bool has_callback_ = false;  // the context knows capture_
   ggml_type type_k_ = GGML_TYPE_F16, type_v_ = GGML_TYPE_F16;
 };
 

@@ -1,0 +1,123 @@
+// eval_with_taps over the wire: the worker stops at every node of its graph until it is told to go
+// on. What it says about a tensor is checked before memory is taken for it.
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "worker/worker_engine.h"
+
+namespace crossval {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t max_elements = int64_t{1} << 34;
+constexpr int64_t max_tensor_bytes = int64_t{8} << 30;
+constexpr size_t max_tensors = 32;
+
+[[noreturn]] void nonsense(const std::string& what) {
+  backend_failed("worker_protocol", "the worker shows a tensor that cannot be: " + what, "eval",
+                 "build the worker again with crossval setup");
+}
+
+template <typename T>
+T field(const json& object, const char* key) {
+  try {
+    return object.at(key).get<T>();
+  } catch (const json::exception&) {
+    nonsense(std::string("\"") + key + "\" is missing or of another kind");
+  }
+}
+
+// A type this program has not heard of keeps its tensor's shape and loses its data.
+TapTensor take_tensor(const json& object, int64_t* n_bytes) {
+  TapTensor tensor;
+  tensor.name = field<std::string>(object, "name");
+  const auto shape = field<std::vector<int64_t>>(object, "ne");
+  if (shape.size() != tensor.ne.size()) nonsense("\"ne\" is not a list of four numbers");
+  int64_t n_elements = 1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] < 0 || shape[i] > max_elements) nonsense("a shape out of range");
+    if (shape[i] != 0 && n_elements > max_elements / shape[i]) nonsense("a shape out of range");
+    n_elements *= shape[i];
+    tensor.ne[i] = shape[i];
+  }
+  const auto weight = object.find("weight");
+  tensor.is_weight = weight != object.end() && weight->is_boolean() && weight->get<bool>();
+  *n_bytes = field<int64_t>(object, "bytes");
+  const auto type_text = field<std::string>(object, "type");
+  const TypeInfo* type = type_text.empty() ? nullptr : find_type_by_name(type_text);
+  if (type == nullptr || *n_bytes == 0 || tensor.is_weight) {
+    if (type != nullptr) tensor.type = type->type;
+    *n_bytes = 0;
+    return tensor;
+  }
+  tensor.type = type->type;
+  const auto expected = tensor_bytes(tensor.type, tensor.ne);
+  if (!expected || *expected != *n_bytes || *n_bytes > max_tensor_bytes) {
+    nonsense(tensor.name + " of " + std::to_string(*n_bytes) + " bytes does not fit its shape");
+  }
+  return tensor;
+}
+
+}  // namespace
+
+std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilter& filter) {
+  Tap tap;
+  tap.name = field<std::string>(description, "name");
+  tap.op = field<std::string>(description, "op");
+  tap.occurrence = field<int>(description, "occurrence");
+  tap.layer = field<int>(description, "layer");
+  tap.first_position = n_past_;
+  const auto params = field<std::vector<int32_t>>(description, "params");
+  for (size_t i = 0; i < std::min(params.size(), tap.params.size()); ++i) {
+    tap.params[i] = params[i];
+  }
+  if (!filter.wants(tap.name, tap.layer)) return std::nullopt;
+  const auto found = description.find("tensors");
+  if (found == description.end() || !found->is_array() || found->empty() ||
+      found->size() > max_tensors) {
+    nonsense("\"tensors\" is not a list of a result and its sources");
+  }
+  for (size_t i = 0; i < found->size(); ++i) {
+    if (!(*found)[i].is_object()) nonsense("\"tensors\" holds something that is no object");
+    int64_t n_bytes = 0;
+    TapTensor tensor = take_tensor((*found)[i], &n_bytes);
+    if (n_bytes > 0) {
+      tensor.data.resize(static_cast<size_t>(n_bytes));
+      channel_.call({.header = {{"op", "tap_data"}, {"tensor", i}},
+                     .stage = "tensor " + tensor.name + " of " + tap.name,
+                     .max_reply_payload_bytes = tensor.data.size(),
+                     .reply_into = tensor.data,
+                     .quiet = true});
+    }
+    if (i == 0) {
+      tap.out = std::move(tensor);
+    } else {
+      tap.sources.push_back(std::move(tensor));
+    }
+  }
+  return tap;
+}
+
+void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
+                                  const TapSink& sink) {
+  if (!has_taps()) Engine::eval_with_taps(ids, filter, sink);  // throws
+  const auto start = std::chrono::steady_clock::now();
+  const std::string stage = "eval of " + std::to_string(ids.size()) + " ids with taps";
+  auto reply = channel_.call({.header = {{"op", "eval"}, {"capture", true}},
+                              .payload = std::as_bytes(ids),
+                              .stage = stage});
+  for (;;) {
+    const auto found = reply.header.find("tap");
+    if (found == reply.header.end()) break;
+    if (!found->is_object()) nonsense("\"tap\" is not an object");
+    if (std::optional<Tap> tap = take_tap(*found, filter)) sink(std::move(*tap));
+    reply = channel_.call({.header = {{"op", "next"}}, .stage = stage, .quiet = true});
+  }
+  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+  finish_eval(reply.header, ids.size(), time.count());
+}
+
+}  // namespace crossval
