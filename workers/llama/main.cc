@@ -197,10 +197,8 @@ json error_json(const Error& error) {
 json tap_json(const CapturedNode& node) {
   json tensors = json::array();
   for (const CapturedTensor& tensor : node.tensors) {
-    json one = {{"name", tensor.name},
-                {"type", tensor.type},
-                {"ne", tensor.ne},
-                {"bytes", tensor.n_bytes}};
+    json one = {
+        {"name", tensor.name}, {"type", tensor.type}, {"ne", tensor.ne}, {"bytes", tensor.n_bytes}};
     if (tensor.is_weight) one["weight"] = true;
     tensors.push_back(std::move(one));
   }
