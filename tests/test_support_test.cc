@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "quant/formats.h"
+#include "quant/matmul.h"
 #include "support/model_edit.h"
 #include "support/quantize.h"
 #include "support/subprocess.h"
@@ -47,6 +48,26 @@ TEST(Quantize, each_type_is_as_exact_as_its_bits_allow) {
     EXPECT_TRUE(can_quantize(type));
   }
   EXPECT_GT(round_trip_error(GgmlType::Q4_0), round_trip_error(GgmlType::Q8_0));
+}
+
+// Their readers are checked against the real engines elsewhere.
+TEST(Quantize, ternary_types_hold_the_same_weights) {
+  const std::vector<float> values = wave(1024);
+  std::vector<float> first;
+  for (const GgmlType type : {GgmlType::TQ1_0, GgmlType::TQ2_0, GgmlType::I2_S, GgmlType::IQ2_BN}) {
+    const std::vector<std::byte> bytes = quantize(type, values, 512);
+    TensorView tensor;
+    tensor.type = type;
+    tensor.shape = {512, 2};
+    tensor.data = bytes;
+    const WeightView view = weight_view(tensor);
+    std::vector<float> back(values.size());
+    for (const int64_t row : {0, 1}) get_row(view, row, back.data() + 512 * row);
+    if (first.empty()) first = back;
+    EXPECT_EQ(back, first) << type_name(type);
+  }
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_GE(values[i] * first[i], 0) << i;
+  EXPECT_NE(first[4], 0);
 }
 
 struct Tiny {

@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "quant/formats.h"
+#include "quant/four_scales.h"
 
 namespace crossval {
 
@@ -25,12 +26,14 @@ struct PreparedActivations {
   int64_t x_stride = 0;
   std::vector<float> values;
 
-  // Codes: [n_tokens][row_len]; the others [n_sub][n_tokens] (kernels.h, IntArgs).
+  // Codes: [n_tokens][row_len], under I8_FOUR sorted by scale; the others [n_sub][n_tokens]
+  // (kernels.h, IntArgs).
   int64_t n_sub = 0;
   std::vector<int8_t> codes;
   std::vector<float> d, s;
   std::vector<int32_t> sums;
-  std::vector<float> row_scales;  // [n_tokens], I8_ROW alone: a value is code / row_scale
+  std::vector<float> row_scales;        // [n_tokens], I8_ROW alone: a value is code / row_scale
+  std::vector<FourScales> four_scales;  // [n_tokens], I8_FOUR alone
 
   // Can it be multiplied with weights of this format, under these numerics?
   bool fits(const Format& format, Numerics numerics) const;

@@ -17,6 +17,7 @@ extern const Format kQ4_K, kQ5_K;       // q45_k.cc
 extern const Format kIQ4_NL, kIQ4_XS;   // iq4.cc
 extern const Format kTQ1_0, kTQ2_0;     // tq.cc
 extern const Format kI2_S;              // i2_s.cc
+extern const Format kIQ2_BN;            // iq2_bn.cc
 
 // A stored value at any alignment.
 template <typename T>

@@ -16,8 +16,8 @@
 namespace crossval {
 
 // How ggml rounds the activations that meet this weight type (ggml-cpu `vec_dot_type`).
-// I8_ROW is not ggml's but bitnet.cpp's: one scale per row.
-enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K, I8_ROW };
+// I8_ROW is bitnet.cpp's: one scale per row; I8_FOUR is ik_llama.cpp's Q8_K64: four per row.
+enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K, I8_ROW, I8_FOUR };
 
 // Rows packed side by side: one AVX-512 register of results, two of AVX2.
 inline constexpr int kPanelRows = 16;
@@ -63,9 +63,10 @@ struct Format {
   // times x, the sums of kernels.h without a panel in between.
   void (*dot_avx2)(const std::byte* row, int64_t row_bytes, int64_t n, const OneToken& x,
                    float* y) = nullptr;
-  // One f32 scale for the whole tensor lies behind its rows (WeightView::tensor_scale); what
-  // dequantize and unpack give is still to be multiplied with it.
+  // One f32 scale for the whole tensor lies behind its rows, or one for each row before it
+  // (WeightView::row_scale); what dequantize and unpack give is still to be multiplied with it.
   bool has_tensor_scale = false;
+  bool has_row_scale = false;
 };
 
 // nullptr when native has no reader for the type.

@@ -29,7 +29,8 @@ struct alignas(64) Scratch {
   std::array<uint8_t, kIntPart * kPanelRows> row_codes;
   std::array<float, kFloatPart * kPanelRows> row_floats;
   std::array<float, kIntPart / kMinSubLen> row_d, row_m;
-  std::vector<float> ragged;  // results of the last panel when it has fewer rows
+  std::vector<float> ragged;     // results of the last panel when it has fewer rows
+  std::vector<float> four_sums;  // I8_FOUR: [kScales][tokens][kPanelRows]
 
   CodePanel panel() { return {codes.data(), d.data(), m.data()}; }
 };
@@ -119,6 +120,39 @@ struct Job {
   const Kernels& kernels;
 };
 
+// The same under I8_FOUR: each scale's weights are summed by themselves.
+void sum_four(const Job& job, const PanelRows& rows, int64_t token, int64_t n_tokens, Scratch& s) {
+  const Format& format = *job.w.format;
+  const PreparedActivations& x = job.x;
+  const IntKernel int_kernel =
+      job.kernels.int_kernel(format.code_bits, format.sub_block_len, false);
+  s.four_sums.resize(static_cast<size_t>(kScales * n_tokens * kPanelRows));
+  for (int64_t k = 0; k < job.w.row_len; k += kIntPart) {
+    const int64_t n = std::min(kIntPart, job.w.row_len - k);
+    PanelRows part = rows;
+    part.row += k / format.block_len * format.block_bytes;
+    pack_codes(format, part, n, job.kernels, s);
+    sort_by_scale(s.codes.data(), n, s.row_codes.data());
+    const int64_t n_each = n / kScales;
+    for (int c = 0; c < kScales; ++c) {
+      int_kernel({.codes = s.row_codes.data() + c * n_each * kPanelRows,
+                  .d = s.d.data(),
+                  .m = s.m.data(),
+                  .n_sub = n_each / format.sub_block_len,
+                  .a = x.codes.data() + token * x.row_len + (c * x.row_len + k) / kScales,
+                  .a_stride = x.row_len,
+                  .da = x.d.data() + token,
+                  .sa = x.s.data() + token,
+                  .sums = x.sums.data() + token,
+                  .sub_stride = x.n_tokens,
+                  .n_tokens = n_tokens,
+                  .y = s.four_sums.data() + c * n_tokens * kPanelRows,
+                  .y_stride = kPanelRows,
+                  .first = k == 0});
+    }
+  }
+}
+
 // Rows [row, row + kPanelRows) for tokens [token, token + n_tokens).
 void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens) {
   const WeightView& w = job.w;
@@ -138,6 +172,13 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
     y = s.ragged.data();
     y_stride = kPanelRows;
   }
+  const auto copy_ragged = [&] {
+    if (n_rows == kPanelRows) return;
+    for (int64_t t = 0; t < n_tokens; ++t) {
+      std::copy_n(s.ragged.data() + t * kPanelRows, n_rows,
+                  job.y + (token + t) * job.y_stride + row);
+    }
+  };
   const PreparedActivations& x = job.x;
   const bool on_codes = x.sub_block_len > 0;
   const bool one_on_codes = !on_codes && n_tokens == 1 && format.sub_block_len > 0;
@@ -145,6 +186,17 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
   const IntKernel int_kernel =
       on_codes ? job.kernels.int_kernel(format.code_bits, format.sub_block_len, format.has_min)
                : nullptr;
+  if (x.type == ActivationType::I8_FOUR) {
+    sum_four(job, {w.data + row * w.row_bytes, w.row_bytes, n_rows}, token, n_tokens, s);
+    for (int64_t t = 0; t < n_tokens; ++t) {
+      const float* sums = s.four_sums.data() + t * kPanelRows;
+      const int64_t next = n_tokens * kPanelRows;
+      join_scales({sums, sums + next, sums + 2 * next, sums + 3 * next},
+                  x.four_scales[static_cast<size_t>(token + t)], y + t * y_stride);
+    }
+    copy_ragged();
+    return;
+  }
   for (int64_t k = 0; k < w.row_len; k += part_len) {
     const int64_t n = std::min(part_len, w.row_len - k);
     const PanelRows rows = {w.data + row * w.row_bytes + k / format.block_len * format.block_bytes,
@@ -194,10 +246,7 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
                                 .first = k == 0});
     }
   }
-  if (n_rows == kPanelRows) return;
-  for (int64_t t = 0; t < n_tokens; ++t) {
-    std::copy_n(s.ragged.data() + t * kPanelRows, n_rows, job.y + (token + t) * job.y_stride + row);
-  }
+  copy_ragged();
 }
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -228,7 +277,9 @@ void matmul(const WeightView& w, const PreparedActivations& x, float* y, int64_t
       multiply_panel(job, p * kPanelRows, token, n_tokens);
     }
   });
-  if (w.format->has_tensor_scale) apply_tensor_scale(w, x, y, y_stride, pool);
+  if (w.format->has_tensor_scale || w.format->has_row_scale) {
+    apply_weight_scale(w, x, y, y_stride, pool);
+  }
 }
 
 void matmul(const WeightView& w, const float* x, int64_t x_stride, int64_t n_tokens, float* y,

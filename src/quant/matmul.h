@@ -14,10 +14,12 @@ namespace crossval {
 // A weight matrix [n_rows, row_len] in its stored form (not copied).
 struct WeightView {
   const Format* format = nullptr;
-  const std::byte* data = nullptr;
+  const std::byte* data = nullptr;  // blocks of the first row; rows are row_bytes apart
   int64_t n_rows = 0, row_len = 0;
   int64_t row_bytes = 0;
   float tensor_scale = 1;  // where the format has one
+  // What a row's results are still to be multiplied with; the index is not checked.
+  float row_scale(int64_t row) const;
   explicit operator bool() const { return data != nullptr; }
 };
 

@@ -124,7 +124,7 @@ float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const Rou
   return scalar::round_i8_row(x, n, sub_len, offset, out);
 }
 
-void apply_tensor_scale(const WeightView& w, const PreparedActivations& x, float* y,
+void apply_weight_scale(const WeightView& w, const PreparedActivations& x, float* y,
                         int64_t y_stride, ThreadPool& pool) {
   const bool rounded = x.type == ActivationType::I8_ROW;
   const int64_t tokens_per_item = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, w.n_rows));
@@ -134,7 +134,7 @@ void apply_tensor_scale(const WeightView& w, const PreparedActivations& x, float
     for (int64_t t = item * tokens_per_item; t < end; ++t) {
       float* row = y + t * y_stride;
       const float s = rounded ? x.row_scales[static_cast<size_t>(t)] : 1.0f;  // / 1 changes no bit
-      for (int64_t r = 0; r < w.n_rows; ++r) row[r] = row[r] / s * w.tensor_scale;
+      for (int64_t r = 0; r < w.n_rows; ++r) row[r] = row[r] / s * w.row_scale(r);
     }
   });
 }

@@ -1,5 +1,6 @@
-// What formats with one scale for the whole tensor need around the shared integer kernels
-// (bitnet.cpp's I2_S): activations rounded with one scale a row, and sums turned into results.
+// What formats with one scale for the whole tensor or for a row need around the shared integer
+// kernels (bitnet.cpp's I2_S): activations rounded with one scale a row, and sums turned into
+// results.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,11 @@ namespace scalar {  // the reference, for tests
 float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out);
 }
 
-// y holds the sums of x times unscaled weights: y = y / row scale * tensor scale (both roundings in
-// that order, as bitnet.cpp), or y * tensor scale where activations were not rounded. The integer
-// sums are exact in f32 up to 2^24, so for rows of at most 43,690 weights whatever the codes.
-void apply_tensor_scale(const WeightView& w, const PreparedActivations& x, float* y,
+// y holds the sums of x times unscaled weights: y = y / row scale of x * scale of w (both roundings
+// in that order, as bitnet.cpp), or y * scale of w where activations have no such scale. The
+// integer sums are exact in f32 up to 2^24, so for rows of at most 43,690 weights whatever the
+// codes.
+void apply_weight_scale(const WeightView& w, const PreparedActivations& x, float* y,
                         int64_t y_stride, ThreadPool& pool);
 
 }  // namespace crossval

@@ -38,10 +38,10 @@ WeightView weight_view(const TensorView& tensor) {
   }
   WeightView view;
   view.format = format;
-  view.data = tensor.data.data();
   view.row_len = tensor.shape.empty() ? 0 : tensor.shape[0];
   view.n_rows = tensor.n_rows();
-  view.row_bytes = view.row_len / format->block_len * format->block_bytes;
+  const int64_t header_bytes = format->has_row_scale ? sizeof(float) : 0;
+  view.row_bytes = header_bytes + view.row_len / format->block_len * format->block_bytes;
   const auto stored = static_cast<int64_t>(tensor.data.size());
   if (view.row_len <= 0 || view.row_len % format->block_len != 0 ||
       (view.row_bytes > 0 && stored / view.row_bytes < view.n_rows)) {
@@ -50,6 +50,7 @@ WeightView weight_view(const TensorView& tensor) {
                   " bytes does not fit the type's blocks",
               "tensor " + tensor.name, "Convert or download the model again");
   }
+  view.data = tensor.data.data() + header_bytes;
   if (format->has_tensor_scale) {
     const int64_t at = view.row_bytes * view.n_rows;
     if (stored - at < static_cast<int64_t>(sizeof(float))) {
@@ -61,17 +62,29 @@ WeightView weight_view(const TensorView& tensor) {
   return view;
 }
 
+float WeightView::row_scale(int64_t row) const {
+  if (!format->has_row_scale) return tensor_scale;
+  return load_as<float>(data + row * row_bytes - sizeof(float));
+}
+
 void get_row(const WeightView& w, int64_t row, float* out) {
   assert(row >= 0 && row < w.n_rows);
   w.format->dequantize(w.data + row * w.row_bytes, w.row_len, out);
-  if (!w.format->has_tensor_scale) return;
-  for (int64_t i = 0; i < w.row_len; ++i) out[i] *= w.tensor_scale;
+  if (!w.format->has_tensor_scale && !w.format->has_row_scale) return;
+  const float scale = w.row_scale(row);
+  for (int64_t i = 0; i < w.row_len; ++i) out[i] *= scale;
 }
 
 int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool) {
   const WeightView w = weight_view(tensor);
   if (w.n_rows == 0) return -1;
   if (!std::isfinite(w.tensor_scale)) return 0;
+  if (w.format->has_row_scale) {  // codes alone besides
+    for (int64_t row = 0; row < w.n_rows; ++row) {
+      if (!std::isfinite(w.row_scale(row))) return row * w.row_len;
+    }
+    return -1;
+  }
   // About a megabyte an item; a row is never cut.
   const int64_t rows_per_item = std::max<int64_t>(1, (int64_t{1} << 20) / w.row_bytes);
   const int64_t n_items = (w.n_rows + rows_per_item - 1) / rows_per_item;

@@ -171,7 +171,7 @@ void ModelEdit::convert(const std::string& name, GgmlType type) {
     throw std::runtime_error("rows of '" + name + "' are not whole blocks");
   }
   tensor.bytes = [before = tensor.bytes, shape = tensor.shape, from = tensor.type, type] {
-    return quantize(type, dequantize(from, shape, before()));
+    return quantize(type, dequantize(from, shape, before()), shape[0]);
   };
   tensor.type = type;
 }

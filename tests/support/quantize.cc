@@ -100,6 +100,67 @@ void q6_k_block(const float* x, std::byte*& out) {
   put_f16(out, d);
 }
 
+// Ternary codes 0, 1, 2 of weights that are -1, 0, +1 times their scale.
+unsigned trit(float x) { return x < 0 ? 0 : x > 0 ? 2 : 1; }
+
+// 32 bytes for weights 0 to 127, 32 for the others: byte p of each half holds weights p, p + 32,
+// p + 64, p + 96 from its lowest bits up; then the f16 scale.
+void tq2_0_block(const float* x, std::byte*& out) {
+  for (int byte = 0; byte < 64; ++byte) {
+    unsigned packed = 0;
+    for (int j = 0; j < 4; ++j) {
+      packed |= trit(x[byte / 32 * 128 + 32 * j + byte % 32]) << (2 * j);
+    }
+    *out++ = static_cast<std::byte>(packed);
+  }
+  put_f16(out, std::abs(extreme(x, 256)));
+}
+
+// Five weights a byte in base 3, the first one highest, as a fraction of 243 rounded up to 256ths:
+// 32 bytes for weights p + 32 j, 16 for 160 + p + 16 j, 4 with four weights for 240 + p + 4 j.
+void tq1_0_block(const float* x, std::byte*& out) {
+  const auto run = [&](int first, int n_bytes, int n_each) {
+    for (int p = 0; p < n_bytes; ++p) {
+      unsigned packed = 0;
+      for (int j = 0; j < 5; ++j) {
+        packed = 3 * packed + (j < n_each ? trit(x[first + n_bytes * j + p]) : 0);
+      }
+      *out++ = static_cast<std::byte>((256 * packed + 242) / 243);
+    }
+  };
+  run(0, 32, 5);
+  run(160, 16, 5);
+  run(240, 4, 4);
+  put_f16(out, std::abs(extreme(x, 256)));
+}
+
+// Rows' codes only; where the scale goes is the caller's business.
+void i2_s_block(const float* x, std::byte*& out) {
+  for (int p = 0; p < 32; ++p) {
+    unsigned packed = 0;
+    for (int j = 0; j < 4; ++j) packed = packed << 2 | trit(x[32 * j + p]);
+    *out++ = static_cast<std::byte>(packed);
+  }
+}
+
+void iq2_bn_block(const float* x, std::byte*& out) {
+  for (int p = 0; p < 16; ++p) {
+    unsigned packed = 0;
+    for (int j = 0; j < 4; ++j) packed |= trit(x[16 * j + p]) << (2 * j);
+    *out++ = static_cast<std::byte>(packed);
+  }
+}
+
+bool is_ternary(GgmlType type) {
+  return type == GgmlType::TQ1_0 || type == GgmlType::TQ2_0 || type == GgmlType::I2_S ||
+         type == GgmlType::IQ2_BN;
+}
+
+void put_f32(std::byte*& out, float value) {
+  std::memcpy(out, &value, sizeof value);
+  out += sizeof value;
+}
+
 void put_block(GgmlType type, const float* x, std::byte*& out) {
   switch (type) {
     case GgmlType::F32:
@@ -133,6 +194,18 @@ void put_block(GgmlType type, const float* x, std::byte*& out) {
     case GgmlType::Q6_K:
       q6_k_block(x, out);
       return;
+    case GgmlType::TQ1_0:
+      tq1_0_block(x, out);
+      return;
+    case GgmlType::TQ2_0:
+      tq2_0_block(x, out);
+      return;
+    case GgmlType::I2_S:
+      i2_s_block(x, out);
+      return;
+    case GgmlType::IQ2_BN:
+      iq2_bn_block(x, out);
+      return;
     default:
       throw std::runtime_error("no test quantiser for " + std::string(type_name(type)));
   }
@@ -153,17 +226,40 @@ bool can_quantize(GgmlType type) {
     case GgmlType::Q6_K:
       return true;
     default:
-      return false;
+      return is_ternary(type);
   }
 }
 
-std::vector<std::byte> quantize(GgmlType type, std::span<const float> values) {
+std::vector<std::byte> quantize(GgmlType type, std::span<const float> values, int64_t row_len) {
   const TypeInfo* info = find_type(type);
-  const auto block_len = static_cast<size_t>(info->block_len);
-  assert(values.size() % block_len == 0);
-  std::vector<std::byte> bytes(values.size() / block_len * static_cast<size_t>(info->block_bytes));
+  const auto n = static_cast<int64_t>(values.size());
+  if (row_len == 0) row_len = n;
+  // Blocks of I2_S are listed as 4 weights a byte, which is not how far they reach.
+  const auto block_len = static_cast<size_t>(type == GgmlType::I2_S ? 128 : info->block_len);
+  assert(values.size() % block_len == 0 && (n == 0 || n % row_len == 0));
+  const int64_t shape[] = {row_len, n == 0 ? 0 : n / row_len};
+  std::vector<std::byte> bytes(static_cast<size_t>(tensor_bytes(type, shape).value()));
   std::byte* out = bytes.data();
-  for (size_t i = 0; i < values.size(); i += block_len) put_block(type, &values[i], out);
+  std::vector<float> rounded;
+  float scale = 0;
+  if (is_ternary(type)) {
+    double sum = 0;
+    for (const float value : values) sum += std::abs(value);
+    // A scale that f16 holds, so that the model is the same in every ternary type.
+    scale = f16_to_f32(f32_to_f16(static_cast<float>(sum / static_cast<double>(n))));
+    for (const float value : values) {
+      rounded.push_back(scale == 0 ? 0 : scale * static_cast<float>(nearest(value / scale, -1, 1)));
+    }
+    values = rounded;
+  }
+  for (size_t i = 0; i < values.size(); i += block_len) {
+    if (type == GgmlType::IQ2_BN && i % static_cast<size_t>(row_len) == 0) put_f32(out, scale);
+    put_block(type, &values[i], out);
+  }
+  if (type == GgmlType::I2_S) {
+    put_f32(out, scale);
+    out += 28;
+  }
   assert(out == bytes.data() + bytes.size());
   return bytes;
 }

@@ -43,7 +43,7 @@ class Builder {
   void write(const std::string& path) {
     hyperparameters();
     const int n_vocab = set_tiny_vocabulary(out_, o_.vocabulary, o_.add_bos);
-    out_.set_u32("llama.vocab_size", static_cast<uint32_t>(n_vocab));
+    out_.set_u32(o_.architecture + ".vocab_size", static_cast<uint32_t>(n_vocab));
     const int head_dim = o_.n_embd / o_.n_heads;
     const int n_kv = head_dim * o_.n_kv_heads;
     const float usual = 1.0f / std::sqrt(static_cast<float>(o_.n_embd));
@@ -55,10 +55,12 @@ class Builder {
       matrix(blk + "attn_q", o_.n_embd, o_.n_embd, o_.qk_gain * usual, o_.matrix_type);
       matrix(blk + "attn_k", o_.n_embd, n_kv, o_.qk_gain * usual, o_.matrix_type);
       matrix(blk + "attn_v", o_.n_embd, n_kv, usual, o_.matrix_type);
+      if (is_bitnet()) norm(blk + "attn_sub_norm");
       matrix(blk + "attn_output", o_.n_embd, o_.n_embd, usual, o_.matrix_type);
       norm(blk + "ffn_norm");
       matrix(blk + "ffn_gate", o_.n_embd, o_.n_ff, usual, o_.matrix_type);
       matrix(blk + "ffn_up", o_.n_embd, o_.n_ff, usual, o_.matrix_type);
+      if (is_bitnet()) norm(blk + "ffn_sub_norm", o_.n_ff);
       matrix(blk + "ffn_down", o_.n_ff, o_.n_embd, 1.0f / std::sqrt(static_cast<float>(o_.n_ff)),
              o_.matrix_type);
     }
@@ -68,14 +70,16 @@ class Builder {
   }
 
  private:
+  bool is_bitnet() const { return o_.architecture.starts_with("bitnet"); }
+
   void hyperparameters() {
     if (o_.n_embd % o_.n_heads != 0 || o_.n_heads % o_.n_kv_heads != 0) {
       throw std::runtime_error("heads do not divide the width");
     }
     const auto u32 = [this](const std::string& key, int value) {
-      out_.set_u32("llama." + key, static_cast<uint32_t>(value));
+      out_.set_u32(o_.architecture + "." + key, static_cast<uint32_t>(value));
     };
-    out_.set_string("general.architecture", "llama");
+    out_.set_string("general.architecture", o_.architecture);
     out_.set_string("general.name", "crossval tiny random model");
     u32("block_count", o_.n_layers);
     u32("context_length", o_.n_ctx);
@@ -84,8 +88,8 @@ class Builder {
     u32("attention.head_count", o_.n_heads);
     u32("attention.head_count_kv", o_.n_kv_heads);
     u32("rope.dimension_count", o_.n_embd / o_.n_heads);
-    out_.set_f32("llama.rope.freq_base", o_.rope_freq_base);
-    out_.set_f32("llama.attention.layer_norm_rms_epsilon", o_.rms_eps);
+    out_.set_f32(o_.architecture + ".rope.freq_base", o_.rope_freq_base);
+    out_.set_f32(o_.architecture + ".attention.layer_norm_rms_epsilon", o_.rms_eps);
   }
 
   void matrix(const std::string& name, int64_t row_len, int64_t n_rows, float deviation,
@@ -95,10 +99,12 @@ class Builder {
     add(name, type, {row_len, n_rows}, values);
   }
 
-  void norm(const std::string& name) {
-    std::vector<float> values(static_cast<size_t>(o_.n_embd));
+  void norm(const std::string& name) { norm(name, o_.n_embd); }
+
+  void norm(const std::string& name, int64_t n) {
+    std::vector<float> values(static_cast<size_t>(n));
     for (float& value : values) value = 1.0f + 0.1f * random_.normal();
-    add(name, GgmlType::F32, {o_.n_embd}, values);
+    add(name, GgmlType::F32, {n}, values);
   }
 
   void add(const std::string& name, GgmlType type, std::vector<int64_t> shape,
@@ -107,7 +113,7 @@ class Builder {
       throw std::runtime_error("rows of " + name + " are not whole blocks of its type");
     }
     out_.add_tensor(name + ".weight", type, std::move(shape),
-                    [bytes = quantize(type, values)] { return bytes; });
+                    [bytes = quantize(type, values, shape[0])] { return bytes; });
   }
 
   const TinyModelOptions& o_;
@@ -146,6 +152,7 @@ TinyModelOptions parse_tiny_model(const std::string& text) {
     for (const auto& [name, target] : flags) {
       if (is(name)) *target = value == "1";
     }
+    if (is("arch")) o.architecture = value;
     if (is("seed")) o.seed = std::stoull(value);
     if (is("vocabulary")) {
       o.vocabulary = value == "llama" ? TinyVocabulary::llama : TinyVocabulary::gpt2;

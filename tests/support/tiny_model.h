@@ -1,5 +1,5 @@
-// A small random model of the llama architecture with a small vocabulary of its own, as a GGUF
-// file that llama.cpp loads too. The same options always give the same bytes.
+// A small random model of the llama or bitnet architecture with a small vocabulary of its own, as a
+// GGUF file that llama.cpp loads too. The same options always give the same bytes.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@ namespace crossval::testing {
 enum class TinyVocabulary { gpt2, llama };  // byte-level BPE; SentencePiece with byte fallback
 
 struct TinyModelOptions {
+  std::string architecture = "llama";  // or bitnet and its kin, which want tied_output
   uint64_t seed = 1;
   int n_layers = 2;
   int n_embd = 64;  // 256 for Q6_K: rows are whole blocks

@@ -1,0 +1,92 @@
+#include "quant/four_scales.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace crossval {
+namespace {
+
+constexpr int kPeriod = 16, kRun = kPeriod / kScales;  // positions that share a scale come in fours
+
+// Half to even for |v| < 2^22.
+int32_t round_to_even(float v) { return std::bit_cast<int32_t>(v + 12582912.0f) - 0x4b400000; }
+
+}  // namespace
+
+FourScales round_i8_four(const float* x, int64_t n, int sub_len, const RoundedRow& out) {
+  assert(n % (kPeriod * kScales) == 0);
+  uint32_t largest[kPeriod] = {};  // as bits, which are ordered like magnitudes; NaN above all
+  for (int64_t i = 0; i < n; i += kPeriod) {
+    for (int j = 0; j < kPeriod; ++j) {
+      largest[j] = std::max(largest[j], std::bit_cast<uint32_t>(x[i + j]) & 0x7fffffffu);
+    }
+  }
+  for (int64_t sub = 0; sub < n / sub_len; ++sub) {
+    out.d[sub * out.sub_stride] = 1.0f;
+    out.s[sub * out.sub_stride] = 0.0f;
+    out.sums[sub * out.sub_stride] = 0;
+  }
+  FourScales scales;
+  float factors[kPeriod];
+  bool finite = true;
+  for (int c = 0; c < kScales; ++c) {
+    const float max =
+        std::bit_cast<float>(*std::max_element(largest + kRun * c, largest + kRun * (c + 1)));
+    const float d = max / 127.0f;
+    const float factor = d > 0 ? 1.0f / d : 0.0f;
+    finite = finite && std::isfinite(max);
+    scales.d[c] = d;
+    std::fill_n(factors + kRun * c, kRun, std::isfinite(factor) ? factor : 0.0f);
+  }
+  if (!finite) {
+    std::fill_n(out.codes, n, int8_t{0});
+    std::fill_n(scales.d, kScales, std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(scales.minus, kScales, std::numeric_limits<float>::quiet_NaN());
+    return scales;
+  }
+  int32_t sums[kPeriod] = {};
+  for (int64_t i = 0; i < n; i += kPeriod) {
+    int8_t codes[kPeriod];
+    for (int j = 0; j < kPeriod; ++j) {
+      const int32_t code = round_to_even(x[i + j] * factors[j]);
+      codes[j] = static_cast<int8_t>(code);
+      sums[j] += code;
+    }
+    for (int c = 0; c < kScales; ++c) {
+      std::memcpy(out.codes + c * (n / kScales) + i / kScales, codes + kRun * c, kRun);
+    }
+  }
+  for (int c = 0; c < kScales; ++c) {
+    int32_t sum = 0;
+    for (int j = 0; j < kRun; ++j) sum += sums[kRun * c + j];
+    scales.minus[c] = scales.d[c] * static_cast<float>(sum);
+  }
+  return scales;
+}
+
+void sort_by_scale(const uint8_t* panel, int64_t n, uint8_t* sorted) {
+  constexpr int64_t kGroupBytes = 4 * kPanelRows;
+  const int64_t n_each = n / kPeriod;
+  for (int64_t i = 0; i < n_each; ++i) {
+    for (int c = 0; c < kScales; ++c) {
+      std::memcpy(sorted + (c * n_each + i) * kGroupBytes, panel, kGroupBytes);
+      panel += kGroupBytes;
+    }
+  }
+}
+
+void join_scales(const float* const (&sums)[kScales], const FourScales& scales, float* y) {
+  for (int r = 0; r < kPanelRows; ++r) {
+    float part[kScales];
+    for (int c = 0; c < kScales; ++c) {
+      part[c] = std::fma(scales.d[c], sums[c][r], -scales.minus[c]);
+    }
+    y[r] = (part[0] + part[2]) + (part[1] + part[3]);
+  }
+}
+
+}  // namespace crossval
