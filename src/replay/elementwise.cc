@@ -1,0 +1,87 @@
+// ADD, SUB, MUL, DIV (the second source repeats over the first), SCALE, CLAMP: one rounding each,
+// so the result is the expected one or its neighbour.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
+
+#include "replay/families.h"
+
+namespace crossval {
+namespace {
+
+// One rounding by the engine and one of `expected` to f32: at most 2 halves of a unit, sigma 0.5
+// of one (allowed: 2.5 for one element, 1 in the mean).
+constexpr double kSigma = 0.5 * kUnit32;
+
+template <typename F>
+bool binary(Inputs& in, int variant, Recomputed& out, const F& f) {
+  if (variant > 0) return false;
+  const TapTensor &a = in.source(0), &b = in.source(1);
+  require_shape(a.ne == in.out().ne, "the result has another shape than the first source");
+  for (size_t d = 0; d < 4; ++d) {
+    require_shape(b.ne[d] > 0 && a.ne[d] % b.ne[d] == 0, "the second source does not repeat");
+  }
+  const std::span<const float> x = in.floats(0), y = in.floats(1);
+  out.resize(a.n_elements());
+  in.pool().run(a.n_rows(), [&](int64_t r, int) {
+    const int64_t i1 = r % a.ne[1], i2 = r / a.ne[1] % a.ne[2], i3 = r / a.ne[1] / a.ne[2];
+    const int64_t other =
+        ((i3 % b.ne[3] * b.ne[2] + i2 % b.ne[2]) * b.ne[1] + i1 % b.ne[1]) * b.ne[0];
+    for (int64_t i = 0; i < a.ne[0]; ++i) {
+      const double value = f(double{x[static_cast<size_t>(r * a.ne[0] + i)]},
+                             double{y[static_cast<size_t>(other + i % b.ne[0])]});
+      out.set(r * a.ne[0] + i, value, kSigma * std::fabs(value));
+    }
+  });
+  return true;
+}
+
+}  // namespace
+
+bool replay_add(Inputs& in, int variant, Recomputed& out) {
+  return binary(in, variant, out, [](double x, double y) { return x + y; });
+}
+
+bool replay_sub(Inputs& in, int variant, Recomputed& out) {
+  return binary(in, variant, out, [](double x, double y) { return x - y; });
+}
+
+bool replay_mul(Inputs& in, int variant, Recomputed& out) {
+  return binary(in, variant, out, [](double x, double y) { return x * y; });
+}
+
+bool replay_div(Inputs& in, int variant, Recomputed& out) {
+  return binary(in, variant, out, [](double x, double y) { return x / y; });
+}
+
+// Parameters: 0 scale, 1 bias (always 0 in engines before 2025).
+bool replay_scale(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  require_shape(in.source(0).ne == in.out().ne, "scaling keeps the shape");
+  const double scale = in.param_f32(0), bias = in.param_f32(1);
+  const std::span<const float> x = in.floats(0);
+  out.resize(in.out().n_elements());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double product = x[i] * scale;
+    const double y = product + bias;
+    // With a bias the product may be rounded before the sum, or not.
+    out.set(static_cast<int64_t>(i), y,
+            kSigma * (std::fabs(y) + (bias != 0 ? std::fabs(product) : 0)));
+  }
+  return true;
+}
+
+bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  require_shape(in.source(0).ne == in.out().ne, "clamping keeps the shape");
+  const double low = in.param_f32(0), high = in.param_f32(1);
+  const std::span<const float> x = in.floats(0);
+  out.resize(in.out().n_elements());
+  for (size_t i = 0; i < x.size(); ++i) {
+    out.set(static_cast<int64_t>(i), std::max(std::min(double{x[i]}, high), low), 0);
+  }
+  return true;
+}
+
+}  // namespace crossval

@@ -1,0 +1,157 @@
+// MUL_MAT. The sums run through the engine's own rounding of activations (quant/activations), so
+// that nothing is left between right and wrong but the order of f32 additions.
+//
+// sigma, per result: kUnit32 * (kSpread * |w| * |x| + sqrt(additions in a row) * 0.6 * |y|).
+// First part: n terms of size |w||x|/n^(3/2).. whose partial sums walk at random; adding n / 32
+// blocks in a chain (or n / 32 vectors, in floats) leaves |w||x| * sqrt(1 / 64), whatever n is, and
+// one large term (an outlier of the activations) |w||x| * sqrt(1 / 32); kSpread covers both and our
+// own chains. Second part: terms of one sign, whose partial sums grow steadily to y.
+#include "replay/matmul.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/half.h"
+#include "replay/families.h"
+#include "replay/row_norms.h"
+
+namespace crossval {
+namespace {
+
+constexpr double kSpread = 0.2;
+
+bool is_rounded_to_blocks_of_32(const Format& format) {
+  return format.activation == ActivationType::Q8_0 || format.activation == ActivationType::Q8_1;
+}
+
+// ggml-quants.c `quantize_row_q8_0_ref`, `quantize_row_q8_1_ref`: factor 1 / (amax / 127), halves
+// away from zero. In place of the codes that prepare_activations gave.
+void round_as_reference(const float* x, int64_t x_stride, const Format& format,
+                        PreparedActivations& prepared, ThreadPool& pool) {
+  constexpr int64_t kBlock = 32;
+  pool.run(prepared.n_tokens, [&](int64_t t, int) {
+    for (int64_t block = 0; block < prepared.row_len / kBlock; ++block) {
+      const float* values = x + t * x_stride + block * kBlock;
+      float amax = 0;
+      bool is_finite = true;
+      for (int64_t i = 0; i < kBlock; ++i) {
+        amax = std::max(amax, std::fabs(values[i]));
+        is_finite = is_finite && std::isfinite(values[i]);
+      }
+      if (!is_finite) continue;  // the codes are zeros, the scale is NaN already
+      const float d = amax / 127.0f;
+      const float factor = d != 0.0f ? 1.0f / d : 0.0f;
+      int8_t* codes = prepared.codes.data() + t * prepared.row_len + block * kBlock;
+      for (int64_t sub = 0; sub < kBlock / prepared.sub_block_len; ++sub) {
+        int32_t sum = 0;
+        for (int64_t i = sub * prepared.sub_block_len; i < (sub + 1) * prepared.sub_block_len;
+             ++i) {
+          const float code = std::isfinite(factor) ? std::round(values[i] * factor) : 0.0f;
+          codes[i] = static_cast<int8_t>(std::clamp(code, -127.0f, 127.0f));
+          sum += codes[i];
+        }
+        const auto at = static_cast<size_t>(
+            (block * kBlock / prepared.sub_block_len + sub) * prepared.n_tokens + t);
+        prepared.s[at] =
+            format.has_min ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
+        prepared.sums[at] = prepared.offset * sum;
+      }
+    }
+  });
+}
+
+}  // namespace
+
+const char* product_arithmetic(const Format& format, int variant) {
+  switch (format.activation) {
+    case ActivationType::F32:
+      return variant == 0 ? "f32" : nullptr;
+    case ActivationType::F16:
+      return variant == 0 ? "f16" : variant == 1 ? "f32" : nullptr;
+    case ActivationType::BF16:
+      return variant == 0 ? "bf16" : variant == 1 ? "f32" : nullptr;
+    case ActivationType::Q8_0:
+      return variant == 0   ? "q8_0"
+             : variant == 1 ? "q8_0 reference"
+             : variant == 2 ? "f32"
+                            : nullptr;
+    case ActivationType::Q8_1:
+      return variant == 0   ? "q8_1"
+             : variant == 1 ? "q8_1 reference"
+             : variant == 2 ? "f32"
+                            : nullptr;
+    case ActivationType::Q8_K:
+      return variant == 0 ? "q8_K" : variant == 1 ? "f32" : nullptr;
+    case ActivationType::I8_ROW:
+      return variant == 0 ? "int8 per row" : variant == 1 ? "f32" : nullptr;
+  }
+  return nullptr;
+}
+
+void multiply(const Product& p, int variant, ThreadPool& pool) {
+  const Format& format = *p.w.format;
+  const bool is_exact = variant > 0 && std::strcmp(product_arithmetic(format, variant), "f32") == 0;
+  thread_local PreparedActivations prepared;
+  prepare_activations(p.x, p.x_stride, p.n_tokens, p.w.row_len, format,
+                      is_exact ? Numerics::exact : Numerics::ggml, prepared, pool);
+  if (variant == 1 && !is_exact && is_rounded_to_blocks_of_32(format)) {
+    round_as_reference(p.x, p.x_stride, format, prepared, pool);
+  }
+  matmul(p.w, prepared, p.y, p.y_stride, pool);
+
+  const bool is_integer = format.activation == ActivationType::I8_ROW && !is_exact;
+  // Additions in a row: 32 weights at once in most kernels, 16 without AVX; our own chains of 128.
+  const double chain = std::sqrt(static_cast<double>(p.w.row_len) / 16 + 32) * 0.6;
+  pool.run(p.n_tokens, [&](int64_t t, int) {
+    const double x_norm = norm(p.x + t * p.x_stride, p.w.row_len);
+    const double spread = is_integer ? 0 : kUnit32 * kSpread * x_norm;
+    const double steady = is_integer ? kUnit32 * 2 : kUnit32 * chain;
+    for (int64_t r = 0; r < p.w.n_rows; ++r) {
+      p.sigma[t * p.y_stride + r] =
+          static_cast<float>(spread * double{p.w_norms[static_cast<size_t>(r)]} +
+                             steady * std::fabs(p.y[t * p.y_stride + r]));
+    }
+  });
+}
+
+bool replay_mul_mat(Inputs& in, int variant, Recomputed& out) {
+  const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
+  require_shape(a.ne[0] > 0 && a.ne[0] == b.ne[0] && y.ne[0] == a.ne[1] && y.ne[1] == b.ne[1] &&
+                    y.ne[2] == b.ne[2] && y.ne[3] == b.ne[3] && a.ne[2] > 0 && a.ne[3] > 0 &&
+                    b.ne[2] % a.ne[2] == 0 && b.ne[3] % a.ne[3] == 0,
+                "the matrices do not fit each other");
+  const WeightView all = in.matrix(0);
+  require_shape(a.ne[0] % all.format->block_len == 0, "rows are no whole number of blocks");
+  out.arithmetic = product_arithmetic(*all.format, variant);
+  if (out.arithmetic == nullptr) return false;
+  const std::span<const float> x = in.floats(1);
+  const std::vector<float> norms = in.row_norms(0);
+  out.resize(y.n_elements());
+  // Where several of the second matrix meet one of the first (heads that share keys), and lie side
+  // by side, they are multiplied as one.
+  const int64_t shared = b.ne[2] / a.ne[2];
+  const int64_t n_slices = b.ne[3] * a.ne[2];
+  for (int64_t slice = 0; slice < n_slices; ++slice) {
+    const int64_t i3 = slice / a.ne[2], a2 = slice % a.ne[2];
+    const int64_t a_slice = i3 / (b.ne[3] / a.ne[3]) * a.ne[2] + a2;
+    const int64_t first = (i3 * b.ne[2] + a2 * shared) * b.ne[1];
+    WeightView w = all;
+    w.n_rows = a.ne[1];
+    w.data += a_slice * a.ne[1] * w.row_bytes;
+    multiply({.w = w,
+              .w_norms = std::span(norms).subspan(static_cast<size_t>(a_slice * a.ne[1])),
+              .x = x.data() + first * a.ne[0],
+              .x_stride = a.ne[0],
+              .n_tokens = shared * b.ne[1],
+              .y = out.expected.data() + first * y.ne[0],
+              .sigma = out.sigma.data() + first * y.ne[0],
+              .y_stride = y.ne[0]},
+             variant, in.pool());
+  }
+  return true;
+}
+
+}  // namespace crossval

@@ -1,0 +1,102 @@
+// ggml's quantisers for cache types (ggml-quants.c `quantize_row_*_ref`, and the SIMD forms of Q8_0
+// in ggml-cpu/arch/x86/quants.c).
+#include "replay/requantize.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/half.h"
+#include "replay/inputs.h"
+
+namespace crossval {
+namespace {
+
+constexpr int64_t kBlock = 32;
+
+float through_f16(float x) { return f16_to_f32(f32_to_f16(x)); }
+
+void block_q8_0(const float* x, bool as_reference, float* values, float* sigma) {
+  float amax = 0;
+  for (int64_t i = 0; i < kBlock; ++i) amax = std::max(amax, std::fabs(x[i]));
+  const float d = amax / 127.0f;
+  const float factor = d == 0.0f ? 0.0f : as_reference ? 1.0f / d : 127.0f / amax;
+  const float stored = through_f16(d);
+  for (int64_t i = 0; i < kBlock; ++i) {
+    const float scaled = x[i] * factor;
+    values[i] = (as_reference ? std::round(scaled) : std::nearbyint(scaled)) * stored;
+    sigma[i] = static_cast<float>(kUnit32) * amax;  // nothing but dequantisation is rounded
+  }
+}
+
+// Q4_0 and Q5_0: the value of largest magnitude becomes -2^(bits - 1).
+void block_symmetric(const float* x, int bits, float* values, float* sigma) {
+  float largest = 0;
+  for (int64_t i = 0; i < kBlock; ++i) {
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+  }
+  const auto half = static_cast<float>(1 << (bits - 1));
+  const float d = largest / -half;
+  const float factor = d == 0.0f ? 0.0f : 1.0f / d;
+  const float stored = through_f16(d);
+  for (int64_t i = 0; i < kBlock; ++i) {
+    // Contraction of the product and the sum may move a value over a boundary.
+    const float code = std::min(2 * half - 1, std::trunc(x[i] * factor + half + 0.5f));
+    values[i] = (code - half) * stored;
+    sigma[i] = std::fabs(stored) / 4;
+  }
+}
+
+// Q4_1 and Q5_1: from the smallest to the largest value.
+void block_with_minimum(const float* x, int bits, float* values, float* sigma) {
+  const auto [low, high] = std::minmax_element(x, x + kBlock);
+  const auto steps = static_cast<float>((1 << bits) - 1);
+  const float d = (*high - *low) / steps;
+  const float factor = d == 0.0f ? 0.0f : 1.0f / d;
+  const float stored = through_f16(d), minimum = through_f16(*low);
+  for (int64_t i = 0; i < kBlock; ++i) {
+    const float code = std::min(steps, std::trunc((x[i] - *low) * factor + 0.5f));
+    values[i] = code * stored + minimum;
+    sigma[i] = std::fabs(stored) / 4;
+  }
+}
+
+}  // namespace
+
+const char* store_row(GgmlType type, int variant, const float* x, int64_t n, float* values,
+                      float* sigma) {
+  if (variant > (type == GgmlType::Q8_0 ? 1 : 0)) return nullptr;
+  if (type == GgmlType::F32 || type == GgmlType::F16 || type == GgmlType::BF16) {
+    for (int64_t i = 0; i < n; ++i) {
+      values[i] = type == GgmlType::F16    ? through_f16(x[i])
+                  : type == GgmlType::BF16 ? bf16_to_f32(f32_to_bf16(x[i]))
+                                           : x[i];
+      sigma[i] = 0;  // conversions are exact to the bit in every engine
+    }
+    return "f32";
+  }
+  if (n % kBlock != 0) return nullptr;
+  for (int64_t at = 0; at < n; at += kBlock) {
+    switch (type) {
+      case GgmlType::Q8_0:
+        block_q8_0(x + at, variant == 1, values + at, sigma + at);
+        break;
+      case GgmlType::Q4_0:
+        block_symmetric(x + at, 4, values + at, sigma + at);
+        break;
+      case GgmlType::Q5_0:
+        block_symmetric(x + at, 5, values + at, sigma + at);
+        break;
+      case GgmlType::Q4_1:
+        block_with_minimum(x + at, 4, values + at, sigma + at);
+        break;
+      case GgmlType::Q5_1:
+        block_with_minimum(x + at, 5, values + at, sigma + at);
+        break;
+      default:
+        return nullptr;
+    }
+  }
+  return variant == 0 ? "SIMD" : "reference";
+}
+
+}  // namespace crossval
