@@ -11,8 +11,10 @@ namespace {
 
 // Bytes of a packed tensor of this type and shape; -1 when it makes no sense.
 int64_t packed_bytes(const TapTensor& tensor) {
+  if (find_type(tensor.type) == nullptr) return -1;
+  int64_t n_elements = 1;
   for (const int64_t n : tensor.ne) {
-    if (n < 0) return -1;
+    if (n < 0 || __builtin_mul_overflow(n_elements, n, &n_elements)) return -1;
   }
   return tensor_bytes(tensor.type, tensor.ne).value_or(-1);
 }
@@ -59,13 +61,20 @@ void require_shape(bool ok, const char* reason) {
 
 std::vector<float> tap_values(const TapTensor& tensor) {
   std::vector<float> values;
-  if (packed_bytes(tensor) != static_cast<int64_t>(tensor.data.size())) return values;
+  if (packed_bytes(tensor) != std::ssize(tensor.data)) return values;
   if (!to_floats(tensor.type, tensor.data, tensor.ne[0], tensor.n_rows(), values)) values.clear();
   return values;
 }
 
 Inputs::Inputs(const Tap& tap, const WeightSource& weights, ThreadPool& pool)
-    : tap_(tap), weights_(weights), pool_(pool), floats_(tap.sources.size()) {}
+    : tap_(tap), weights_(weights), pool_(pool), floats_(tap.sources.size()) {
+  for (const TapTensor& tensor : tap.sources) {
+    if (tensor.ne[0] > 0 && packed_bytes(tensor) < 0) {
+      throw Unreplayable{ReplayStatus::bad_shape,
+                         "the shape of " + tensor.name + " makes no sense"};
+    }
+  }
+}
 
 bool Inputs::has(size_t i) const { return i < tap_.sources.size() && tap_.sources[i].ne[0] > 0; }
 
@@ -79,9 +88,6 @@ const TapTensor& Inputs::source(size_t i) const {
 std::span<const std::byte> Inputs::stored(size_t i) const {
   const TapTensor& tensor = source(i);
   const int64_t n_bytes = packed_bytes(tensor);
-  if (n_bytes < 0) {
-    throw Unreplayable{ReplayStatus::bad_shape, "the shape of " + tensor.name + " makes no sense"};
-  }
   if (!tensor.data.empty() || (n_bytes == 0 && !tensor.is_weight)) {
     if (static_cast<int64_t>(tensor.data.size()) == n_bytes) return tensor.data;
     throw Unreplayable{ReplayStatus::bad_shape,

@@ -43,9 +43,10 @@ void offer(const Sums& sums, int64_t n, int64_t index, Deviation& worst) {
 }  // namespace
 
 double allowed_sigmas(int64_t n) {
-  // 5 for one element: none of the millions in a run may be called a fault by chance. 2 for many:
-  // sigma is an upper estimate already, and this leaves as much again.
-  return 2 + 3 / std::sqrt(static_cast<double>(std::max<int64_t>(n, 1)));
+  // 10 for one element: none of the millions in a run may be called a fault, and single sums whose
+  // terms cancel are several times worse than their neighbours. 2 for many: sigma is an upper
+  // estimate already, and this leaves as much again.
+  return 2 + 8 / std::sqrt(static_cast<double>(std::max<int64_t>(n, 1)));
 }
 
 void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {

@@ -1,11 +1,13 @@
 // MUL_MAT. The sums run through the engine's own rounding of activations (quant/activations), so
 // that nothing is left between right and wrong but the order of f32 additions.
 //
-// sigma, per result: kUnit32 * (kSpread * |w| * |x| + sqrt(additions in a row) * 0.6 * |y|).
-// First part: n terms of size |w||x|/n^(3/2).. whose partial sums walk at random; adding n / 32
-// blocks in a chain (or n / 32 vectors, in floats) leaves |w||x| * sqrt(1 / 64), whatever n is, and
-// one large term (an outlier of the activations) |w||x| * sqrt(1 / 32); kSpread covers both and our
-// own chains. Second part: terms of one sign, whose partial sums grow steadily to y.
+// sigma, per result: kUnit32 * (kSpread * |w| * |x| + 0.6 * sqrt(additions in a row) * |y|).
+// First part: partial sums of terms without a common sign walk at random; added up in chains of
+// n / 32 they err by about |w||x| / 8, whatever n is, and by |w||x| / 6 where an outlier of the
+// activations dominates; our own chains of up to 128 by as much again. Second part: terms of one
+// sign, whose partial sums grow steadily to y.
+//
+// Measured: largest ratio on clean taps (1 = bound) and what faults give, see replay.h.
 #include "replay/matmul.h"
 
 #include <algorithm>
@@ -21,7 +23,7 @@
 namespace crossval {
 namespace {
 
-constexpr double kSpread = 0.2;
+constexpr double kSpread = 0.35;
 
 bool is_rounded_to_blocks_of_32(const Format& format) {
   return format.activation == ActivationType::Q8_0 || format.activation == ActivationType::Q8_1;

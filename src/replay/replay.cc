@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
+#include <exception>
 #include <utility>
 
 #include "base/error.h"
@@ -90,7 +90,7 @@ Replayed replay(const Tap& tap, const WeightSource& weights, ThreadPool& pool) {
     return failed(refusal.status, refusal.reason);
   } catch (const Error& error) {
     return failed(ReplayStatus::bad_shape, error.what_);
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {  // bad_alloc, length_error
     return failed(ReplayStatus::bad_shape, "it does not fit into memory");
   }
 }
