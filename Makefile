@@ -3,7 +3,7 @@ MODEL := .cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 PROMPT ?= What is the capital of France?
 CROSSVAL := build/bin/crossval
 
-.PHONY: help deps build engines demo test lint format asan fuzz bench clean
+.PHONY: help deps build engines demo test faults lint format asan fuzz bench clean
 
 help:
 	@echo "make demo    a real model through native and through llama.cpp, compared"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint    clang-format, clang-tidy, the order of the folders"
 	@echo "make asan    the tests of untrusted input under AddressSanitizer and UBSan"
 	@echo "make fuzz    damaged model files for a minute, under the sanitizers"
+	@echo "make faults  seeded faults and clean pairs through trace: found, named, explained, false alarms"
 	@echo "make bench   kernels, and native against llama.cpp in the same run"
 
 deps:
@@ -29,6 +30,9 @@ demo: engines
 
 test: engines
 	@ctest --test-dir build --output-on-failure
+
+faults: engines
+	@build/bin/faults
 
 lint: deps
 	@test -f build/build.ninja || cmake --preset default

@@ -23,10 +23,11 @@ struct ScalePlaces {
   std::array<int, 2> offsets;  // -1 = none
 };
 constexpr ScalePlaces scale_places[] = {
-    {GgmlType::F16, {0, -1}},  {GgmlType::BF16, {0, -1}},  {GgmlType::Q4_0, {0, -1}},
-    {GgmlType::Q4_1, {0, 2}},  {GgmlType::Q5_0, {0, -1}},  {GgmlType::Q5_1, {0, 2}},
-    {GgmlType::Q8_0, {0, -1}}, {GgmlType::Q2_K, {80, 82}}, {GgmlType::Q3_K, {108, -1}},
-    {GgmlType::Q4_K, {0, 2}},  {GgmlType::Q5_K, {0, 2}},   {GgmlType::Q6_K, {208, -1}},
+    {GgmlType::F16, {0, -1}},    {GgmlType::BF16, {0, -1}},  {GgmlType::Q4_0, {0, -1}},
+    {GgmlType::Q4_1, {0, 2}},    {GgmlType::Q5_0, {0, -1}},  {GgmlType::Q5_1, {0, 2}},
+    {GgmlType::Q8_0, {0, -1}},   {GgmlType::Q2_K, {80, 82}}, {GgmlType::Q3_K, {108, -1}},
+    {GgmlType::Q4_K, {0, 2}},    {GgmlType::Q5_K, {0, 2}},   {GgmlType::Q6_K, {208, -1}},
+    {GgmlType::TQ2_0, {64, -1}},
 };
 
 const ScalePlaces& places_of(GgmlType type) {
@@ -55,6 +56,14 @@ void flip_sign(Bytes& bytes, size_t last_byte) { bytes[last_byte] ^= std::byte{0
 
 }  // namespace
 
+std::vector<size_t> scale_offsets(GgmlType type) {
+  std::vector<size_t> offsets;
+  for (const int offset : places_of(type).offsets) {
+    if (offset >= 0) offsets.push_back(static_cast<size_t>(offset));
+  }
+  return offsets;
+}
+
 ModelEdit::ModelEdit(const std::string& path) : model_(ModelFile::open(path)) {
   for (const auto& [key, value] : model_->metadata()) {
     if (!key.starts_with("split.")) writer_.copy(key, value);
@@ -73,6 +82,28 @@ const ModelEdit::Tensor& ModelEdit::find(const std::string& name) const {
 
 ModelEdit::Tensor& ModelEdit::find(const std::string& name) {
   return const_cast<Tensor&>(std::as_const(*this).find(name));
+}
+
+bool ModelEdit::has(const std::string& name) const {
+  return std::ranges::find(tensors_, name, &Tensor::name) != tensors_.end();
+}
+
+void ModelEdit::edit_bytes(const std::string& name, std::function<void(Bytes&)> edit) {
+  Tensor& tensor = find(name);
+  tensor.bytes = [before = tensor.bytes, edit = std::move(edit)] {
+    Bytes bytes = before();
+    edit(bytes);
+    return bytes;
+  };
+}
+
+void ModelEdit::copy_content(const std::string& from, const std::string& name) {
+  const Tensor& source = find(from);
+  Tensor& target = find(name);
+  if (source.type != target.type || source.shape != target.shape) {
+    throw std::runtime_error("'" + from + "' and '" + name + "' differ in type or shape");
+  }
+  target.bytes = source.bytes;
 }
 
 std::vector<float> ModelEdit::values(const std::string& name) const {

@@ -14,6 +14,10 @@
 
 namespace crossval::testing {
 
+// Where the f16 scales (and minima) lie in a block of the type; all of a block's weights are
+// linear in them. Throws std::runtime_error for types without.
+std::vector<size_t> scale_offsets(GgmlType type);
+
 class ModelEdit {
  public:
   explicit ModelEdit(const std::string& path);
@@ -23,7 +27,14 @@ class ModelEdit {
   const ModelFile& original() const { return *model_; }
 
   // Tensors. A name that is not there throws std::runtime_error, as does what a type cannot do.
+  bool has(const std::string& name) const;
+  GgmlType type(const std::string& name) const { return find(name).type; }
+  const std::vector<int64_t>& shape(const std::string& name) const { return find(name).shape; }
   std::vector<float> values(const std::string& name) const;  // dequantised
+  // Changes the stored bytes in place, when the copy is written.
+  void edit_bytes(const std::string& name, std::function<void(std::vector<std::byte>&)> edit);
+  // `name` gets what `from` holds now; both must have one type and shape.
+  void copy_content(const std::string& from, const std::string& name);
   void replace(const std::string& name, GgmlType type, std::vector<int64_t> shape,
                std::vector<std::byte> bytes);
   void add(const std::string& name, GgmlType type, std::vector<int64_t> shape,

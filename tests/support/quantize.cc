@@ -100,6 +100,44 @@ void q6_k_block(const float* x, std::byte*& out) {
   put_f16(out, d);
 }
 
+// 256 weights: f16 d and dmin, 8 scales and 8 minima of 6 bits in 12 bytes, then nibbles: byte i of
+// each 32 holds weights i (low) and i + 32 (high) of 64. Weight = d * scale * code - dmin * min.
+void q4_k_block(const float* x, std::byte*& out) {
+  float step[8], low[8];
+  for (int s = 0; s < 8; ++s) {
+    const auto [least, most] = std::minmax_element(x + 32 * s, x + 32 * (s + 1));
+    low[s] = std::max(0.0f, -*least);
+    step[s] = (*most + low[s]) / 15.0f;
+  }
+  const float d = f16_to_f32(f32_to_f16(std::max(0.0f, *std::max_element(step, step + 8)) / 63.0f));
+  const float dmin = f16_to_f32(f32_to_f16(*std::max_element(low, low + 8) / 63.0f));
+  uint8_t scales[12] = {}, codes[256];
+  for (int s = 0; s < 8; ++s) {
+    const int scale = d == 0 ? 0 : nearest(step[s] / d, 0, 63);
+    const int min = dmin == 0 ? 0 : nearest(low[s] / dmin, 0, 63);
+    if (s < 4) {
+      scales[s] |= static_cast<uint8_t>(scale);
+      scales[s + 4] |= static_cast<uint8_t>(min);
+    } else {
+      scales[s + 4] |= static_cast<uint8_t>((scale & 15) | ((min & 15) << 4));
+      scales[s - 4] |= static_cast<uint8_t>((scale >> 4) << 6);
+      scales[s] |= static_cast<uint8_t>((min >> 4) << 6);
+    }
+    const float width = d * static_cast<float>(scale), base = dmin * static_cast<float>(min);
+    for (int i = 32 * s; i < 32 * (s + 1); ++i) {
+      codes[i] = static_cast<uint8_t>(width == 0 ? 0 : nearest((x[i] + base) / width, 0, 15));
+    }
+  }
+  put_f16(out, d);
+  put_f16(out, dmin);
+  std::memcpy(out, scales, sizeof(scales));
+  out += sizeof(scales);
+  for (int i = 0; i < 128; ++i) {
+    const int at = 64 * (i / 32) + i % 32;
+    *out++ = static_cast<std::byte>(codes[at] | (codes[at + 32] << 4));
+  }
+}
+
 // Ternary codes 0, 1, 2 of weights that are -1, 0, +1 times their scale.
 unsigned trit(float x) { return x < 0 ? 0 : x > 0 ? 2 : 1; }
 
@@ -191,6 +229,9 @@ void put_block(GgmlType type, const float* x, std::byte*& out) {
     case GgmlType::Q8_0:
       q8_0_block(x, out);
       return;
+    case GgmlType::Q4_K:
+      q4_k_block(x, out);
+      return;
     case GgmlType::Q6_K:
       q6_k_block(x, out);
       return;
@@ -223,6 +264,7 @@ bool can_quantize(GgmlType type) {
     case GgmlType::Q5_0:
     case GgmlType::Q5_1:
     case GgmlType::Q8_0:
+    case GgmlType::Q4_K:
     case GgmlType::Q6_K:
       return true;
     default:

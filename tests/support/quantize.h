@@ -11,8 +11,8 @@
 
 namespace crossval::testing {
 
-// F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q6_K, and the ternary TQ1_0, TQ2_0, I2_S (x86
-// layout), IQ2_BN, which round to -1, 0, +1 times the mean magnitude of all values.
+// F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K, and the ternary TQ1_0, TQ2_0, I2_S
+// (x86 layout), IQ2_BN, which round to -1, 0, +1 times the mean magnitude of all values.
 bool can_quantize(GgmlType type);
 
 // `values` is whole rows of `row_len` (0 = one row), which is whole blocks of the type.

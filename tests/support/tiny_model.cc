@@ -1,7 +1,6 @@
 #include "support/tiny_model.h"
 
 #include <cmath>
-#include <numbers>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -9,32 +8,11 @@
 
 #include "gguf/writer.h"
 #include "support/quantize.h"
+#include "support/random.h"
 #include "support/tiny_vocabulary.h"
 
 namespace crossval::testing {
 namespace {
-
-// splitmix64 and Box-Muller: the same numbers with every standard library.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-
-  float normal() {
-    const double radius = std::sqrt(-2.0 * std::log(uniform()));
-    return static_cast<float>(radius * std::cos(2.0 * std::numbers::pi * uniform()));
-  }
-
- private:
-  double uniform() {  // (0, 1]
-    state_ += 0x9e3779b97f4a7c15ULL;
-    uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    z ^= z >> 31;
-    return (static_cast<double>(z >> 11) + 1.0) * 0x1p-53;
-  }
-  uint64_t state_;
-};
 
 class Builder {
  public:
