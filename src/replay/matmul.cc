@@ -89,6 +89,8 @@ const char* product_arithmetic(const Format& format, int variant) {
       return variant == 0 ? "q8_K" : variant == 1 ? "f32" : nullptr;
     case ActivationType::I8_ROW:
       return variant == 0 ? "int8 per row" : variant == 1 ? "f32" : nullptr;
+    case ActivationType::I8_FOUR:
+      return variant == 0 ? "int8, four scales a row" : variant == 1 ? "f32" : nullptr;
   }
   return nullptr;
 }
