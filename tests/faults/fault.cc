@@ -12,6 +12,8 @@ const char* group_name(Group group) {
       return "layout";
     case Group::weights:
       return "weights";
+    case Group::kernel:
+      return "kernel";
     case Group::tokenizer:
       return "tokenizer";
     case Group::clean:
@@ -23,7 +25,7 @@ const char* group_name(Group group) {
 std::vector<const Fault*> all_faults() {
   std::vector<const Fault*> all;
   for (const auto table : {hyperparameter_faults(), layout_faults(), weight_faults(),
-                           tokenizer_faults(), clean_pairs()}) {
+                           kernel_faults(), tokenizer_faults(), clean_pairs()}) {
     for (const Fault& fault : table) all.push_back(&fault);
   }
   return all;

@@ -12,7 +12,7 @@
 
 namespace crossval::testing {
 
-enum class Group { hyperparameter, layout, weights, tokenizer, clean };
+enum class Group { hyperparameter, layout, weights, kernel, tokenizer, clean };
 const char* group_name(Group group);
 
 // What is right. A tap or a weight that fits one of each list is the right tensor; nothing in
@@ -24,6 +24,7 @@ struct Expectation {
   std::vector<std::string> causes;   // words of first_divergence.cause
   std::vector<std::string> flags;    // for the command line, besides the models and the prompt
   std::string engine;                // another build to run as the backend: "llama-b3889"
+  std::string kernel_fault;          // for faulty_worker: "ffn_up-1 MUL_MAT zero"; "" = none
 };
 
 struct FaultSite {
@@ -45,6 +46,7 @@ struct Fault {
 std::span<const Fault> hyperparameter_faults();
 std::span<const Fault> layout_faults();
 std::span<const Fault> weight_faults();
+std::span<const Fault> kernel_faults();
 std::span<const Fault> tokenizer_faults();
 std::span<const Fault> clean_pairs();
 std::vector<const Fault*> all_faults();

@@ -20,7 +20,8 @@ constexpr int exit_skipped = 77;
 
 struct Options {
   Settings settings{.crossval = CROSSVAL_BIN,
-                    .engines = std::string(CROSSVAL_ROOT) + "/.cache/engines"};
+                    .engines = std::string(CROSSVAL_ROOT) + "/.cache/engines",
+                    .faulty_worker = FAULTY_WORKER_BIN};
   bool quick = false, list = false, verbose = false;
   std::string only;   // part of a pair's name
   std::string write;  // folder: write the pairs there, run nothing
@@ -69,15 +70,20 @@ bool parse(const std::vector<std::string>& args, Options& o) {
 }
 
 bool is_wanted(const Options& o, const BaseModel& model, const Fault& fault) {
+  if (o.settings.effects_only && fault.group == Group::kernel) return false;  // the file is sound
   if (o.quick && !(model.quick && fault.quick)) return false;
   return pair_id(model, fault).find(o.only) != std::string::npos;
 }
 
+// The command to see a pair again, kernel faults with their environment.
 std::string quoted(const std::vector<std::string>& args) {
   std::string out;
   for (const std::string& arg : args) {
     const bool plain = arg.find_first_of(" ;,") == arg.npos;
-    out += (out.empty() ? "" : " ") + (plain ? arg : "'" + arg + "'");
+    // NAME='value' rather than 'NAME=value', which would be a program's name.
+    const size_t at = arg.starts_with("CROSSVAL_") ? arg.find('=') + 1 : 0;
+    out +=
+        (out.empty() ? "" : " ") + (plain ? arg : arg.substr(0, at) + "'" + arg.substr(at) + "'");
   }
   return out;
 }
@@ -93,7 +99,14 @@ void write_pair(const Options& o, const BaseModel& model, const Fault& fault,
     std::filesystem::remove_all(dir);
     return;
   }
-  std::printf("%s\n", quoted(Runner(o.settings).command(*planted)).c_str());
+  const Runner runner(o.settings);
+  std::vector<std::string> words;
+  for (const auto& [name, value] : runner.environment(*planted)) {
+    words.push_back(name + "=" + value);
+  }
+  const auto args = runner.command(*planted);
+  words.insert(words.end(), args.begin(), args.end());
+  std::printf("%s\n", quoted(words).c_str());
 }
 
 int run(const Options& o) {

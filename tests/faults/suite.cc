@@ -78,18 +78,36 @@ std::optional<Planted> plant(const BaseModel& model, const Fault& fault, uint64_
   return planted;
 }
 
+Runner::Runner(Settings settings) : settings_(std::move(settings)) {
+  const RunResult run = run_program({settings_.crossval, "backends", "--format", "json"},
+                                    {.env = environment(Planted{})});
+  const Json json = Json::parse(run.out, nullptr, false);
+  if (json.is_discarded()) return;
+  for (const Json& backend : json["backends"]) {
+    if (backend["name"] == "llama" && backend["worker"].is_string()) {
+      real_worker_ = backend["worker"];
+    }
+  }
+}
+
 std::map<std::string, std::string> Runner::environment(const Planted& planted) const {
   const std::string& engine = planted.expected.engine;
-  return {{"LLAMA_CPP_DIR", settings_.engines + "/" + (engine.empty() ? "llama-v0.5.0" : engine)}};
+  std::map<std::string, std::string> env = {
+      {"LLAMA_CPP_DIR", settings_.engines + "/" + (engine.empty() ? "llama-v0.5.0" : engine)}};
+  if (!planted.expected.kernel_fault.empty()) {
+    env["CROSSVAL_REAL_WORKER"] = real_worker_;
+    env["CROSSVAL_KERNEL_FAULT"] = planted.expected.kernel_fault;
+  }
+  return env;
 }
 
 std::vector<std::string> Runner::command(const Planted& planted) const {
-  std::vector<std::string> args = {settings_.crossval,  settings_.command,
-                                   "--model",           planted.good,
-                                   "--backend-model",   planted.bad,
-                                   "--backend",         "llama",
-                                   "--prompt",          prompt,
-                                   "--prompt-template", "raw"};
+  std::vector<std::string> args = {
+      settings_.crossval, settings_.command, "--model", planted.good,        "--backend-model",
+      planted.bad,        "--prompt",        prompt,    "--prompt-template", "raw"};
+  const bool is_kernel_fault = !planted.expected.kernel_fault.empty();
+  args.insert(args.end(), {"--backend", is_kernel_fault ? "worker:" + settings_.faulty_worker
+                                                        : std::string("llama")});
   const auto& flags = planted.expected.flags;
   if (std::ranges::find(flags, "--threads") == flags.end()) {
     args.insert(args.end(), {"--threads", "1"});
@@ -177,7 +195,8 @@ Outcome Runner::run(const BaseModel& model, const Fault& fault, const Planted& p
   }
   judge(planted, outcome);
   const bool missed = !outcome.detected || (outcome.judges_tensor && !outcome.right_tensor);
-  const bool may_excuse = fault.group != Group::clean && fault.group != Group::tokenizer;
+  const bool may_excuse = fault.group == Group::hyperparameter || fault.group == Group::layout ||
+                          fault.group == Group::weights;
   if (missed && may_excuse && !outcome.refused) judge_effect(model, fault, planted, outcome);
   return outcome;
 }

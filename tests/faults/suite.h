@@ -14,6 +14,7 @@ namespace crossval::testing {
 struct Settings {
   std::string crossval;           // the program under test
   std::string engines;            // folder of the engines' folders
+  std::string faulty_worker;      // tests/support/tools/faulty_worker.cc
   std::string command = "trace";  // or "per-token": exit codes alone
   bool effects_only = false;      // whether the backend's logits change at all
   uint64_t seed = 1;
@@ -46,11 +47,12 @@ struct Outcome {
 
 class Runner {
  public:
-  explicit Runner(Settings settings) : settings_(std::move(settings)) {}
+  explicit Runner(Settings settings);
 
   Outcome run(const BaseModel& model, const Fault& fault, const Planted& planted);
   // The command a founder types to see it again, given the folder the pair was written to.
   std::vector<std::string> command(const Planted& planted) const;
+  std::map<std::string, std::string> environment(const Planted& planted) const;
 
  private:
   void judge(const Planted& planted, Outcome& outcome) const;
@@ -58,10 +60,10 @@ class Runner {
                     Outcome& outcome);
   // The bytes of the backend's logits; "" when it refuses the model.
   std::string logits(const std::string& model, const Planted& planted) const;
-  std::map<std::string, std::string> environment(const Planted& planted) const;
 
   Settings settings_;
   std::map<std::string, std::string> sound_logits_;  // by base model
+  std::string real_worker_;                          // of llama.cpp, for faulty_worker
 };
 
 }  // namespace crossval::testing

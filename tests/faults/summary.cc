@@ -62,7 +62,8 @@ Counts sum_of(std::span<const Outcome> outcomes, const std::vector<std::string>&
 std::string summary_text(std::span<const Outcome> outcomes) {
   std::string out = fmt::format("{:<24} {:>5} {:>10} {:>10} {:>10} {:>8} {:>10}\n", "class", "n",
                                 "detected", "tensor", "cause", "refused", "no effect");
-  for (const char* group : {"hyperparameter", "layout", "weights", "tokenizer", "clean"}) {
+  for (const char* group :
+       {"hyperparameter", "layout", "weights", "kernel", "tokenizer", "clean"}) {
     std::vector<std::string> order;
     std::map<std::string, Counts> by_fault;
     for (const Outcome& o : outcomes) {
@@ -83,7 +84,7 @@ std::string summary_text(std::span<const Outcome> outcomes) {
 }
 
 bool meets_thresholds(std::span<const Outcome> outcomes) {
-  const Counts faults = sum_of(outcomes, {"hyperparameter", "layout", "weights"});
+  const Counts faults = sum_of(outcomes, {"hyperparameter", "layout", "weights", "kernel"});
   const Counts causes = sum_of(outcomes, {"hyperparameter", "layout"});
   const Counts tokens = sum_of(outcomes, {"tokenizer"});
   const Counts clean = sum_of(outcomes, {"clean"});
