@@ -17,8 +17,8 @@ struct Arch {
   // Metadata keys (after "<arch>.") that change the computation in a way this file does not
   // implement when they are present and not 0: native refuses rather than be wrong.
   std::span<const std::string_view> unsupported_keys;
-  // One transformer layer over pass.x, in place.
-  void (*layer)(ForwardPass& pass, const LayerWeights& weights, int layer);
+  // One transformer layer, number pass.layer, over pass.x, in place.
+  void (*layer)(ForwardPass& pass, const LayerWeights& weights);
   // Under `ggml` numerics, what meets f16 weights (the output matrix) or f16 values stays f32
   // instead of being rounded to f16: so bitnet.cpp of Oct 2024 computes batches of two or more
   // tokens (its ggml's llamafile_sgemm). Single tokens it rounds; native has one arithmetic for

@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <cmath>
+#include <string_view>
 
 #include "native/attention.h"
 #include "native/vector_math.h"
@@ -47,15 +48,23 @@ void ForwardPass::rms_norm(const Rows& in, const VectorWeight& weight, Rows& out
   });
 }
 
-void ForwardPass::linear(const WeightView& w, const VectorWeight& bias, const Rows& in, Rows& out) {
+void ForwardPass::linear(const LinearTaps& names, const WeightView& w, const VectorWeight& scale,
+                         const VectorWeight& bias, const Rows& in, Rows& out) {
   assert(w.row_len == in.width && w.n_rows == out.width);
+  const bool scaled = !scale.empty(), biased = !bias.empty();
   matmul(w, in.data.data(), in.width, n_tokens, out.data.data(), out.width, numerics_, pool_);
-  add_bias(bias, out);
-}
-
-void ForwardPass::add_bias(const VectorWeight& bias, Rows& rows) {
-  if (bias.empty()) return;
-  each_token([&](int64_t token) { add_row(bias.data(), rows.width, rows.row(token)); });
+  const bool same_name = std::string_view(names.product) == names.scaled;
+  if ((!scaled && !biased) || (names.midway && !(scaled && same_name))) {
+    tap(names.product, "MUL_MAT", out);
+  }
+  if (scaled) {
+    multiply(scale, out);
+    if (!biased || names.midway) tap(names.scaled, "MUL", out);
+  }
+  if (biased) {
+    each_token([&](int64_t token) { add_row(bias.data(), out.width, out.row(token)); });
+    tap(names.biased, "ADD", out);
+  }
 }
 
 void ForwardPass::rope(Rows& rows, int n_heads) {
@@ -66,8 +75,7 @@ void ForwardPass::rope(Rows& rows, int n_heads) {
   });
 }
 
-void ForwardPass::attention(int layer, const Rows& q_in, const Rows& k_in, const Rows& v_in,
-                            Rows& out) {
+void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in, Rows& out) {
   cache_.append(layer, first_position, n_tokens, k_in.data.data(), v_in.data.data());
   causal_attention({.cache = cache_,
                     .layer = layer,
@@ -91,8 +99,7 @@ void ForwardPass::relu_squared_multiply(Rows& gate_rows, const Rows& up_rows) {
   });
 }
 
-void ForwardPass::scale(const VectorWeight& factor, Rows& rows) {
-  if (factor.empty()) return;
+void ForwardPass::multiply(const VectorWeight& factor, Rows& rows) {
   assert(factor.size() == 1);
   each_token([&](int64_t token) {
     float* row = rows.row(token);

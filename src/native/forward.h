@@ -11,6 +11,7 @@
 #include "native/config.h"
 #include "native/kv_cache.h"
 #include "native/rope.h"
+#include "native/tap_writer.h"
 #include "native/weights.h"
 
 namespace crossval {
@@ -23,6 +24,14 @@ struct Rows {
   const float* row(int64_t token) const { return data.data() + token * width; }
 };
 
+// llama.cpp's names of a projection's steps: the product with the matrix, then its factor and its
+// bias where the model has them. The last step always has its name; one that another follows only
+// when `midway` (and never where factor and product share a name).
+struct LinearTaps {
+  const char *product, *scaled, *biased;
+  bool midway;
+};
+
 class ForwardPass {
  public:
   ForwardPass(const Config& config, Numerics numerics, KvCache& cache, ThreadPool& pool);
@@ -32,37 +41,41 @@ class ForwardPass {
 
   // out = in / rms(in) * weight, sum of squares in double as ggml does.
   void rms_norm(const Rows& in, const VectorWeight& weight, Rows& out);
-  // out = in W^T + bias (bias may be empty).
-  void linear(const WeightView& w, const VectorWeight& bias, const Rows& in, Rows& out);
+  // out = (in W^T) * scale + bias; scale, a vector of one element, and bias may be empty.
+  void linear(const LinearTaps& names, const WeightView& w, const VectorWeight& scale,
+              const VectorWeight& bias, const Rows& in, Rows& out);
   // Rotates n_heads heads of every row by its position.
   void rope(Rows& heads, int n_heads);
-  // Appends k and v to the layer's cache, then causal softmax attention of q over it.
-  void attention(int layer, const Rows& q, const Rows& k, const Rows& v, Rows& out);
+  // Appends k and v to the current layer's cache, then causal softmax attention of q over it.
+  void attention(const Rows& q, const Rows& k, const Rows& v, Rows& out);
   // gate = silu(gate) * up
   void silu_multiply(Rows& gate, const Rows& up);
   // gate = relu(gate)^2 * up
   void relu_squared_multiply(Rows& gate, const Rows& up);
-  // rows += bias; nothing where it is empty.
-  void add_bias(const VectorWeight& bias, Rows& rows);
-  // rows *= factor, a vector of one element; nothing where it is empty.
-  void scale(const VectorWeight& factor, Rows& rows);
   // sum += term
   void add(const Rows& term, Rows& sum);
+  // Shows rows of the current layer to whoever watches; costs nothing when nobody does.
+  void tap(const char* stem, const char* op, const Rows& rows, int n_heads = 0) {
+    if (taps) taps->write(stem, layer, op, rows.data.data(), rows.width, n_tokens, n_heads);
+  }
 
   const Config& config;
   int n_tokens = 0;
   int first_position = 0;
-  Rows x;               // residual stream [n_tokens, n_embd]
-  Rows normed, branch;  // [n_tokens, n_embd]
-  Rows q, heads;        // [n_tokens, n_heads * head_dim]
-  Rows k, v;            // [n_tokens, n_kv_heads * head_dim]
-  Rows gate, up;        // [n_tokens, n_ff]
+  int layer = -1;             // the one being computed, -1 outside
+  TapWriter* taps = nullptr;  // null = nobody watches
+  Rows x;                     // residual stream [n_tokens, n_embd]
+  Rows normed, branch;        // [n_tokens, n_embd]
+  Rows q, heads;              // [n_tokens, n_heads * head_dim]
+  Rows k, v;                  // [n_tokens, n_kv_heads * head_dim]
+  Rows gate, up;              // [n_tokens, n_ff]
   const VectorWeight* rope_freqs = nullptr;
   bool round_softmax = true;  // to f16 where the cache is f16 (Arch::f32_beside_f16)
 
  private:
   // Calls body(token) for every token of the batch, in parallel when that pays.
   void each_token(const std::function<void(int64_t token)>& body);
+  void multiply(const VectorWeight& factor, Rows& rows);
 
   Numerics numerics_;
   KvCache& cache_;

@@ -65,17 +65,24 @@ struct NativeEngine::Impl {
   }
 
   // Runs ids through all layers; appends the normed last hidden states to `hidden`.
-  void forward(std::span<const TokenId> ids, int hidden_row) {
+  void forward(std::span<const TokenId> ids, int hidden_row, TapWriter* taps) {
     const int n = static_cast<int>(ids.size());
     pass.begin(n, n_past);
+    pass.taps = taps;
     for (int token = 0; token < n; ++token)
       get_row(weights.token_embd, ids[token], pass.x.row(token));
+    pass.layer = -1;
+    pass.tap("embd", "GET_ROWS", pass.x);
     for (int layer = 0; layer < config.n_layers; ++layer) {
-      arch.layer(pass, weights.layers[static_cast<size_t>(layer)], layer);
+      pass.layer = layer;
+      arch.layer(pass, weights.layers[static_cast<size_t>(layer)]);
     }
     for (int token = 0; token < n; ++token) {
       rms_norm_row(pass.x.row(token), weights.output_norm.data(), config.n_embd, config.rms_eps,
                    hidden.row(hidden_row + token));
+    }
+    if (taps) {
+      taps->write("result_norm", -1, "MUL", hidden.row(hidden_row), config.n_embd, n);
     }
     n_past += n;
   }
@@ -148,7 +155,20 @@ void NativeEngine::reset(int n_ctx) {
   impl_->timing.load_ms += watch.elapsed_ms();
 }
 
-void NativeEngine::eval(std::span<const TokenId> ids) {
+void NativeEngine::eval(std::span<const TokenId> ids) { eval_in_batches(ids, max_batch, nullptr); }
+
+void NativeEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
+                                  const TapSink& sink) {
+  TapWriter taps(filter, sink, impl_->n_past);
+  eval_in_batches(ids, std::max(1, static_cast<int>(ids.size())), &taps);
+  if (filter.name_regex.text().empty() || !taps.wants("result_output", -1)) return;
+  const int n = impl_->n_rows;
+  std::vector<float> logits(static_cast<size_t>(n) * static_cast<size_t>(impl_->config.n_vocab));
+  read_logits(0, n, logits);
+  taps.write("result_output", -1, "MUL_MAT", logits.data(), impl_->config.n_vocab, n);
+}
+
+void NativeEngine::eval_in_batches(std::span<const TokenId> ids, int batch, TapWriter* taps) {
   const Stopwatch watch;
   const int n = static_cast<int>(ids.size());
   for (TokenId id : ids) {
@@ -162,9 +182,10 @@ void NativeEngine::eval(std::span<const TokenId> ids) {
   impl_->n_rows = n;
   impl_->hidden.data.resize(static_cast<size_t>(n) * static_cast<size_t>(impl_->hidden.width));
   const bool is_prompt = impl_->n_past == 0;
-  for (int first = 0; first < n; first += max_batch) {
-    const int count = std::min(max_batch, n - first);
-    impl_->forward(ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), first);
+  for (int first = 0; first < n; first += batch) {
+    const int count = std::min(batch, n - first);
+    const auto part = ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+    impl_->forward(part, first, taps);
   }
   const double ms = watch.elapsed_ms();
   impl_->timing.eval_ms += ms;

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "gguf/model_file.h"
 #include "native/kv_cache.h"
+#include "native/tap_writer.h"
 #include "quant/matmul.h"
 #include "text/tokenizer.h"
 
@@ -34,6 +35,11 @@ class NativeEngine : public Engine {
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
+  bool has_taps() const override { return true; }
+  // Under llama.cpp's names (src/native/arch). `result_output`, which is n_vocab wide and the same
+  // as the logits, comes only when an expression names it. The ids are evaluated in one batch.
+  void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
+                      const TapSink& sink) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;
   int64_t peak_rss_bytes() override;
 
@@ -42,6 +48,8 @@ class NativeEngine : public Engine {
   int n_layers() const;
 
  private:
+  void eval_in_batches(std::span<const TokenId> ids, int batch, TapWriter* taps);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -7,42 +7,45 @@
 namespace crossval {
 namespace {
 
-// A matrix, then its factor where the file has one, then its bias.
-void scaled_linear(ForwardPass& pass, const WeightView& w, const VectorWeight& scale,
-                   const VectorWeight& bias, const Rows& in, Rows& out) {
-  pass.linear(w, {}, in, out);
-  pass.scale(scale, out);
-  pass.add_bias(bias, out);
-}
-
 using Activation = void (ForwardPass::*)(Rows& gate, const Rows& up);
 
-void layer_with(Activation activation, ForwardPass& pass, const LayerWeights& weights, int layer) {
+// Tap names: llama.cpp src/models/bitnet.cpp.
+void layer_with(Activation activation, ForwardPass& pass, const LayerWeights& weights) {
   pass.rms_norm(pass.x, weights.attn_norm, pass.normed);
-  scaled_linear(pass, weights.attn_q, weights.attn_q_scale, weights.attn_q_bias, pass.normed,
-                pass.q);
-  scaled_linear(pass, weights.attn_k, weights.attn_k_scale, weights.attn_k_bias, pass.normed,
-                pass.k);
-  scaled_linear(pass, weights.attn_v, weights.attn_v_scale, weights.attn_v_bias, pass.normed,
-                pass.v);
+  pass.tap("attn_norm", "MUL", pass.normed);
+  pass.linear({"Qcur", "Qcur", "Qcur", true}, weights.attn_q, weights.attn_q_scale,
+              weights.attn_q_bias, pass.normed, pass.q);
+  pass.linear({"Kcur", "Kcur", "Kcur", true}, weights.attn_k, weights.attn_k_scale,
+              weights.attn_k_bias, pass.normed, pass.k);
+  pass.linear({"Vcur", "Vcur", "Vcur", true}, weights.attn_v, weights.attn_v_scale,
+              weights.attn_v_bias, pass.normed, pass.v);
   pass.rope(pass.q, pass.config.n_heads);
+  pass.tap("Qcur", "ROPE", pass.q, pass.config.n_heads);
   pass.rope(pass.k, pass.config.n_kv_heads);
-  pass.attention(layer, pass.q, pass.k, pass.v, pass.heads);
+  pass.tap("Kcur", "ROPE", pass.k, pass.config.n_kv_heads);
+  pass.attention(pass.q, pass.k, pass.v, pass.heads);
+  pass.tap("kqv_out", "CONT", pass.heads);
   pass.rms_norm(pass.heads, weights.attn_sub_norm, pass.heads);
-  scaled_linear(pass, weights.attn_output, weights.attn_output_scale, weights.attn_output_bias,
-                pass.heads, pass.branch);
+  pass.tap("attn_sub_norm", "MUL", pass.heads);
+  pass.linear({"attn_out", "attn_out", "attn_out", false}, weights.attn_output,
+              weights.attn_output_scale, weights.attn_output_bias, pass.heads, pass.branch);
   pass.add(pass.branch, pass.x);
+  pass.tap("ffn_inp", "ADD", pass.x);
 
   pass.rms_norm(pass.x, weights.ffn_norm, pass.normed);
-  scaled_linear(pass, weights.ffn_gate, weights.ffn_gate_scale, weights.ffn_gate_bias, pass.normed,
-                pass.gate);
-  scaled_linear(pass, weights.ffn_up, weights.ffn_up_scale, weights.ffn_up_bias, pass.normed,
-                pass.up);
+  pass.tap("ffn_norm", "MUL", pass.normed);
+  pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true}, weights.ffn_gate,
+              weights.ffn_gate_scale, weights.ffn_gate_bias, pass.normed, pass.gate);
+  pass.linear({"ffn_up", "ffn_up_s", "ffn_up_b", true}, weights.ffn_up, weights.ffn_up_scale,
+              weights.ffn_up_bias, pass.normed, pass.up);
   (pass.*activation)(pass.gate, pass.up);
+  pass.tap("ffn_sub_out", "MUL", pass.gate);
   pass.rms_norm(pass.gate, weights.ffn_sub_norm, pass.gate);
-  scaled_linear(pass, weights.ffn_down, weights.ffn_down_scale, weights.ffn_down_bias, pass.gate,
-                pass.branch);
+  pass.tap("ffn_sub_norm", "MUL", pass.gate);
+  pass.linear({"ffn_down", "ffn_down", "ffn_down", false}, weights.ffn_down, weights.ffn_down_scale,
+              weights.ffn_down_bias, pass.gate, pass.branch);
   pass.add(pass.branch, pass.x);
+  pass.tap("l_out", "ADD", pass.x);
 }
 
 }  // namespace
@@ -73,12 +76,12 @@ std::span<const WeightSpec> bitnet_layer_weights() {
 
 std::span<const std::string_view> bitnet_unsupported_keys() { return llama_unsupported_keys(); }
 
-void bitnet_silu_layer(ForwardPass& pass, const LayerWeights& weights, int layer) {
-  layer_with(&ForwardPass::silu_multiply, pass, weights, layer);
+void bitnet_silu_layer(ForwardPass& pass, const LayerWeights& weights) {
+  layer_with(&ForwardPass::silu_multiply, pass, weights);
 }
 
-void bitnet_relu2_layer(ForwardPass& pass, const LayerWeights& weights, int layer) {
-  layer_with(&ForwardPass::relu_squared_multiply, pass, weights, layer);
+void bitnet_relu2_layer(ForwardPass& pass, const LayerWeights& weights) {
+  layer_with(&ForwardPass::relu_squared_multiply, pass, weights);
 }
 
 }  // namespace crossval

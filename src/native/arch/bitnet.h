@@ -13,7 +13,7 @@ namespace crossval {
 
 std::span<const WeightSpec> bitnet_layer_weights();
 std::span<const std::string_view> bitnet_unsupported_keys();
-void bitnet_silu_layer(ForwardPass& pass, const LayerWeights& weights, int layer);
-void bitnet_relu2_layer(ForwardPass& pass, const LayerWeights& weights, int layer);
+void bitnet_silu_layer(ForwardPass& pass, const LayerWeights& weights);
+void bitnet_relu2_layer(ForwardPass& pass, const LayerWeights& weights);
 
 }  // namespace crossval

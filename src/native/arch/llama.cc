@@ -35,23 +35,39 @@ std::span<const std::string_view> llama_unsupported_keys() {
   return keys;
 }
 
-void llama_layer(ForwardPass& pass, const LayerWeights& weights, int layer) {
+// Tap names: llama.cpp src/models/llama.cpp and build_qkv, build_ffn of src/llama-graph.cpp.
+void llama_layer(ForwardPass& pass, const LayerWeights& weights) {
   pass.rms_norm(pass.x, weights.attn_norm, pass.normed);
-  pass.linear(weights.attn_q, weights.attn_q_bias, pass.normed, pass.q);
-  pass.linear(weights.attn_k, weights.attn_k_bias, pass.normed, pass.k);
-  pass.linear(weights.attn_v, weights.attn_v_bias, pass.normed, pass.v);
+  pass.tap("attn_norm", "MUL", pass.normed);
+  pass.linear({"Qcur", "Qcur", "Qcur", true}, weights.attn_q, {}, weights.attn_q_bias, pass.normed,
+              pass.q);
+  pass.linear({"Kcur", "Kcur", "Kcur", true}, weights.attn_k, {}, weights.attn_k_bias, pass.normed,
+              pass.k);
+  pass.linear({"Vcur", "Vcur", "Vcur", true}, weights.attn_v, {}, weights.attn_v_bias, pass.normed,
+              pass.v);
   pass.rope(pass.q, pass.config.n_heads);
+  pass.tap("Qcur", "ROPE", pass.q, pass.config.n_heads);
   pass.rope(pass.k, pass.config.n_kv_heads);
-  pass.attention(layer, pass.q, pass.k, pass.v, pass.heads);
-  pass.linear(weights.attn_output, weights.attn_output_bias, pass.heads, pass.branch);
+  pass.tap("Kcur", "ROPE", pass.k, pass.config.n_kv_heads);
+  pass.attention(pass.q, pass.k, pass.v, pass.heads);
+  pass.tap("kqv_out", "CONT", pass.heads);
+  pass.linear({"attn_out", "attn_out", "attn_out", false}, weights.attn_output, {},
+              weights.attn_output_bias, pass.heads, pass.branch);
   pass.add(pass.branch, pass.x);
+  pass.tap("ffn_inp", "ADD", pass.x);
 
   pass.rms_norm(pass.x, weights.ffn_norm, pass.normed);
-  pass.linear(weights.ffn_gate, weights.ffn_gate_bias, pass.normed, pass.gate);
-  pass.linear(weights.ffn_up, weights.ffn_up_bias, pass.normed, pass.up);
+  pass.tap("ffn_norm", "MUL", pass.normed);
+  pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true}, weights.ffn_gate, {},
+              weights.ffn_gate_bias, pass.normed, pass.gate);
+  pass.linear({"ffn_up", "ffn_up_s", "ffn_up_b", true}, weights.ffn_up, {}, weights.ffn_up_bias,
+              pass.normed, pass.up);
   pass.silu_multiply(pass.gate, pass.up);
-  pass.linear(weights.ffn_down, weights.ffn_down_bias, pass.gate, pass.branch);
+  pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
+  pass.linear({"ffn_out", "ffn_out", "ffn_out", false}, weights.ffn_down, {}, weights.ffn_down_bias,
+              pass.gate, pass.branch);
   pass.add(pass.branch, pass.x);
+  pass.tap("l_out", "ADD", pass.x);
 }
 
 }  // namespace crossval

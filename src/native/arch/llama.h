@@ -13,6 +13,6 @@ namespace crossval {
 
 std::span<const WeightSpec> llama_layer_weights();
 std::span<const std::string_view> llama_unsupported_keys();
-void llama_layer(ForwardPass& pass, const LayerWeights& weights, int layer);
+void llama_layer(ForwardPass& pass, const LayerWeights& weights);
 
 }  // namespace crossval
