@@ -210,6 +210,7 @@ void run_layers(TapPairing& pairing, TapSide side, const std::string& prefix, bo
 TEST(TapPairing, TheSideThatIsAheadWaits) {
   TapPairing pairing;
   pairing.begin(kBackend);
+  pairing.begin(kEngine);
   std::thread backend([&] { run_layers(pairing, kBackend, "a", true); });
   run_layers(pairing, kEngine, "a", false);
   backend.join();
@@ -236,6 +237,7 @@ TEST(TapPairing, NamesThatNeverMeetNeitherDeadlockNorPileUp) {
 TEST(TapPairing, ASideThatHasNoRoomWaitsForTheOther) {
   TapPairing pairing({.max_pending_bytes = 24});
   pairing.begin(kBackend);
+  pairing.begin(kEngine);
   std::thread backend([&] {
     for (int i = 0; i < 50; ++i) {
       pairing.add(kBackend, rows_of_two("a", 0, "MUL", {1, 2}), 1);
