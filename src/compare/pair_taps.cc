@@ -64,24 +64,32 @@ TapKey TapPairing::arrive(Side& own, const Tap& tap) {
   return key;
 }
 
-// Never true for both sides at once: a side that waits is waited for by nobody.
+bool TapPairing::is_ahead(const Side& own, const Side& other, int n_layers) const {
+  return own.first_position != other.first_position ? own.first_position > other.first_position
+                                                    : own.layer > other.layer + n_layers;
+}
+
+// Room may come only while the other is not ahead: its next taps may be the partners.
+bool TapPairing::lacks_room(const Side& own, const Side& other, int64_t more_bytes) const {
+  return !is_ahead(other, own, 0) && own.pending_bytes + more_bytes > options_.max_pending_bytes;
+}
+
+// Never true for both sides at once. It is computed from what both have now: a note that the other
+// waits may be old, since a side that was woken has still to get the lock.
 bool TapPairing::must_wait(const Side& own, const Side& other, int64_t more_bytes) const {
-  if (aborted_ || other.idle || other.waits) return false;
-  const bool ahead = own.first_position != other.first_position
-                         ? own.first_position > other.first_position
-                         : own.layer > other.layer + 1;
-  const bool behind = own.first_position != other.first_position
-                          ? own.first_position < other.first_position
-                          : own.layer < other.layer;
-  return ahead || (!behind && own.pending_bytes + more_bytes > options_.max_pending_bytes);
+  if (aborted_ || other.idle) return false;
+  if (is_ahead(own, other, 1)) return true;
+  const bool other_blocked =
+      other.waits_for_bytes > 0 && lacks_room(other, own, other.waits_for_bytes);
+  return lacks_room(own, other, more_bytes) && !other_blocked;
 }
 
 void TapPairing::wait_for_other(Lock& lock, Side& own, const Side& other, int64_t more_bytes) {
   while (must_wait(own, other, more_bytes)) {
-    own.waits = true;
+    own.waits_for_bytes = more_bytes;
     changed_.wait(lock);
-    own.waits = false;
   }
+  own.waits_for_bytes = 0;
   if (aborted_) throw TapPairingAborted();
 }
 

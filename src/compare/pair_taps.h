@@ -116,7 +116,7 @@ class TapPairing {
   };
   struct Side {
     bool idle = true;  // between evals, or not begun
-    bool waits = false;
+    int64_t waits_for_bytes = 0;  // room that its add() waits for; 0 = it does not
     int first_position = -1, layer = -1;  // how far its eval is
     std::map<TapKey, int> n_seen;         // in this eval; keys of occurrence 0
     std::map<TapKey, int64_t> order;      // of its tensors by first arrival
@@ -131,6 +131,8 @@ class TapPairing {
   static void fold_rows(Result& result);
   Side& side_of(TapSide side) { return sides_[side == TapSide::engine ? 0 : 1]; }
   TapKey arrive(Side& own, const Tap& tap);
+  bool is_ahead(const Side& own, const Side& other, int n_layers) const;
+  bool lacks_room(const Side& own, const Side& other, int64_t more_bytes) const;
   bool must_wait(const Side& own, const Side& other, int64_t more_bytes) const;
   void wait_for_other(Lock& lock, Side& own, const Side& other, int64_t more_bytes);
   void drop_passed();
