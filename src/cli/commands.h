@@ -7,6 +7,7 @@
 namespace crossval {
 
 int run_per_token(const PerTokenOptions& options);
+int run_trace(const TraceOptions& options);
 int run_run(const RunOptions& options);
 int run_compare(const CompareOptions& options);
 

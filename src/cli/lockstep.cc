@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <future>
+
+#include "base/error.h"
 
 namespace crossval {
 namespace {
@@ -34,7 +37,10 @@ class Driver {
     const auto stage = [&](const Engine& side) {
       progress_.stage(fmt::format("{} {} ids with {}", what, ids.size(), side.info().name));
     };
-    if (plan_.at_once) {
+    if (plan_.taps != nullptr) {
+      progress_.stage(fmt::format("{} {} ids, tensor by tensor", what, ids.size()));
+      evaluate_tapped(ids);
+    } else if (plan_.at_once) {
       progress_.stage(fmt::format("{} {} ids with both engines", what, ids.size()));
       auto backend = std::async(std::launch::async, [&] { sides_.backend.eval(ids); });
       sides_.engine.eval(ids);
@@ -51,6 +57,27 @@ class Driver {
       if (sides_.rounding_base != nullptr) sides_.rounding_base->eval(ids);
     }
     progress_.stage("reading and comparing logits");
+  }
+
+  // Both at once, because a side that is ahead waits for the other.
+  void evaluate_tapped(std::span<const TokenId> ids) {
+    plan_.taps->begin_eval(ids);
+    auto backend = std::async(std::launch::async,
+                              [&] { eval_tapped(sides_.backend, true, ids, *plan_.taps); });
+    std::exception_ptr engine_failed;
+    try {
+      eval_tapped(sides_.engine, false, ids, *plan_.taps);
+    } catch (...) {
+      engine_failed = std::current_exception();
+    }
+    try {
+      backend.get();
+    } catch (const Error&) {
+      throw;  // the cause, when the engine merely stopped waiting for it
+    } catch (const std::exception&) {
+      if (!engine_failed) throw;
+    }
+    if (engine_failed) std::rethrow_exception(engine_failed);
   }
 
   // Rows of the latest eval, whose first id has this position. Returns the greedy choice after
@@ -120,6 +147,21 @@ class Driver {
 };
 
 }  // namespace
+
+void eval_tapped(Engine& side, bool is_backend, std::span<const TokenId> ids,
+                 const TapHooks& hooks) {
+  try {
+    if (side.has_taps()) {
+      side.eval_with_taps(ids, hooks.filter, is_backend ? hooks.backend : hooks.engine);
+    } else {
+      side.eval(ids);
+    }
+  } catch (...) {
+    hooks.abort();
+    throw;
+  }
+  hooks.ended(is_backend);
+}
 
 TokenId greedy_choice(std::span<const float> logits) {
   size_t best = 0;

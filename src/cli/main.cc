@@ -45,27 +45,36 @@ std::vector<std::string> with_aliases(int argc, char** argv) {
   return args;
 }
 
-void add_per_token(CLI::App& app, PerTokenOptions& options, Action& action) {
-  CLI::App* command = app.add_subcommand(
-      "per-token", "Both engines over one prompt: ids first, then the logits at every position");
-  add_model_flags(*command, options.model);
-  add_prompt_flags(*command, options.prompt);
+// Flags of per-token that trace shares.
+void add_pair_flags(CLI::App& command, PerTokenOptions& options) {
+  add_model_flags(command, options.model);
+  add_prompt_flags(command, options.prompt);
   command
-      ->add_option(
-          "--backend,--cpp-backend", options.backend,
-          "auto, llama, bitnet, ik, native, worker:PATH, trace:FILE; several as a,b,c, or all "
-          "that are ready")
+      .add_option("--backend,--cpp-backend", options.backend,
+                  "auto, llama, bitnet, ik, native, worker:PATH, trace:FILE; several as a,b,c, or "
+                  "all that are ready")
       ->capture_default_str()
       ->type_name("NAME[,NAME...]");
-  command->add_option("--engine", options.engine, "The other side: native, any backend, trace:FILE")
+  command.add_option("--engine", options.engine, "The other side: native, any backend, trace:FILE")
       ->capture_default_str()
       ->type_name("NAME");
   command
-      ->add_option("--backend-model", options.backend_model,
-                   "The backend reads this file instead of --model")
+      .add_option("--backend-model", options.backend_model,
+                  "The backend reads this file instead of --model")
       ->type_name("FILE");
-  add_tolerance_flags(*command, options.cos_tol, options.gate, options.metrics,
+  add_tolerance_flags(command, options.cos_tol, options.gate, options.metrics,
                       options.last_positions);
+  command.add_flag("--dump-ids", options.dump_ids, "Print the engine's ids and pieces");
+  command.add_flag("--dump-cpp-ids", options.dump_backend_ids,
+                   "Print the backend's ids and pieces");
+  command.add_option("--receipt", options.receipt, "Write the JSON there as well")
+      ->type_name("FILE");
+}
+
+void add_per_token(CLI::App& app, PerTokenOptions& options, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "per-token", "Both engines over one prompt: ids first, then the logits at every position");
+  add_pair_flags(*command, options);
   command
       ->add_option("--ladder", options.ladder,
                    "Stop after: tokens, first-logit, positions, decode (default)")
@@ -76,17 +85,28 @@ void add_per_token(CLI::App& app, PerTokenOptions& options, Action& action) {
                                                     {"decode", Ladder::decode}})
                       .description(""))
       ->type_name("RUNG");
-  command->add_flag("--dump-ids", options.dump_ids, "Print the engine's ids and pieces");
-  command->add_flag("--dump-cpp-ids", options.dump_backend_ids,
-                    "Print the backend's ids and pieces");
-  command->add_option("--receipt", options.receipt, "Write the JSON there as well")
-      ->type_name("FILE");
   command
       ->add_option("--save-trace", options.save_trace_dir,
                    "Save both sides as safetensors for `compare` and Python")
       ->type_name("DIR");
   add_common_flags(*command, options.common);
   command->callback([&] { action = [&] { return run_per_token(options); }; });
+}
+
+void add_trace(CLI::App& app, TraceOptions& options, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "trace", "The first tensor where they part: each recomputed from the backend's own inputs");
+  options.run.model.max_tokens = 0;
+  add_pair_flags(*command, options.run);
+  command->add_flag("--lift", options.lift,
+                    "Both sides on a copy of the model dequantised to F32 (removed afterwards)");
+  command->add_flag("--self", options.self,
+                    "The backend against itself: which settings change its result, from where on");
+  command->add_option("--layers", options.layers, "Only tensors of these layers")->type_name("A-B");
+  command->add_option("--taps", options.taps, "Only tensors whose name has a match")
+      ->type_name("REGEX");
+  add_common_flags(*command, options.run.common);
+  command->callback([&] { action = [&] { return run_trace(options); }; });
 }
 
 void add_run(CLI::App& app, RunOptions& options, Action& action) {
@@ -196,12 +216,14 @@ int main_with(const std::vector<std::string>& args) {
   app.require_subcommand(1);
   Action action;
   PerTokenOptions per_token;
+  TraceOptions trace;
   RunOptions run;
   CompareOptions compare;
   BackendsOptions backends;
   SetupCommand setup;
   InspectOptions inspect;
   add_per_token(app, per_token, action);
+  add_trace(app, trace, action);
   add_run(app, run, action);
   add_compare(app, compare, action);
   add_backends(app, backends, action);

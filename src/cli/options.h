@@ -60,6 +60,15 @@ struct PerTokenOptions {
   std::string receipt, save_trace_dir;
 };
 
+// Everything of per-token (without --max-tokens only the prompt), and:
+struct TraceOptions {
+  PerTokenOptions run;
+  bool lift = false;
+  bool self = false;
+  std::string layers;  // "A-B" or "A"; "" = all
+  std::string taps;    // regular expression; "" = all
+};
+
 struct RunOptions {
   CommonOptions common;
   PromptOptions prompt;

@@ -83,6 +83,28 @@ int Output::emit(RunReport& report) {
   return report.exit_code();
 }
 
+int Output::emit(TraceReport& report) {
+  Report& base = report.base;
+  const Renderer& json = find_renderer("json");
+  if (!receipt_path_.empty()) {
+    receipt_ += json.trace(report, {.one_line = many_});
+    try {
+      write_receipt(receipt_path_, receipt_);
+    } catch (const Error& error) {
+      if (base.error) print_error(base.error, base.status);
+      set_error(base, error);
+    }
+  }
+  if (options_.format == OutputFormat::json) {
+    std::cout << json.trace(report, {.one_line = many_}) << std::flush;
+  } else if (!base.error || !report.taps.empty() || base.tokens.first_mismatch) {
+    std::cout << find_renderer("text").trace(report, {.color = isatty(STDOUT_FILENO) == 1})
+              << std::flush;
+  }
+  print_error(base.error, base.status);
+  return base.exit_code();
+}
+
 void Output::print_error(const std::optional<ErrorReport>& error, Status status) const {
   if (error) std::cerr << error_text(*error, status, {.color = isatty(STDERR_FILENO) == 1});
 }

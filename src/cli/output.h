@@ -5,6 +5,7 @@
 
 #include "cli/options.h"
 #include "verdict/report.h"
+#include "verdict/trace_report.h"
 
 namespace crossval {
 
@@ -21,6 +22,7 @@ class Output {
   int emit(Report& report);
   int emit(RunReport& report);
   int emit(ParityReport& report);
+  int emit(TraceReport& report);
 
  private:
   void print_error(const std::optional<ErrorReport>& error, Status status) const;

@@ -182,12 +182,38 @@ void Pair::compare(const PromptInput& input, Report& report) {
     if (options_.ladder == Ladder::tokens) {
       report.status = Status::agree;
     } else {
-      compare_logits(*report.tokens.engine, prompt, report);
+      const bool alone = taps_ != nullptr && is_native(options_.engine) &&
+                         native_unsupported_reason(session_->model());
+      if (alone) {
+        evaluate_backend_alone(*report.tokens.engine, report);
+      } else {
+        compare_logits(*report.tokens.engine, prompt, report);
+      }
     }
   }
   report.model.sha256 = sha256_.get();
   fill_engines(report);
   show_stages(report);
+}
+
+// Every operation can be checked without an engine of our own for the whole model.
+void Pair::evaluate_backend_alone(const std::vector<TokenId>& ids, Report& report) {
+  const int n_positions = static_cast<int>(ids.size()) + n_decode();
+  backend_->reset(n_positions);
+  std::span<const TokenId> next = ids;
+  TokenId choice = 0;
+  std::vector<float> row(static_cast<size_t>(backend_->info().n_vocab));
+  for (int done = 0; done < n_positions;
+       done += static_cast<int>(next.size()), next = {&choice, 1}) {
+    if (done > 0) {
+      choice = greedy_choice(row);
+    }
+    progress_.stage(fmt::format("evaluating {} ids, tensor by tensor", next.size()));
+    taps_->begin_eval(next);
+    eval_tapped(*backend_, true, next, *taps_);
+    backend_->read_logits(static_cast<int>(next.size()) - 1, 1, row);
+  }
+  report.status = Status::agree;
 }
 
 void Pair::compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt& prompt,
@@ -208,6 +234,7 @@ void Pair::compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt&
   plan.n_decode = n_decode();
   plan.at_once =
       2 * resolve_threads(options_.common) <= static_cast<int>(std::thread::hardware_concurrency());
+  plan.taps = taps_;
   plan.piece = [this](TokenId id) { return session_->tokenizer().piece(id); };
   if (options_.last_positions > 0) {
     plan.first_compared = std::max(0, n_positions - options_.last_positions);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/open.h"
+#include "cli/lockstep.h"
 #include "cli/options.h"
 #include "cli/pairs_share.h"
 #include "cli/progress.h"
@@ -25,6 +26,14 @@ class Pair {
   Pair(const PerTokenOptions& options, Progress& progress, Report& report,
        PairsShare* shared = nullptr);
 
+  // Tensors are taken from now on. Where native does not know the model, the backend runs alone.
+  void set_taps(const TapHooks* taps) { taps_ = taps; }
+  // What a trace checks against, and what the backend read when that is another file (else null).
+  std::shared_ptr<const ModelFile> model() const { return model_; }
+  std::shared_ptr<const ModelFile> backend_model() const { return backend_model_; }
+  Engine* backend() const { return backend_.get(); }
+  Engine* engine() const { return engine_.get(); }
+
   // One prompt through both sides. On an Error `report` holds what was found before it.
   void compare(const PromptInput& input, Report& report);
 
@@ -37,6 +46,7 @@ class Pair {
   void gate_tokens(const PreparedPrompt& prompt, Report& report);
   void compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt& prompt,
                       Report& report);
+  void evaluate_backend_alone(const std::vector<TokenId>& ids, Report& report);
   void fill_engines(Report& report) const;
   void show_stages(const Report& report);
   int n_decode() const;
@@ -45,6 +55,7 @@ class Pair {
   const PerTokenOptions& options_;
   Progress& progress_;
   PairsShare* shared_;
+  const TapHooks* taps_ = nullptr;
   std::string backend_name_, selected_by_;
   std::shared_ptr<const ModelFile> model_;
   std::optional<Session> session_;

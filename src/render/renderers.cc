@@ -6,13 +6,15 @@
 #include "base/error.h"
 #include "render/json.h"
 #include "render/text.h"
+#include "render/trace_json.h"
+#include "render/trace_text.h"
 
 namespace crossval {
 namespace {
 
 constexpr Renderer kTable[] = {
-    {"text", per_token_text, parity_text, run_text},
-    {"json", per_token_json, parity_json, run_json},
+    {"text", per_token_text, parity_text, run_text, trace_text},
+    {"json", per_token_json, parity_json, run_json, trace_json},
 };
 
 }  // namespace

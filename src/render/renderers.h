@@ -5,6 +5,7 @@
 #include <string>
 
 #include "verdict/report.h"
+#include "verdict/trace_report.h"
 
 namespace crossval {
 
@@ -18,6 +19,7 @@ struct Renderer {
   std::string (*per_token)(const Report& report, const RenderOptions& options);
   std::string (*parity)(const ParityReport& report, const RenderOptions& options);
   std::string (*run)(const RunReport& report, const RenderOptions& options);
+  std::string (*trace)(const TraceReport& report, const RenderOptions& options);
 };
 
 std::span<const Renderer> renderers();

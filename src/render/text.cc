@@ -104,7 +104,7 @@ std::string table_row(const JudgedPosition& position, const MetricSet& metrics,
          fmt::format(" {:>8} {}", ratio, paint(verdict_name(position.verdict), ansi, options));
 }
 
-std::string mismatch_text(const TokenMismatch& m, const RenderOptions& options) {
+std::string mismatch_table(const TokenMismatch& m, const RenderOptions& options) {
   constexpr int width = 30;
   std::string out = fmt::format("{:>8}  {} {}\n", "index", left("engine", width), "backend");
   const auto cell = [&](const std::vector<TokenText>& side, size_t i) {
@@ -267,7 +267,7 @@ std::string log_text(const Report& report) {
   return out;
 }
 
-std::string per_token_text(const Report& report, const RenderOptions& options) {
+std::string sides_text(const Report& report) {
   std::string out;
   if (!report.model.path.empty()) add_line(out, "model", model_words(report.model));
   if (report.engine) add_line(out, "engine", engine_words(*report.engine));
@@ -275,15 +275,23 @@ std::string per_token_text(const Report& report, const RenderOptions& options) {
   if (report.tokens.engine) {
     add_line(out, "prompt", prompt_words(report.prompt, report.tokens.engine, report.tokens.match));
   }
+  return out;
+}
+
+std::string mismatch_text(const Report& report, const RenderOptions& options) {
+  if (!report.tokens.first_mismatch) return "";
+  return fmt::format("\n{}", mismatch_table(*report.tokens.first_mismatch, options));
+}
+
+std::string per_token_text(const Report& report, const RenderOptions& options) {
+  std::string out = sides_text(report);
   if (!report.positions.empty()) {
     out += fmt::format("\n{}\n", paint(table_header(report.metrics), kBold, options));
     for (const JudgedPosition& position : report.positions) {
       out += table_row(position, report.metrics, options) + "\n";
     }
   }
-  if (report.tokens.first_mismatch) {
-    out += fmt::format("\n{}", mismatch_text(*report.tokens.first_mismatch, options));
-  }
+  out += mismatch_text(report, options);
   if (!out.empty()) out += "\n";
   if (report.error) return out + error_text(*report.error, report.status, options);
   const char* ansi = report.status == Status::agree ? kGreen : kRed;

@@ -21,6 +21,12 @@ std::string error_text(const ErrorReport& error, Status status, const RenderOpti
 // Model and prompt, without the engines.
 std::string heading_text(const Report& report);
 
+// Model, both engines and prompt, a line each.
+std::string sides_text(const Report& report);
+
+// The ids around the first mismatch, side by side; "" when there is none.
+std::string mismatch_text(const Report& report, const RenderOptions& options);
+
 // What the engines warned of, when they diverged; else nothing.
 std::string log_text(const Report& report);
 

@@ -58,6 +58,8 @@ double hard_step(double x) { return std::min(1.0, std::max(0.0, (x + 3) / 6)); }
 constexpr Function kFunctions[] = {
     {"SILU", [](double x, const Params&) { return computed(x * sigmoid(x)); }},
     {"RELU", [](double x, const Params&) { return exact(x > 0 ? x : 0); }},
+    // Not an operation of ggml: what expectations.cc puts where a model wants relu^2.
+    {"RELU_SQUARED", [](double x, const Params&) { return computed(x > 0 ? x * x : 0); }},
     {"GELU", [](double x, const Params&) { return gelu_of(x); }},
     {"GELU_ERF", [](double x, const Params&) { return gelu_erf_of(x); }},
     {"GELU_QUICK", [](double x, const Params&) { return gelu_quick_of(x); }},
@@ -141,8 +143,8 @@ struct Glu {
 constexpr Glu kGlus[] = {
     {"SWIGLU", "SILU"},        {"GEGLU", "GELU"},
     {"GEGLU_ERF", "GELU_ERF"}, {"GEGLU_QUICK", "GELU_QUICK"},
-    {"REGLU", "RELU"},         {"SWIGLU_OAI", "SILU"},
-    {"SWIGLU_CLAMP", "SILU"},
+    {"REGLU", "RELU"},         {"RELU_SQUARED_GLU", "RELU_SQUARED"},
+    {"SWIGLU_OAI", "SILU"},    {"SWIGLU_CLAMP", "SILU"},
 };
 
 // ggml.h `enum ggml_unary_op` of ik_llama.cpp, parameter 0 of FUSED_MUL_UNARY.

@@ -1,0 +1,133 @@
+// crossval trace: preflight and token gate as per-token, then every tensor of the backend's graph
+// recomputed from its own inputs; beside it, how far the two whole runs are apart at each tensor.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+#include <regex>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/output.h"
+#include "cli/pair.h"
+#include "cli/parity.h"
+#include "cli/progress.h"
+#include "cli/prompt_source.h"
+#include "quant/lift.h"
+#include "verdict/trace_analysis.h"
+
+namespace crossval {
+namespace {
+
+TapFilter make_filter(const TraceOptions& options) {
+  TapFilter filter;
+  filter.name_regex = options.taps;
+  if (options.layers.empty()) return filter;
+  std::smatch match;
+  static const std::regex form(R"((\d{1,6})(?:-(\d{1,6}))?)");
+  if (!std::regex_match(options.layers, match, form)) {
+    bad_input("bad_layers", fmt::format("'{}' is not a range of layers", options.layers),
+              "--layers", "write --layers 3-7, or --layers 3");
+  }
+  filter.first_layer = std::stoi(match[1]);
+  filter.last_layer = match[2].matched ? std::stoi(match[2]) : filter.first_layer;
+  if (filter.last_layer < filter.first_layer) {
+    bad_input("bad_layers", fmt::format("'{}' ends before it begins", options.layers), "--layers",
+              "write the smaller number first");
+  }
+  return filter;
+}
+
+// The files that both sides read: the user's, or copies dequantised to F32.
+struct Files {
+  std::optional<LiftedModel> model, backend_model;
+};
+
+void lift(PerTokenOptions& options, Files& files) {
+  const auto replace = [](std::string& path, std::optional<LiftedModel>& lifted) {
+    if (path.empty()) return;
+    lifted.emplace(lift_model(*ModelFile::open(path)));
+    path = lifted->path();
+  };
+  const bool same = options.backend_model == options.model.model;
+  if (same) options.backend_model.clear();
+  replace(options.model.model, files.model);
+  replace(options.backend_model, files.backend_model);
+}
+
+class TraceCommand {
+ public:
+  explicit TraceCommand(const TraceOptions& options)
+      : options_(options), run_(options.run), progress_(options.run.common) {}
+
+  int execute() {
+    const auto start = std::chrono::steady_clock::now();
+    Output output(run_.common, run_.receipt);
+    TraceReport report;
+    try {
+      if (names_several_backends(run_.backend)) {
+        bad_input("several_backends", "a trace looks at one backend", "--backend", "name one");
+      }
+      report.base.tolerance = make_tolerance(run_.gate, run_.cos_tol);
+      report.base.metrics = metric_set(run_.metrics);
+      run(report);
+    } catch (const Error& error) {
+      set_error(report.base, error);
+    }
+    progress_.stage("");
+    report.base.timing.total_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return output.emit(report);
+  }
+
+ private:
+  void run(TraceReport& report) {
+    const TapFilter filter = make_filter(options_);
+    const std::vector<PromptInput> prompts = read_prompts(run_.prompt);
+    if (prompts.size() != 1) {
+      bad_input("several_prompts", "a trace looks at one prompt", "--prompts",
+                "give one with --prompt, --prompt-file or --tokens");
+    }
+    Files files;
+    if (options_.lift) {
+      progress_.stage("writing a copy of the model in F32");
+      lift(run_, files);
+      report.lifted = true;
+    }
+    Pair pair(run_, progress_, report.base);
+    if (pair.backend() == nullptr || !pair.backend()->has_taps()) {
+      bad_input("no_taps", fmt::format("{} shows no tensors", run_.backend), "--backend",
+                "trace an engine in a worker that can: llama, bitnet or ik");
+    }
+    TraceAnalysis analysis(pair.model(), pair.backend_model(),
+                           std::make_shared<ThreadPool>(resolve_threads(run_.common)));
+    const TapHooks hooks = {
+        .filter = filter,
+        .begin_eval = [&](std::span<const TokenId> ids) { analysis.begin_eval(ids); },
+        .engine = [](Tap&&) {},
+        .backend = [&](Tap&& tap) { analysis.add(tap); },
+        .ended = [](bool) {},
+        .abort = [] {}};
+    pair.set_taps(&hooks);
+    try {
+      pair.compare(prompts.front(), report.base);
+    } catch (const Error&) {
+      analysis.finish(false, report);  // what was seen before it stays
+      throw;
+    }
+    const bool complete = options_.layers.empty() && options_.taps.empty();
+    analysis.finish(complete, report);
+    if (report.first_divergence) report.base.status = Status::diverged;
+  }
+
+  const TraceOptions& options_;
+  PerTokenOptions run_;
+  Progress progress_;
+};
+
+}  // namespace
+
+int run_trace(const TraceOptions& options) { return TraceCommand(options).execute(); }
+
+}  // namespace crossval

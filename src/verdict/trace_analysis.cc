@@ -1,0 +1,191 @@
+#include "verdict/trace_analysis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "replay/replay.h"
+
+namespace crossval {
+namespace {
+
+std::string first_weight(const Tap& tap) {
+  for (const TapTensor& source : tap.sources) {
+    if (source.is_weight) return source.name;
+  }
+  return "";
+}
+
+// Which position a row of a tap belongs to: the last dimension that counts tokens.
+int position_of_row(const Tap& tap, int64_t row, size_t n_ids) {
+  const auto n = static_cast<int64_t>(n_ids);
+  int64_t token = row;
+  if (tap.out.ne[1] == n) {
+    token = row % n;
+  } else if (tap.out.ne[2] == n && tap.out.ne[1] > 0) {
+    token = row / tap.out.ne[1] % n;
+  }
+  return tap.first_position + static_cast<int>(std::clamp<int64_t>(token, 0, n > 0 ? n - 1 : 0));
+}
+
+}  // namespace
+
+const char* verdict_name(TapVerdict verdict) {
+  switch (verdict) {
+    case TapVerdict::ok:
+      return "ok";
+    case TapVerdict::diverged:
+      return "diverged";
+    case TapVerdict::not_replayed:
+      return "not_replayed";
+  }
+  return "not_replayed";
+}
+
+TraceAnalysis::TraceAnalysis(std::shared_ptr<const ModelFile> model,
+                             std::shared_ptr<const ModelFile> engine_model,
+                             std::shared_ptr<ThreadPool> pool)
+    : model_(model),
+      pool_(std::move(pool)),
+      expectations_(model),
+      weights_(model),
+      causes_(model, std::move(engine_model), weights_, *pool_) {}
+
+void TraceAnalysis::begin_eval(std::span<const TokenId> ids) {
+  ids_.assign(ids.begin(), ids.end());
+}
+
+void TraceAnalysis::add(const Tap& tap) {
+  TapReport report;
+  report.tensor = tap.name;
+  report.op = tap.op;
+  report.occurrence = tap.occurrence;
+  report.layer = tap.layer;
+  report.first_position = tap.first_position;
+  report.weight = first_weight(tap);
+  for (const TapTensor& source : tap.sources) {
+    if (source.is_weight) used_weights_.insert(source.name);
+  }
+  judge(tap, report);
+  taps_.push_back(std::move(report));
+}
+
+void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
+  Tap expected = tap;
+  const std::vector<ParameterFault> faults = expectations_.correct(expected, ids_);
+  const Replayed replayed = replay(expected, weights_, *pool_);
+  if (replayed.status == ReplayStatus::missing_weight && expectations_.knows_architecture()) {
+    // The engine reads a weight that the model file does not have.
+    std::vector<ParameterFault> extra;
+    for (const TapTensor& source : tap.sources) {
+      if (source.is_weight && weights_.find(source.name) == nullptr) {
+        extra.push_back({Cause::extra_weight, source.name, "no such weight", "used"});
+      }
+    }
+    if (!extra.empty()) {
+      suspect(tap, expected, extra, replayed, report);
+      return;
+    }
+  }
+  if (replayed.status != ReplayStatus::replayed) {
+    report.note = replayed.reason.empty() ? status_name(replayed.status) : replayed.reason;
+    if (replayed.status != ReplayStatus::view) {
+      not_replayed_.insert(fmt::format("{}: {}", tap.op, report.note));
+    }
+    // A parameter that is wrong is wrong, even where the result is not computed here.
+    if (!faults.empty()) suspect(tap, expected, faults, replayed, report);
+    return;
+  }
+  report.own_error = replayed.rel_l2;
+  report.floor = replayed.floor;
+  report.ratio = replayed.ratio;
+  report.arithmetic = replayed.arithmetic;
+  const bool fails = replayed.ratio > 1 || replayed.n_born > 0 || replayed.n_lost > 0;
+  if (fails || !faults.empty()) {
+    suspect(tap, expected, faults, replayed, report);
+    return;
+  }
+  report.verdict = TapVerdict::ok;
+  largest_clean_ratio_ = std::max(largest_clean_ratio_, replayed.ratio);
+}
+
+void TraceAnalysis::suspect(const Tap& found, const Tap& expected,
+                            const std::vector<ParameterFault>& faults, const Replayed& replayed,
+                            TapReport& report) {
+  report.verdict = TapVerdict::diverged;
+  if (first_) return;
+  first_.emplace();
+  first_index_ = taps_.size();
+  const Explanation explanation = causes_.explain({found, expected, faults, replayed});
+  first_->cause = explanation.cause;
+  first_->explanation = explanation.sentence;
+  if (!explanation.weight.empty()) report.weight = explanation.weight;
+  first_->position = position_of_row(found, std::max<int64_t>(replayed.row.index, 0), ids_.size());
+  first_->column = replayed.column.ratio >= replayed.row.ratio ? replayed.column.index : -1;
+}
+
+// Named at the tap that should have read it: the one with the weight that belongs to it.
+void TraceAnalysis::blame_unused(const std::vector<std::string>& unused, TraceReport& report) {
+  size_t best = taps_.size();
+  std::string blamed;
+  for (const std::string& name : unused) {
+    const size_t dot = name.rfind('.');
+    const std::string stem = name.substr(0, dot);
+    const std::string layer = name.substr(0, name.find('.', 4));
+    size_t place = taps_.size();
+    for (size_t i = 0; i < taps_.size(); ++i) {
+      const std::string& weight = taps_[i].weight;
+      if (weight.starts_with(stem + ".")) {
+        place = i;
+        break;
+      }
+      if (place == taps_.size() && name.starts_with("blk.") && weight.starts_with(layer + ".")) {
+        place = i;
+      }
+    }
+    if (place == taps_.size() && !name.starts_with("blk.") && !taps_.empty()) {
+      place = taps_.size() - 1;
+    }
+    if (place < best) {
+      best = place;
+      blamed = name;
+    }
+  }
+  if (best >= taps_.size() || (first_ && first_index_ <= best)) return;
+  TapReport& tap = taps_[best];
+  tap.verdict = TapVerdict::diverged;
+  tap.weight = blamed;
+  first_.emplace();
+  first_index_ = best;
+  first_->cause = blamed.ends_with(".bias") ? Cause::bias_missing : Cause::weight_unused;
+  first_->explanation = fmt::format(
+      "{} is in the model file and no operation of the engine's graph reads it{}", blamed,
+      unused.size() > 1 ? fmt::format(" ({} such weights)", unused.size()) : "");
+  first_->position = tap.first_position;
+  report.n_diverged = std::max(report.n_diverged, 1);
+}
+
+void TraceAnalysis::finish(bool complete, TraceReport& report) {
+  if (complete && !taps_.empty()) {
+    const auto unused = expectations_.unused_weights(used_weights_);
+    if (!unused.empty()) blame_unused(unused, report);
+  }
+  report.structure_checked = expectations_.knows_architecture();
+  report.largest_clean_ratio = largest_clean_ratio_;
+  report.not_replayed.assign(not_replayed_.begin(), not_replayed_.end());
+  report.n_taps = static_cast<int>(taps_.size());
+  report.n_replayed = static_cast<int>(std::count_if(
+      taps_.begin(), taps_.end(), [](const TapReport& t) { return t.own_error.has_value(); }));
+  report.n_diverged =
+      static_cast<int>(std::count_if(taps_.begin(), taps_.end(), [](const TapReport& t) {
+        return t.verdict == TapVerdict::diverged;
+      }));
+  if (first_) {
+    first_->tap = taps_[first_index_];
+    report.first_divergence = std::move(first_);
+  }
+  report.taps = std::move(taps_);
+}
+
+}  // namespace crossval

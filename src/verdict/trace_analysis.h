@@ -1,0 +1,56 @@
+// Judges the taps of one engine's run as they come: each recomputed from its own inputs with the
+// model file's weights and hyperparameters. The first that rounding cannot explain is explained.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/parallel.h"
+#include "engine/engine.h"
+#include "engine/tap.h"
+#include "replay/causes.h"
+#include "replay/expectations.h"
+#include "replay/weight_source.h"
+#include "verdict/trace_report.h"
+
+namespace crossval {
+
+class TraceAnalysis {
+ public:
+  // `engine_model`: the file that the engine read, null when it is `model` itself.
+  TraceAnalysis(std::shared_ptr<const ModelFile> model,
+                std::shared_ptr<const ModelFile> engine_model, std::shared_ptr<ThreadPool> pool);
+
+  // The ids of the eval whose taps follow.
+  void begin_eval(std::span<const TokenId> ids);
+  void add(const Tap& tap);
+
+  // Fills taps, counts and the first divergence. `complete` = nothing was filtered out, so that a
+  // weight which no tap read is one the engine does not use.
+  void finish(bool complete, TraceReport& report);
+
+ private:
+  void judge(const Tap& tap, TapReport& report);
+  void suspect(const Tap& found, const Tap& expected, const std::vector<ParameterFault>& faults,
+               const Replayed& replayed, TapReport& report);
+  void blame_unused(const std::vector<std::string>& unused, TraceReport& report);
+
+  std::shared_ptr<const ModelFile> model_;
+  std::shared_ptr<ThreadPool> pool_;
+  Expectations expectations_;
+  WeightSource weights_;
+  CauseFinder causes_;
+  std::vector<TokenId> ids_;
+  std::vector<TapReport> taps_;
+  std::set<std::string> used_weights_;
+  std::set<std::string> not_replayed_;
+  std::optional<TraceDivergence> first_;
+  size_t first_index_ = 0;
+  double largest_clean_ratio_ = 0;
+};
+
+}  // namespace crossval

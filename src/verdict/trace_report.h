@@ -1,0 +1,55 @@
+// What `crossval trace` found: every tap with its own error, the first that is not rounding, and
+// why. Schema crossval/trace/1.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "replay/cause_words.h"
+#include "verdict/report.h"
+
+namespace crossval {
+
+enum class TapVerdict { ok, diverged, not_replayed };
+const char* verdict_name(TapVerdict verdict);  // "ok", "diverged", "not_replayed"
+
+struct TapReport {
+  std::string tensor, op;
+  int occurrence = 0;
+  int layer = -1;
+  int first_position = 0;  // of the eval it belongs to
+  std::string weight;      // the first weight that goes into it; "" = none
+  // Between the two whole runs, where the other side has the tensor too.
+  std::optional<double> rel_l2;
+  // Against what the engine's own inputs call for; absent where it was not recomputed.
+  std::optional<double> own_error, floor, ratio;
+  std::string arithmetic;  // the rounding of activations that fits: "q8_1", "f32", ...
+  TapVerdict verdict = TapVerdict::not_replayed;
+  std::string note;  // why it was not replayed
+};
+
+struct TraceDivergence {
+  TapReport tap;
+  int position = 0;     // the worst row's, as a position of the prompt
+  int64_t column = -1;  // the worst output, where one stands out; -1 = none
+  Cause cause = Cause::unknown;
+  std::string explanation;
+};
+
+struct TraceReport {
+  Report base;  // model, prompt, both engines, ids, logits where both sides have them, times
+  int n_taps = 0;
+  int n_replayed = 0;
+  int n_diverged = 0;
+  std::optional<TraceDivergence> first_divergence;
+  std::vector<TapReport> taps;            // in graph order
+  std::vector<std::string> not_replayed;  // operations, each once, with the reason
+  bool structure_checked = false;         // the architecture is known: parameters were checked
+  bool lifted = false;                    // both sides read a copy dequantised to F32
+  double largest_clean_ratio = 0;         // of the taps that passed: how near to the bound
+
+  int exit_code() const { return base.exit_code(); }
+};
+
+}  // namespace crossval
