@@ -26,8 +26,6 @@ std::string name_of(const TapReport& tap) {
   return visible(tap.tensor.empty() ? "(unnamed)" : tap.tensor);
 }
 
-std::string layer_name(int layer) { return layer < 0 ? "-" : std::to_string(layer); }
-
 // Taps before the first layer belong above it, those after the last below.
 struct LayerLine {
   std::string name;
