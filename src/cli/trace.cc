@@ -2,9 +2,12 @@
 // recomputed from its own inputs; beside it, how far the two whole runs are apart at each tensor.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <regex>
+#include <tuple>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -14,6 +17,7 @@
 #include "cli/parity.h"
 #include "cli/progress.h"
 #include "cli/prompt_source.h"
+#include "compare/pair_taps.h"
 #include "quant/lift.h"
 #include "verdict/trace_analysis.h"
 
@@ -54,6 +58,25 @@ void lift(PerTokenOptions& options, Files& files) {
   if (same) options.backend_model.clear();
   replace(options.model.model, files.model);
   replace(options.backend_model, files.backend_model);
+}
+
+// Whether the backend computes an eval as one graph, as native does: then neither has to keep more
+// than a layer for the other.
+bool evaluates_at_once(const ModelOptions& options) {
+  return std::none_of(
+      options.backend_opts.begin(), options.backend_opts.end(),
+      [](const std::string& opt) { return opt.starts_with("ubatch=") && opt != "ubatch=0"; });
+}
+
+void add_distances(const PairedTaps& paired, TraceReport& report) {
+  std::map<std::tuple<std::string, std::string, int>, double> distances;
+  for (const TapPair& pair : paired.pairs) {
+    if (pair.same_shape) distances[{pair.name, pair.op, pair.occurrence}] = pair.rel_l2;
+  }
+  for (TapReport& tap : report.taps) {
+    const auto found = distances.find({tap.tensor, tap.op, tap.occurrence});
+    if (found != distances.end()) tap.rel_l2 = found->second;
+  }
 }
 
 class TraceCommand {
@@ -102,13 +125,25 @@ class TraceCommand {
     }
     TraceAnalysis analysis(pair.model(), pair.backend_model(),
                            std::make_shared<ThreadPool>(resolve_threads(run_.common)));
+    TapPairing pairing({.lockstep = evaluates_at_once(run_.model)});
+    int n_ids = 0;
     const TapHooks hooks = {
         .filter = filter,
-        .begin_eval = [&](std::span<const TokenId> ids) { analysis.begin_eval(ids); },
-        .engine = [](Tap&&) {},
-        .backend = [&](Tap&& tap) { analysis.add(tap); },
-        .ended = [](bool) {},
-        .abort = [] {}};
+        .begin_eval =
+            [&](std::span<const TokenId> ids) {
+              analysis.begin_eval(ids);
+              n_ids = static_cast<int>(ids.size());
+              pairing.begin(TapSide::backend);
+              if (pair.engine() != nullptr) pairing.begin(TapSide::engine);
+            },
+        .engine = [&](Tap&& tap) { pairing.add(TapSide::engine, std::move(tap), n_ids); },
+        .backend =
+            [&](Tap&& tap) {
+              analysis.add(tap);
+              pairing.add(TapSide::backend, std::move(tap), analysis.n_tokens());
+            },
+        .ended = [&](bool backend) { pairing.done(backend ? TapSide::backend : TapSide::engine); },
+        .abort = [&] { pairing.abort(); }};
     pair.set_taps(&hooks);
     try {
       pair.compare(prompts.front(), report.base);
@@ -118,6 +153,7 @@ class TraceCommand {
     }
     const bool complete = options_.layers.empty() && options_.taps.empty();
     analysis.finish(complete, report);
+    add_distances(pairing.finish(), report);
     if (report.first_divergence) report.base.status = Status::diverged;
   }
 

@@ -104,7 +104,14 @@ std::optional<Explanation> CauseFinder::from_values(const Suspect& suspect) {
   if (observed.empty() || observed.size() != suspect.replayed.expected.size()) return std::nullopt;
   auto found =
       explain_values(suspect.replayed.expected, observed, suspect.found.out.ne[0], head_dim_);
-  if (found && weight != nullptr) found->weight = weight->name;
+  if (!found) return found;
+  if (weight != nullptr) found->weight = weight->name;
+  // A few wrong columns of a product are rows of its weight; elsewhere nothing but the operation
+  // itself can have spoilt them.
+  const bool by_column = weight != nullptr && suspect.expected.op != "ROPE";
+  if (!by_column && (found->cause == Cause::damaged_row || found->cause == Cause::zero_row)) {
+    found->cause = Cause::kernel;
+  }
   return found;
 }
 

@@ -265,6 +265,9 @@ std::optional<WeightDifference> describe_difference(const TensorView& ours,
   const Rows a(ours), b(theirs);
   const Census census = take_census(a, b);
   if (census.n_values == 0) return std::nullopt;
+  if (census.theirs2 == 0 && ours.name.ends_with(".bias")) {
+    return WeightDifference{Cause::bias_missing, "it is all zero", census.n_values, -1};
+  }
   if (census.n_rows == 1 &&
       (a.size() > 1 || census.n_values <= std::max<int64_t>(a.length() / 4, 1))) {
     return one_place(census, a, ours);

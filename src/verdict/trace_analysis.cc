@@ -54,9 +54,24 @@ TraceAnalysis::TraceAnalysis(std::shared_ptr<const ModelFile> model,
 
 void TraceAnalysis::begin_eval(std::span<const TokenId> ids) {
   ids_.assign(ids.begin(), ids.end());
+  current_ = ids_;
+  seen_ = 0;
 }
 
-void TraceAnalysis::add(const Tap& tap) {
+// Every graph begins by looking up its ids; how many tells how far the eval has come.
+void TraceAnalysis::find_graph(const Tap& tap) {
+  if (tap.op != "GET_ROWS" || tap.sources.empty() || tap.sources[0].name != "token_embd.weight") {
+    return;
+  }
+  const auto n = static_cast<size_t>(std::clamp<int64_t>(tap.out.ne[1], 0, std::ssize(ids_)));
+  seen_ = seen_ + n > ids_.size() ? 0 : seen_;
+  current_ = std::span<const TokenId>(ids_).subspan(seen_, n);
+  seen_ += n;
+}
+
+void TraceAnalysis::add(Tap& tap) {
+  find_graph(tap);
+  if (!current_.empty()) tap.first_position += static_cast<int>(current_.data() - ids_.data());
   TapReport report;
   report.tensor = tap.name;
   report.op = tap.op;
@@ -73,7 +88,7 @@ void TraceAnalysis::add(const Tap& tap) {
 
 void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
   Tap expected = tap;
-  const std::vector<ParameterFault> faults = expectations_.correct(expected, ids_);
+  const std::vector<ParameterFault> faults = expectations_.correct(expected, current_);
   const Replayed replayed = replay(expected, weights_, *pool_);
   if (replayed.status == ReplayStatus::missing_weight && expectations_.knows_architecture()) {
     // The engine reads a weight that the model file does not have.
@@ -121,7 +136,8 @@ void TraceAnalysis::suspect(const Tap& found, const Tap& expected,
   first_->cause = explanation.cause;
   first_->explanation = explanation.sentence;
   if (!explanation.weight.empty()) report.weight = explanation.weight;
-  first_->position = position_of_row(found, std::max<int64_t>(replayed.row.index, 0), ids_.size());
+  first_->position =
+      position_of_row(found, std::max<int64_t>(replayed.row.index, 0), current_.size());
   first_->column = replayed.column.ratio >= replayed.row.ratio ? replayed.column.index : -1;
 }
 

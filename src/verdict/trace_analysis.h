@@ -27,13 +27,17 @@ class TraceAnalysis {
 
   // The ids of the eval whose taps follow.
   void begin_eval(std::span<const TokenId> ids);
-  void add(const Tap& tap);
+  // Puts tap.first_position right where the engine cut the eval into several graphs (ubatch).
+  void add(Tap& tap);
+  // Ids of the graph that the latest tap belongs to.
+  int n_tokens() const { return static_cast<int>(current_.size()); }
 
   // Fills taps, counts and the first divergence. `complete` = nothing was filtered out, so that a
   // weight which no tap read is one the engine does not use.
   void finish(bool complete, TraceReport& report);
 
  private:
+  void find_graph(const Tap& tap);
   void judge(const Tap& tap, TapReport& report);
   void suspect(const Tap& found, const Tap& expected, const std::vector<ParameterFault>& faults,
                const Replayed& replayed, TapReport& report);
@@ -44,7 +48,9 @@ class TraceAnalysis {
   Expectations expectations_;
   WeightSource weights_;
   CauseFinder causes_;
-  std::vector<TokenId> ids_;
+  std::vector<TokenId> ids_;          // of the eval
+  size_t seen_ = 0;                   // how many of them belong to graphs so far
+  std::span<const TokenId> current_;  // of the graph at hand
   std::vector<TapReport> taps_;
   std::set<std::string> used_weights_;
   std::set<std::string> not_replayed_;
