@@ -90,7 +90,7 @@ void attend(const Attention& a, const Scores& scores, int64_t batch, int64_t hea
     // was then, now and then. Seen on SmolLM2: 2e-5 in the mean, 2e-4 over the worst row.
     for (size_t d = 0; d < dv; ++d) {
       y[d] = half_sums[d];
-      bound[d] += kUnit16 * 0.15 * std::max(magnitude[d], 0x1p-14);
+      bound[d] += kUnit16 * 0.4 * std::max(magnitude[d], 0x1p-14);
     }
   }
   if (!a.sinks.empty()) {
@@ -178,7 +178,8 @@ bool replay_flash_attn(Inputs& in, int variant, Recomputed& out) {
               .n_tokens = a.n,
               .y = scores.values.data(),
               .sigma = scores.sigma.data(),
-              .y_stride = a.n_kv},
+              .y_stride = a.n_kv,
+              .in_double = true},
              variant, in.pool());
     in.pool().run(a.n, [&](int64_t token, int) { attend(a, scores, batch, head, token, out); });
   }

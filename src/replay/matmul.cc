@@ -65,6 +65,32 @@ void round_as_reference(const float* x, int64_t x_stride, const Format& format,
   });
 }
 
+double dot(const float* w, const float* x, int64_t n) {
+  double lanes[8] = {};
+  int64_t k = 0;
+  for (; k + 8 <= n; k += 8) {
+    for (int64_t lane = 0; lane < 8; ++lane) lanes[lane] += double{w[k + lane]} * x[k + lane];
+  }
+  for (; k < n; ++k) lanes[k % 8] += double{w[k]} * x[k];
+  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+         ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+void multiply_in_double(const Product& p, const PreparedActivations& x, ThreadPool& pool) {
+  constexpr int64_t kRowsPerItem = 16;
+  pool.run((p.w.n_rows + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item, int) {
+    std::vector<float> row(static_cast<size_t>(p.w.row_len));
+    const int64_t end = std::min(p.w.n_rows, (item + 1) * kRowsPerItem);
+    for (int64_t r = item * kRowsPerItem; r < end; ++r) {
+      p.w.format->dequantize(p.w.data + r * p.w.row_bytes, p.w.row_len, row.data());
+      for (int64_t t = 0; t < p.n_tokens; ++t) {
+        p.y[t * p.y_stride + r] =
+            static_cast<float>(dot(row.data(), x.x + t * x.x_stride, p.w.row_len));
+      }
+    }
+  });
+}
+
 }  // namespace
 
 const char* product_arithmetic(const Format& format, int variant) {
@@ -104,7 +130,12 @@ void multiply(const Product& p, int variant, ThreadPool& pool) {
   if (variant == 1 && !is_exact && is_rounded_to_blocks_of_32(format)) {
     round_as_reference(p.x, p.x_stride, format, prepared, pool);
   }
-  matmul(p.w, prepared, p.y, p.y_stride, pool);
+  const bool in_double = p.in_double && prepared.sub_block_len == 0 && !format.has_tensor_scale;
+  if (in_double) {
+    multiply_in_double(p, prepared, pool);
+  } else {
+    matmul(p.w, prepared, p.y, p.y_stride, pool);
+  }
 
   const bool is_integer = format.activation == ActivationType::I8_ROW && !is_exact;
   // Additions in a row: 32 weights at once in most kernels, 16 without AVX; our own chains of 128.
@@ -152,7 +183,8 @@ bool replay_mul_mat(Inputs& in, int variant, Recomputed& out) {
               .n_tokens = shared * b.ne[1],
               .y = out.expected.data() + first * y.ne[0],
               .sigma = out.sigma.data() + first * y.ne[0],
-              .y_stride = y.ne[0]},
+              .y_stride = y.ne[0],
+              .in_double = !a.is_weight},
              variant, in.pool());
   }
   return true;

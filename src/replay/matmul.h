@@ -18,6 +18,9 @@ struct Product {
   float* y;
   float* sigma;
   int64_t y_stride;
+  // Sums in double, for floats only: between activations (queries and keys) large terms cancel, and
+  // our f32 chains would err more than the engine does. Too slow for weights.
+  bool in_double = false;
 };
 
 // The name of arithmetic number `variant` for weights of this format; null when there are no more.
