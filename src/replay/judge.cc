@@ -18,11 +18,12 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kSmallest = 2e-38;
 
 struct Sums {
-  double error = 0, sigma = 0, expected = 0;  // of squares
+  double error = 0, expected = 0;  // of squares
+  double in_sigmas = 0;            // of squares of error / sigma
   void add(double e, double s, double x) {
     error += e * e;
-    sigma += s * s;
     expected += x * x;
+    in_sigmas += e * e / (s * s);
   }
 };
 
@@ -34,8 +35,10 @@ double relative(double error, double expected) {
   return error == 0 ? 0 : expected > 0 ? error / expected : kInf;
 }
 
+// Each element is measured by its own sigma before they are summed: a token with outliers may be
+// off by more than all others together, and would hide what is wrong in them.
 void offer(const Sums& sums, int64_t n, int64_t index, Deviation& worst) {
-  const double ratio = ratio_of(std::sqrt(sums.error), allowed_sigmas(n) * std::sqrt(sums.sigma));
+  const double ratio = std::sqrt(sums.in_sigmas / static_cast<double>(n)) / allowed_sigmas(n);
   if (worst.index >= 0 && ratio <= worst.ratio) return;
   worst = {index, std::sqrt(relative(sums.error, sums.expected)), ratio};
 }
@@ -57,6 +60,7 @@ void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {
   const int64_t n_rows = n / row_len;
   std::vector<Sums> columns(static_cast<size_t>(row_len));
   Sums all;
+  double all_sigma = 0;
   const double element_bound = allowed_sigmas(1);
   for (int64_t r = 0; r < n_rows; ++r) {
     Sums row;
@@ -80,11 +84,11 @@ void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {
                        ratio_of(e, element_bound * s)};
       }
       row.add(e, s, x);
+      all_sigma += s * s;
       columns[static_cast<size_t>(c)].add(e, s, x);
     }
     if (row_len > 1) offer(row, row_len, r, out.row);
     all.error += row.error;
-    all.sigma += row.sigma;
     all.expected += row.expected;
   }
   if (n_rows > 1) {
@@ -93,7 +97,7 @@ void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {
     }
   }
   out.rel_l2 = out.n_born + out.n_lost > 0 ? kInf : std::sqrt(relative(all.error, all.expected));
-  const double bound = allowed_sigmas(n) * std::sqrt(all.sigma);
+  const double bound = allowed_sigmas(n) * std::sqrt(all_sigma);
   out.floor = all.expected > 0 ? bound / std::sqrt(all.expected) : 0;
   out.ratio = std::max(
       {out.element.ratio, out.row.ratio, out.column.ratio, ratio_of(std::sqrt(all.error), bound)});
