@@ -54,7 +54,7 @@ Expectation split_heads(const FaultSite& site) {
   set("attention.head_count", 2 * site.info.n_heads);
   set("attention.head_count_kv", 2 * site.info.n_kv_heads);
   set("rope.dimension_count", site.info.head_dim / 2);
-  return {.tensors = first_rope, .causes = {"rope_dims"}};
+  return {.tensors = first_rope, .causes = {"head_count", "rope_dims"}};
 }
 
 Expectation add_rope_freqs(const FaultSite& site) {

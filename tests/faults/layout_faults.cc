@@ -142,7 +142,7 @@ std::span<const Fault> layout_faults() {
        [](const ModelInfo& info, const ModelEdit&) { return !info.tied; },
        [](const FaultSite& site) {
          site.bad.remove("output.weight");
-         return expect_weight(site, "output.weight", {"weights", "other_layer"});
+         return expect_weight(site, "output.weight", {"other_weight", "weight_unused"});
        }},
       // llama.cpp ignores an output matrix of bitnet's.
       {"output_untied", group, false,
@@ -157,7 +157,7 @@ std::span<const Fault> layout_faults() {
          swap_heads(site.bad, output, 1, 3, 4);  // two tokens' rows exchanged
          return Expectation{.tensors = {"result_output"},
                             .weight = output,
-                            .causes = {"weights", "damaged_row", "heads_swapped"}};
+                            .causes = {"extra_weight", "other_weight"}};
        }},
       {"bias_zeroed", group, true, has_biases,
        [](const FaultSite& site) { return lose_bias(site, false); }},
