@@ -120,9 +120,7 @@ std::span<const Fault> hyperparameter_faults() {
        [](const ModelInfo& info, const ModelEdit&) { return info.arch == "bitnet"; },
        [](const FaultSite& site) {
          rename_arch(site.good, "bitnet", "bitnet-b1.58");
-         return Expectation{
-             .tensors = {"ffn_swiglu-0", "ffn_silu-0", "ffn_gate_par-0", "ffn_sub_out-0"},
-             .causes = {"activation"}};
+         return Expectation{.tensors = {"ffn_sub_out-0"}, .causes = {"activation"}};
        },
        true},
   };

@@ -53,7 +53,8 @@ std::span<const Fault> kernel_faults() {
        }},
       {"swiglu_lane", group, false, has_swiglu,
        [](const FaultSite& site) {
-         return break_kernel(site, "ffn_swiglu", "SWIGLU", "lane", {"kernel"});
+         return break_kernel(site, site.info.arch == "bitnet" ? "ffn_sub_out" : "ffn_swiglu",
+                             "SWIGLU", "lane", {"kernel"});
        }},
       {"norm_last_row", group, false, always,
        [](const FaultSite& site) {

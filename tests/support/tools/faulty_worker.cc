@@ -76,6 +76,11 @@ Worker start(const char* path) {
   return {pid, requests[1], replies[0]};
 }
 
+const char* const no_such_tensor =
+    R"({"ok": false, "error": {"status": "bad_input", "code": "no_such_tensor",
+        "what": "the graph has no tensor of that name and operation", "where":
+        "CROSSVAL_KERNEL_FAULT", "fix": "name one that crossval trace shows"}})";
+
 struct KernelFault {
   std::string tensor, op, kind;
 };
@@ -94,8 +99,8 @@ void damage(std::vector<float>& values, size_t row_len, const std::string& kind)
   }
 }
 
-void inject(const Worker& worker, const KernelFault& fault, const json& tap) {
-  if (tap.at("name") != fault.tensor || tap.at("op") != fault.op) return;
+bool inject(const Worker& worker, const KernelFault& fault, const json& tap) {
+  if (tap.at("name") != fault.tensor || tap.at("op") != fault.op) return false;
   const json& out = tap.at("tensors").at(0);
   if (out.at("type") != "f32") throw std::runtime_error("only f32 results can be damaged");
   const Frame reply = worker.ask({R"({"op": "tap_data", "tensor": 0, "memory": true})", {}});
@@ -106,6 +111,7 @@ void inject(const Worker& worker, const KernelFault& fault, const json& tap) {
   if (::process_vm_readv(worker.pid, &here, 1, &there, 1, 0) < 0) std::perror("process_vm_readv");
   damage(values, out.at("ne").at(0).get<size_t>(), fault.kind);
   if (::process_vm_writev(worker.pid, &here, 1, &there, 1, 0) < 0) std::perror("process_vm_writev");
+  return true;
 }
 
 }  // namespace
@@ -117,15 +123,18 @@ int main() {
   KernelFault fault;
   std::istringstream(text) >> fault.tensor >> fault.op >> fault.kind;
   const Worker worker = start(real);
+  bool is_injected = false;
   Frame request;
   while (read_frame(crossval::worker_request_fd, request)) {
     json header = json::parse(request.text);
     header.erase("memory");  // the program would look for it in this process
     request.text = header.dump();
     if (header.at("op") == "quit") break;
-    const Frame reply = worker.ask(request);
+    Frame reply = worker.ask(request);
     const json answer = json::parse(reply.text);
-    if (answer.contains("tap")) inject(worker, fault, answer.at("tap"));
+    const bool is_end = header.at("op") == "next" && !answer.contains("tap");
+    if (answer.contains("tap") && inject(worker, fault, answer.at("tap"))) is_injected = true;
+    if (is_end && !is_injected) reply.text = no_such_tensor;  // or the suite would test nothing
     write_frame(crossval::worker_reply_fd, reply);
   }
   write_frame(worker.requests, {R"({"op": "quit"})", {}});
