@@ -79,20 +79,30 @@ void prepare_activations(const float* x, int64_t x_stride, int64_t n_tokens, int
   const Kernels& kernels = active_kernels();
   out.n_sub = row_len / key.sub_block_len;
   grow(out.codes, n_tokens * row_len);
+  if (key.type == ActivationType::I8_ROW) {
+    grow(out.row_scales, n_tokens);
+    grow(out.row_sums, n_tokens);
+    pool.run(n_items, [&](int64_t item, int) {
+      const int64_t end = std::min(n_tokens, (item + 1) * tokens_per_item);
+      for (int64_t t = item * tokens_per_item; t < end; ++t) {
+        const auto at = static_cast<size_t>(t);
+        out.row_scales[at] = round_i8_row(x + t * x_stride, row_len, out.codes.data() + t * row_len,
+                                          out.row_sums[at]);
+        out.row_sums[at] *= key.offset;
+      }
+    });
+    return;
+  }
   grow(out.d, n_tokens * out.n_sub);
   grow(out.s, n_tokens * out.n_sub);
   grow(out.sums, n_tokens * out.n_sub);
-  if (key.type == ActivationType::I8_ROW) grow(out.row_scales, n_tokens);
   if (key.type == ActivationType::I8_FOUR) grow(out.four_scales, n_tokens);
   pool.run(n_items, [&](int64_t item, int) {
     const int64_t end = std::min(n_tokens, (item + 1) * tokens_per_item);
     for (int64_t t = item * tokens_per_item; t < end; ++t) {
       const RoundedRow row = {n_tokens, out.codes.data() + t * row_len, out.d.data() + t,
                               out.s.data() + t, out.sums.data() + t};
-      if (key.type == ActivationType::I8_ROW) {
-        out.row_scales[static_cast<size_t>(t)] =
-            round_i8_row(x + t * x_stride, row_len, key.sub_block_len, key.offset, row);
-      } else if (key.type == ActivationType::I8_FOUR) {
+      if (key.type == ActivationType::I8_FOUR) {
         out.four_scales[static_cast<size_t>(t)] =
             round_i8_four(x + t * x_stride, row_len, key.sub_block_len, row);
       } else if (key.type == ActivationType::Q8_K) {

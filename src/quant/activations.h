@@ -32,7 +32,10 @@ struct PreparedActivations {
   std::vector<int8_t> codes;
   std::vector<float> d, s;
   std::vector<int32_t> sums;
-  std::vector<float> row_scales;        // [n_tokens], I8_ROW alone: a value is code / row_scale
+  // [n_tokens], I8_ROW alone (which has no d, s and sums): a value is code / row_scale; offset *
+  // the sum of all codes.
+  std::vector<float> row_scales;
+  std::vector<int32_t> row_sums;
   std::vector<FourScales> four_scales;  // [n_tokens], I8_FOUR alone
 
   // Can it be multiplied with weights of this format, under these numerics?

@@ -170,12 +170,9 @@ TEST(I2S, VectorRoundingAndPackingGiveTheReferenceBits) {
   constexpr int64_t n = 1024;
   const std::vector<float> x = random_floats(n, 9);
   std::vector<int8_t> codes[2] = {std::vector<int8_t>(n), std::vector<int8_t>(n)};
-  std::vector<float> d(n / 32), s(n / 32);
-  std::vector<int32_t> sums[2] = {std::vector<int32_t>(n / 32), std::vector<int32_t>(n / 32)};
-  const float got =
-      round_i8_row(x.data(), n, 32, 1, {1, codes[0].data(), d.data(), s.data(), sums[0].data()});
-  const float want = scalar::round_i8_row(x.data(), n, 32, 1,
-                                          {1, codes[1].data(), d.data(), s.data(), sums[1].data()});
+  int32_t sums[2];
+  const float got = round_i8_row(x.data(), n, codes[0].data(), sums[0]);
+  const float want = scalar::round_i8_row(x.data(), n, codes[1].data(), sums[1]);
   EXPECT_EQ(got, want);
   EXPECT_EQ(codes[0], codes[1]);
   EXPECT_EQ(sums[0], sums[1]);

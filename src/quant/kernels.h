@@ -37,6 +37,22 @@ struct IntArgs {
 };
 using IntKernel = void (*)(const IntArgs& args);
 
+// Formats under ActivationType::I8_ROW have no scales inside a row, and are summed as integers over
+// all of it. n weights (a multiple of 32) at a time; between `first` and `last` y holds the int32
+// sums themselves; at the end y = (float)(sum of code * activation) - (float)row_sum.
+struct SumArgs {
+  const uint8_t* codes;  // panel, as in IntArgs; of at most 4 bits
+  int64_t n;
+  const int8_t* a;
+  int64_t a_stride;
+  const int32_t* row_sums;  // offset * sum of all codes of the token's row
+  int64_t n_tokens;
+  float* y;
+  int64_t y_stride;
+  bool first, last;
+};
+using SumKernel = void (*)(const SumArgs& args);
+
 struct FloatArgs {
   const float* w;  // panel: [n][kPanelRows]
   int64_t n;       // a multiple of kFloatChunk except at the row's end
@@ -79,6 +95,7 @@ struct Kernels {
   bool packs_avx2;  // may call Format::pack_avx2
   // The kernel for codes of at most `code_bits` bits in sub-blocks of 16 or 32.
   IntKernel (*int_kernel)(int code_bits, int sub_block_len, bool has_min);
+  SumKernel (*sum_kernel)(int code_bits);
   void (*float_kernel)(const FloatArgs& args);
   // codes: kPanelRows rows of n bytes (n a multiple of 4), `stride` apart -> [n / 4][rows][4].
   void (*interleave_codes)(const uint8_t* rows, int64_t stride, int64_t n, uint8_t* panel);

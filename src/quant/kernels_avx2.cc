@@ -35,6 +35,7 @@ struct Simd : Avx2 {
 
 #include "quant/kernel_simd.h"
 #include "quant/kernel_simd_coded.h"
+#include "quant/kernel_simd_sums.h"
 
 }  // namespace
 }  // namespace avx2
@@ -49,6 +50,7 @@ const Kernels& avx2_kernels() {
   static const Kernels kernels = {.isa = Isa::avx2,
                                   .packs_avx2 = true,
                                   .int_kernel = avx2::int_kernel,
+                                  .sum_kernel = avx2::sum_kernel,
                                   .float_kernel = avx2::float_kernel,
                                   .interleave_codes = avx2::turn_codes,
                                   .interleave_floats = avx2::turn_floats,

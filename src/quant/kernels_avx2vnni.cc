@@ -35,6 +35,7 @@ struct Simd : Avx2 {
 
 #include "quant/kernel_simd.h"
 #include "quant/kernel_simd_coded.h"
+#include "quant/kernel_simd_sums.h"
 
 }  // namespace
 }  // namespace avx2vnni
@@ -49,6 +50,7 @@ const Kernels& avx2vnni_kernels() {
   static const Kernels kernels = {.isa = Isa::avx2vnni,
                                   .packs_avx2 = true,
                                   .int_kernel = avx2vnni::int_kernel,
+                                  .sum_kernel = avx2vnni::sum_kernel,
                                   .float_kernel = avx2vnni::float_kernel,
                                   .interleave_codes = avx2vnni::turn_codes,
                                   .interleave_floats = avx2vnni::turn_floats,

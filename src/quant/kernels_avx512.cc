@@ -39,6 +39,7 @@ struct Simd : Avx512 {
 
 #include "quant/kernel_simd.h"
 #include "quant/kernel_simd_coded.h"
+#include "quant/kernel_simd_sums.h"
 
 }  // namespace
 }  // namespace avx512
@@ -53,6 +54,7 @@ const Kernels& avx512_kernels() {
   static const Kernels kernels = {.isa = Isa::avx512,
                                   .packs_avx2 = true,
                                   .int_kernel = avx512::int_kernel,
+                                  .sum_kernel = avx512::sum_kernel,
                                   .float_kernel = avx512::float_kernel,
                                   .interleave_codes = avx512::turn_codes,
                                   .interleave_floats = avx512::turn_floats,

@@ -40,6 +40,7 @@ struct Simd : Avx512 {
 
 #include "quant/kernel_simd.h"
 #include "quant/kernel_simd_coded.h"
+#include "quant/kernel_simd_sums.h"
 
 }  // namespace
 }  // namespace avx512vnni
@@ -54,6 +55,7 @@ const Kernels& avx512vnni_kernels() {
   static const Kernels kernels = {.isa = Isa::avx512vnni,
                                   .packs_avx2 = true,
                                   .int_kernel = avx512vnni::int_kernel,
+                                  .sum_kernel = avx512vnni::sum_kernel,
                                   .float_kernel = avx512vnni::float_kernel,
                                   .interleave_codes = avx512vnni::turn_codes,
                                   .interleave_floats = avx512vnni::turn_floats,

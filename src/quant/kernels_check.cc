@@ -78,6 +78,41 @@ bool int_kernels_agree(const Kernels& kernels, int bits, int sub_len, bool has_m
   return same_bits(want, got);
 }
 
+// In two parts, the first as long as a run of 128 weights in int16 and a bit, all at their limits.
+bool sum_kernels_agree(const Kernels& kernels, int bits, Numbers& numbers) {
+  constexpr int64_t kParts[] = {288, 128}, kLen = kParts[0] + kParts[1];
+  std::vector<uint8_t> codes(static_cast<size_t>(kLen * kPanelRows));
+  std::vector<int8_t> a(static_cast<size_t>(kTokens * kLen));
+  std::vector<int32_t> row_sums(static_cast<size_t>(kTokens));
+  for (auto& c : codes) {
+    const uint32_t r = numbers.next();
+    c = static_cast<uint8_t>(((r & 1) == 0 ? ~0u : r >> 1) & ((1u << bits) - 1));
+  }
+  std::fill_n(codes.begin(), kLen * kPanelRows / 2, static_cast<uint8_t>((1 << bits) - 1));
+  for (auto& c : a) c = static_cast<int8_t>(numbers.next());
+  std::fill_n(a.begin(), kLen, int8_t{-128});
+  std::fill_n(a.begin() + kLen, kLen, int8_t{127});
+  for (auto& s : row_sums) s = static_cast<int32_t>(numbers.next() % 100000) - 50000;
+  std::vector<float> want(static_cast<size_t>(kTokens * kPanelRows)), got(want.size());
+  for (std::vector<float>* y : {&want, &got}) {
+    const Kernels* table = y == &got ? &kernels : &scalar_kernels();
+    for (const bool first : {true, false}) {
+      const int64_t start = first ? 0 : kParts[0];
+      table->sum_kernel(bits)({.codes = codes.data() + start * kPanelRows,
+                               .n = kParts[first ? 0 : 1],
+                               .a = a.data() + start,
+                               .a_stride = kLen,
+                               .row_sums = row_sums.data(),
+                               .n_tokens = kTokens,
+                               .y = y->data(),
+                               .y_stride = kPanelRows,
+                               .first = first,
+                               .last = !first});
+    }
+  }
+  return same_bits(want, got);
+}
+
 bool float_kernels_agree(const Kernels& kernels, Numbers& numbers) {
   constexpr int64_t kLen = kFloatChunk + 37;
   std::vector<float> w(static_cast<size_t>(kLen * kPanelRows)),
@@ -204,6 +239,11 @@ std::string check_kernels(const Kernels& kernels) {
                  std::to_string(sub_len);
         }
       }
+    }
+  }
+  for (const int bits : {2, 4}) {
+    if (!sum_kernels_agree(kernels, bits, numbers)) {
+      return "kernel of integer sums, " + std::to_string(bits) + " bits";
     }
   }
   if (!float_kernels_agree(kernels, numbers)) return "float kernel";

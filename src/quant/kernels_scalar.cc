@@ -41,6 +41,23 @@ IntKernel int_kernel(int, int sub_block_len, bool has_min) {
   return has_min ? int_kernel_of<32, true> : int_kernel_of<32, false>;
 }
 
+void sum_rows(const SumArgs& args) {
+  for (int64_t t = 0; t < args.n_tokens; ++t) {
+    const int8_t* a = args.a + t * args.a_stride;
+    float* y = args.y + t * args.y_stride;
+    for (int r = 0; r < kPanelRows; ++r) {
+      int32_t sum = args.first ? 0 : std::bit_cast<int32_t>(y[r]);
+      for (int64_t k = 0; k < args.n; ++k) {
+        sum += int32_t{args.codes[(k / 4 * kPanelRows + r) * 4 + k % 4]} * int32_t{a[k]};
+      }
+      y[r] = args.last ? static_cast<float>(sum) - static_cast<float>(args.row_sums[t])
+                       : std::bit_cast<float>(sum);
+    }
+  }
+}
+
+SumKernel sum_kernel(int) { return sum_rows; }
+
 void float_kernel(const FloatArgs& args) {
   for (int64_t t = 0; t < args.n_tokens; ++t) {
     const float* x = args.x + t * args.x_stride;
@@ -130,6 +147,7 @@ const Kernels& scalar_kernels() {
   static const Kernels kernels = {.isa = Isa::scalar,
                                   .packs_avx2 = false,
                                   .int_kernel = scalar::int_kernel,
+                                  .sum_kernel = scalar::sum_kernel,
                                   .float_kernel = scalar::float_kernel,
                                   .interleave_codes = scalar::interleave_codes,
                                   .interleave_floats = scalar::interleave_floats,

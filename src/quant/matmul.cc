@@ -153,6 +153,30 @@ void sum_four(const Job& job, const PanelRows& rows, int64_t token, int64_t n_to
   }
 }
 
+// The same under I8_ROW, where rows are summed as integers.
+void sum_panel(const Job& job, const PanelRows& rows, int64_t token, int64_t n_tokens, float* y,
+               int64_t y_stride, Scratch& s) {
+  const Format& format = *job.w.format;
+  const PreparedActivations& x = job.x;
+  const SumKernel sum_kernel = job.kernels.sum_kernel(format.code_bits);
+  for (int64_t k = 0; k < x.row_len; k += kIntPart) {
+    const int64_t n = std::min(kIntPart, x.row_len - k);
+    PanelRows part = rows;
+    part.row += k / format.block_len * format.block_bytes;
+    pack_codes(format, part, n, job.kernels, s);
+    sum_kernel({.codes = s.codes.data(),
+                .n = n,
+                .a = x.codes.data() + token * x.row_len + k,
+                .a_stride = x.row_len,
+                .row_sums = x.row_sums.data() + token,
+                .n_tokens = n_tokens,
+                .y = y,
+                .y_stride = y_stride,
+                .first = k == 0,
+                .last = k + n == x.row_len});
+  }
+}
+
 // Rows [row, row + kPanelRows) for tokens [token, token + n_tokens).
 void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens) {
   const WeightView& w = job.w;
@@ -162,7 +186,9 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
   float* y = job.y + token * job.y_stride + row;
   if (job.x.n_tokens == 1 && job.x.sub_block_len > 0 && n_rows == kPanelRows &&
       job.kernels.packs_avx2 && format.dot_avx2 != nullptr) {
-    const OneToken x = {job.x.codes.data(), job.x.d.data(), job.x.s.data(), job.x.sums.data()};
+    const bool whole_rows = job.x.type == ActivationType::I8_ROW;
+    const OneToken x = {job.x.codes.data(), job.x.d.data(), job.x.s.data(),
+                        whole_rows ? job.x.row_sums.data() : job.x.sums.data()};
     format.dot_avx2(w.data + row * w.row_bytes, w.row_bytes, w.row_len, x, y);
     return;
   }
@@ -194,6 +220,12 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
       join_scales({sums, sums + next, sums + 2 * next, sums + 3 * next},
                   x.four_scales[static_cast<size_t>(token + t)], y + t * y_stride);
     }
+    copy_ragged();
+    return;
+  }
+  if (x.type == ActivationType::I8_ROW) {
+    sum_panel(job, {w.data + row * w.row_bytes, w.row_bytes, n_rows}, token, n_tokens, y, y_stride,
+              s);
     copy_ragged();
     return;
   }

@@ -6,6 +6,7 @@ struct Avx2 {
   using I = __m256i;
   static constexpr int kLanes = 8;
   static constexpr int kFloatTokens = 6;  // 12 sums, 2 weights, 1 activation: 15 of 16 registers
+  static constexpr int kSumTokens = 6;    // likewise
 
   static F zero_f() { return _mm256_setzero_ps(); }
   static F load_f(const float* p) { return _mm256_loadu_ps(p); }
@@ -14,12 +15,18 @@ struct Avx2 {
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static F add_f(F a, F b) { return _mm256_add_ps(a, b); }
+  static F sub_f(F a, F b) { return _mm256_sub_ps(a, b); }
   static F to_f(I v) { return _mm256_cvtepi32_ps(v); }
 
   // Keeps the compiler from regrouping a chain of integer sums into a tree: a tree needs every
   // product at once, and spills them all.
   static void keep(I& v) { asm("" : "+x"(v)); }
 
+  // Integers kept for a while where floats will be.
+  static I load_i(const float* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static void store_i(float* p, I v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   static I zero_i() { return _mm256_setzero_si256(); }
   static I load_bytes(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -7,6 +7,7 @@ struct Avx512 {
   static constexpr int kLanes = 16;
   static constexpr int kFloatTokens =
       12;  // enough chains for two FMA units, each with a latency of 4
+  static constexpr int kSumTokens = 12;
 
   static F zero_f() { return _mm512_setzero_ps(); }
   static F load_f(const float* p) { return _mm512_loadu_ps(p); }
@@ -15,12 +16,18 @@ struct Avx512 {
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
   static F add_f(F a, F b) { return _mm512_add_ps(a, b); }
+  static F sub_f(F a, F b) { return _mm512_sub_ps(a, b); }
   static F to_f(I v) { return _mm512_cvtepi32_ps(v); }
 
   // Keeps the compiler from regrouping a chain of integer sums into a tree: a tree needs every
   // product at once, and spills them all.
   static void keep(I& v) { asm("" : "+v"(v)); }
 
+  // Integers kept for a while where floats will be.
+  static I load_i(const float* p) {
+    return _mm512_loadu_si512(reinterpret_cast<const __m512i*>(p));
+  }
+  static void store_i(float* p, I v) { _mm512_storeu_si512(reinterpret_cast<__m512i*>(p), v); }
   static I zero_i() { return _mm512_setzero_si512(); }
   static I load_bytes(const uint8_t* p) {
     return _mm512_loadu_si512(reinterpret_cast<const __m512i*>(p));

@@ -27,19 +27,6 @@ float scale_of(uint32_t largest) {
   return static_cast<float>(127.0 / max);
 }
 
-// What does not depend on how the codes were made.
-void finish_sub_blocks(int64_t n_sub, const RoundedRow& out) {
-  for (int64_t sub = 0; sub < n_sub; ++sub) {
-    out.d[sub * out.sub_stride] = 1.0f;
-    out.s[sub * out.sub_stride] = 0.0f;
-  }
-}
-
-void zero_codes(int64_t n, int sub_len, const RoundedRow& out) {
-  std::fill_n(out.codes, n, int8_t{0});
-  for (int64_t sub = 0; sub < n / sub_len; ++sub) out.sums[sub * out.sub_stride] = 0;
-}
-
 #if defined(__x86_64__)
 __attribute__((target("avx2"))) uint32_t largest_magnitude_avx2(const float* x, int64_t n) {
   const __m256i mask = _mm256_set1_epi32(0x7fffffff);
@@ -74,16 +61,14 @@ __attribute__((target("avx2"))) int32_t round_32_avx2(const float* x, float s, i
   return sum;
 }
 
-float round_i8_row_avx2(const float* x, int64_t n, int offset, const RoundedRow& out) {
+float round_i8_row_avx2(const float* x, int64_t n, int8_t* codes, int32_t& sum) {
   const float s = scale_of(largest_magnitude_avx2(x, n));
-  finish_sub_blocks(n / 32, out);
+  sum = 0;
   if (std::isnan(s)) {
-    zero_codes(n, 32, out);
+    std::fill_n(codes, n, int8_t{0});
     return s;
   }
-  for (int64_t i = 0; i < n; i += 32) {
-    out.sums[i / 32 * out.sub_stride] = offset * round_32_avx2(x + i, s, out.codes + i);
-  }
+  for (int64_t i = 0; i < n; i += 32) sum += round_32_avx2(x + i, s, codes + i);
   return s;
 }
 #endif
@@ -92,36 +77,30 @@ float round_i8_row_avx2(const float* x, int64_t n, int offset, const RoundedRow&
 
 namespace scalar {
 
-float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out) {
+float round_i8_row(const float* x, int64_t n, int8_t* codes, int32_t& sum) {
   uint32_t largest = 0;
   for (int64_t i = 0; i < n; ++i) largest = std::max(largest, magnitude(x[i]));
   const float s = scale_of(largest);
-  finish_sub_blocks(n / sub_len, out);
+  sum = 0;
   if (std::isnan(s)) {
-    zero_codes(n, sub_len, out);
+    std::fill_n(codes, n, int8_t{0});
     return s;
   }
-  for (int64_t sub = 0; sub < n / sub_len; ++sub) {
-    int32_t sum = 0;
-    for (int64_t i = sub * sub_len; i < (sub + 1) * sub_len; ++i) {
-      // Rounds half to even in the default mode; |x * s| is 127 and a rounding error at most.
-      const float v = std::clamp(std::nearbyint(x[i] * s), -128.0f, 127.0f);
-      out.codes[i] = static_cast<int8_t>(v);
-      sum += out.codes[i];
-    }
-    out.sums[sub * out.sub_stride] = offset * sum;
+  for (int64_t i = 0; i < n; ++i) {
+    // Rounds half to even in the default mode; |x * s| is 127 and a rounding error at most.
+    codes[i] = static_cast<int8_t>(std::clamp(std::nearbyint(x[i] * s), -128.0f, 127.0f));
+    sum += codes[i];
   }
   return s;
 }
 
 }  // namespace scalar
 
-float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out) {
-  assert(n % sub_len == 0);
+float round_i8_row(const float* x, int64_t n, int8_t* codes, int32_t& sum) {
 #if defined(__x86_64__)
-  if (sub_len == 32 && active_kernels().packs_avx2) return round_i8_row_avx2(x, n, offset, out);
+  if (n % 32 == 0 && active_kernels().packs_avx2) return round_i8_row_avx2(x, n, codes, sum);
 #endif
-  return scalar::round_i8_row(x, n, sub_len, offset, out);
+  return scalar::round_i8_row(x, n, codes, sum);
 }
 
 void apply_weight_scale(const WeightView& w, const PreparedActivations& x, float* y,

@@ -11,14 +11,14 @@
 
 namespace crossval {
 
-// Rounds n activations (a multiple of sub_len) as bitnet.cpp does (ggml-bitnet-mad.cpp,
+// Rounds n activations as bitnet.cpp does (ggml-bitnet-mad.cpp,
 // `quantize_row_i8_s`): m = max(1e-5, largest magnitude) in double, s = 127 / m as float,
-// code = x * s rounded half to even, within [-128, 127]. Returns s; NaN where a value is not
-// finite, which later makes every result of the row NaN. d is set to 1: sums stay integers.
-float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out);
+// code = x * s rounded half to even, within [-128, 127]. Gives the codes' sum and s; NaN where a
+// value is not finite, which later makes every result of the row NaN.
+float round_i8_row(const float* x, int64_t n, int8_t* codes, int32_t& sum);
 
 namespace scalar {  // the reference, for tests
-float round_i8_row(const float* x, int64_t n, int sub_len, int offset, const RoundedRow& out);
+float round_i8_row(const float* x, int64_t n, int8_t* codes, int32_t& sum);
 }
 
 // y holds the sums of x times unscaled weights: y = y / row scale of x * scale of w (both roundings
