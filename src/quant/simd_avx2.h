@@ -6,7 +6,7 @@ struct Avx2 {
   using I = __m256i;
   static constexpr int kLanes = 8;
   static constexpr int kFloatTokens = 6;  // 12 sums, 2 weights, 1 activation: 15 of 16 registers
-  static constexpr int kSumTokens = 6;    // likewise
+  static constexpr int kSumTokens = 4;    // 8 sums, and room for the loads of the next step
 
   static F zero_f() { return _mm256_setzero_ps(); }
   static F load_f(const float* p) { return _mm256_loadu_ps(p); }
