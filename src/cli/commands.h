@@ -10,5 +10,6 @@ int run_per_token(const PerTokenOptions& options);
 int run_trace(const TraceOptions& options);
 int run_run(const RunOptions& options);
 int run_compare(const CompareOptions& options);
+int run_trace_diff(const CompareOptions& options);
 
 }  // namespace crossval

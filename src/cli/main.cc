@@ -119,6 +119,11 @@ void add_run(CLI::App& app, RunOptions& options, Action& action) {
       ->type_name("NAME");
   command->add_option("--save-trace", options.save_trace, "Save the run as safetensors")
       ->type_name("FILE");
+  command
+      ->add_option("--taps", options.taps,
+                   "Save the prompt's tensors whose names this expression finds ('.*' = all)")
+      ->needs("--save-trace")
+      ->type_name("REGEX");
   add_common_flags(*command, options.common);
   command->callback([&] { action = [&] { return run_run(options); }; });
 }
@@ -133,6 +138,15 @@ void add_compare(CLI::App& app, CompareOptions& options, Action& action) {
       ->type_name("FILE");
   add_common_flags(*command, options.common);
   command->callback([&] { action = [&] { return run_compare(options); }; });
+}
+
+void add_trace_diff(CLI::App& app, CompareOptions& options, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("trace-diff", "The captured tensors of two saved traces, one by one");
+  command->add_option("A", options.a, "Trace of the engine")->required();
+  command->add_option("B", options.b, "Trace of the backend")->required();
+  add_common_flags(*command, options.common);
+  command->callback([&] { action = [&] { return run_trace_diff(options); }; });
 }
 
 void add_backends(CLI::App& app, BackendsOptions& options, Action& action) {
@@ -218,7 +232,7 @@ int main_with(const std::vector<std::string>& args) {
   PerTokenOptions per_token;
   TraceOptions trace;
   RunOptions run;
-  CompareOptions compare;
+  CompareOptions compare, trace_diff;
   BackendsOptions backends;
   SetupCommand setup;
   InspectOptions inspect;
@@ -226,6 +240,7 @@ int main_with(const std::vector<std::string>& args) {
   add_trace(app, trace, action);
   add_run(app, run, action);
   add_compare(app, compare, action);
+  add_trace_diff(app, trace_diff, action);
   add_backends(app, backends, action);
   add_setup(app, setup, action);
   add_inspect(app, inspect, action);

@@ -75,6 +75,7 @@ struct RunOptions {
   ModelOptions model;
   std::string engine = "native";
   std::string save_trace;
+  std::string taps;  // tensors to save with it; "" = none
 };
 
 struct CompareOptions {

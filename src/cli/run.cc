@@ -17,7 +17,7 @@
 #include "cli/progress.h"
 #include "cli/session.h"
 #include "compare/topk.h"
-#include "engine/trace_file.h"
+#include "engine/trace_taps.h"
 
 namespace crossval {
 namespace {
@@ -59,7 +59,7 @@ class SingleRun {
     if (!options_.save_trace.empty()) {
       trace.emplace(options_.save_trace,
                     trace_metadata(engine_->info(), sha256_.get(), prompt.formatted.text, n_prompt),
-                    engine_->info().n_vocab);
+                    engine_->info().n_vocab, options_.taps.empty() ? 0 : max_saved_taps);
     }
     engine_->reset(n_prompt + options_.model.max_tokens);
     TokenId next = evaluate(ids, 0, Phase::prompt, report, trace);
@@ -76,8 +76,13 @@ class SingleRun {
   TokenId evaluate(std::span<const TokenId> ids, int first_position, Phase phase, RunReport& report,
                    std::optional<TraceWriter>& trace) {
     progress_.stage(fmt::format("evaluating {} ids with {}", ids.size(), engine_->info().name));
-    engine_->eval(ids);
     const int n = static_cast<int>(ids.size());
+    if (trace && phase == Phase::prompt && !options_.taps.empty()) {
+      engine_->eval_with_taps(ids, {.name_regex = options_.taps},
+                              [&](Tap&& tap) { write_tap(*trace, tap, n); });
+    } else {
+      engine_->eval(ids);
+    }
     const auto n_vocab = static_cast<size_t>(engine_->info().n_vocab);
     rows_.resize(static_cast<size_t>(std::min(n, rows_per_chunk)) * n_vocab);
     TokenId choice = 0;

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "compare/tap_names.h"
-#include "compare/tap_rows.h"
 #include "engine/tap.h"
+#include "engine/tap_rows.h"
 
 namespace crossval {
 
@@ -115,8 +115,8 @@ class TapPairing {
     std::vector<RowDistance> rows;  // in the order of their comparison
   };
   struct Side {
-    bool idle = true;  // between evals, or not begun
-    int64_t waits_for_bytes = 0;  // room that its add() waits for; 0 = it does not
+    bool idle = true;                     // between evals, or not begun
+    int64_t waits_for_bytes = 0;          // room that its add() waits for; 0 = it does not
     int first_position = -1, layer = -1;  // how far its eval is
     std::map<TapKey, int> n_seen;         // in this eval; keys of occurrence 0
     std::map<TapKey, int64_t> order;      // of its tensors by first arrival

@@ -212,47 +212,73 @@ void TraceFile::read_logits(int64_t position, std::span<float> out) const {
 
 TraceWriter::TraceWriter(const std::string& path, TraceMetadata metadata, int n_vocab,
                          int max_captures)
-    : file_(path), metadata_(std::move(metadata)), n_vocab_(n_vocab) {
-  constexpr size_t bytes_an_entry = 256;  // a name of up to 120 bytes and four large dimensions
+    : file_(path),
+      metadata_(std::move(metadata)),
+      n_vocab_(n_vocab),
+      max_captures_(static_cast<size_t>(max_captures)) {
+  constexpr size_t bytes_an_entry = 320;  // two names of up to 80 bytes and four large dimensions
   metadata_[trace_key::schema] = schema_name;
-  header_bytes_ = header().size() + bytes_an_entry * static_cast<size_t>(2 + max_captures);
+  header_bytes_ = header().size() + bytes_an_entry * (2 + max_captures_);
   header_bytes_ = (header_bytes_ + 7) / 8 * 8;  // the data begins aligned
   file_.write(std::string(sizeof(uint64_t) + header_bytes_, ' '));
 }
 
+// Written so far, behind the header.
+uint64_t TraceWriter::n_data_bytes() const {
+  return file_.n_written() - sizeof(uint64_t) - header_bytes_;
+}
+
+// When all but the ids is written.
 std::string TraceWriter::header() const {
   Json header;
-  header["__metadata__"] = metadata_;
+  Json ops;
   const auto add = [&header](const Entry& entry) {
     header[entry.name] = {
         {"dtype", entry.dtype}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
   };
-  const uint64_t logits_end = tokens_.size() * static_cast<uint64_t>(n_vocab_) * sizeof(float);
-  const uint64_t captures_end = captures_.empty() ? logits_end : captures_.back().end;
-  add({"logits", "F32", {n_rows(), n_vocab_}, 0, logits_end});
-  for (const Entry& entry : captures_) add(entry);
-  add({"tokens", "I32", {n_rows()}, captures_end, captures_end + tokens_.size() * sizeof(TokenId)});
+  const uint64_t logits_end =
+      logits_begin_ + tokens_.size() * static_cast<uint64_t>(n_vocab_) * sizeof(float);
+  uint64_t data_end = logits_end;
+  add({"logits", "F32", "", {n_rows(), n_vocab_}, logits_begin_, logits_end});
+  for (const Entry& entry : captures_) {
+    add(entry);
+    data_end = std::max(data_end, entry.end);
+    if (!entry.op.empty()) ops[entry.name] = entry.op;
+  }
+  add({"tokens", "I32", "", {n_rows()}, data_end, data_end + tokens_.size() * sizeof(TokenId)});
+  header["__metadata__"] = metadata_;
+  if (!ops.empty()) header["__metadata__"][trace_key::taps] = dump(ops);
   return dump(header);
 }
 
 void TraceWriter::write_row(TokenId token, std::span<const float> logits) {
   assert(static_cast<int64_t>(logits.size()) == n_vocab_);
-  assert(captures_.empty());
+  if (tokens_.empty()) logits_begin_ = n_data_bytes();
+  assert(n_data_bytes() == logits_begin_ + tokens_.size() * logits.size_bytes());
   file_.write(std::as_bytes(logits));
   tokens_.push_back(token);
 }
 
 void TraceWriter::write_capture(const std::string& name, const std::vector<int64_t>& shape,
-                                std::span<const float> values) {
-  const uint64_t begin = file_.n_written() - sizeof(uint64_t) - header_bytes_;
+                                std::span<const float> values, const std::string& op) {
+  if (captures_.size() == max_captures_) {
+    bad_input("too_many_taps",
+              fmt::format("'{}' would be tensor {} of the trace, which has room for {}",
+                          printable(name), captures_.size() + 1, max_captures_),
+              "--taps", "save fewer tensors, for instance --taps 'l_out|result_norm'");
+  }
+  const uint64_t begin = n_data_bytes();
   file_.write(std::as_bytes(values));
-  captures_.push_back({name, "F32", shape, begin, begin + values.size_bytes()});
+  captures_.push_back({name, "F32", op, shape, begin, begin + values.size_bytes()});
 }
 
 void TraceWriter::finish() {
   file_.write(std::as_bytes(std::span<const TokenId>(tokens_)));
   std::string text = header();
-  assert(text.size() <= header_bytes_ && "more captures, or longer names, than were announced");
+  if (text.size() > header_bytes_) {
+    bad_input("too_many_taps", "the captured tensors' names are longer than a trace has room for",
+              "--taps", "save fewer tensors, for instance --taps 'l_out|result_norm'");
+  }
   text.resize(header_bytes_, ' ');
   const uint64_t length = header_bytes_;
   file_.rewrite(0, std::string_view(reinterpret_cast<const char*>(&length), sizeof(length)));

@@ -31,6 +31,7 @@ inline constexpr const char* model_sha256 = "model_sha256";
 inline constexpr const char* n_threads = "n_threads";
 inline constexpr const char* prompt = "prompt";      // formatted; absent if ids were given
 inline constexpr const char* n_prompt = "n_prompt";  // how many of the ids are the prompt
+inline constexpr const char* taps = "taps";  // JSON object: capture's name -> ggml's operation
 }  // namespace trace_key
 
 using TraceMetadata = std::map<std::string, std::string>;
@@ -91,25 +92,30 @@ class TraceWriter {
 
   // The next position: the id evaluated there and its logits, n_vocab of them.
   void write_row(TokenId token, std::span<const float> logits);
-  // After the last row. `name` is "Qcur-3#0"; values are F32, row-major, positions first.
+  // Before the first row or after the last. `name` is "Qcur-3#0"; values are F32, row-major,
+  // positions first; `op` the operation they come from, where that is known. Throws bad_input
+  // beyond max_captures.
   void write_capture(const std::string& name, const std::vector<int64_t>& shape,
-                     std::span<const float> values);
+                     std::span<const float> values, const std::string& op = "");
   void finish();
 
   int64_t n_rows() const { return static_cast<int64_t>(tokens_.size()); }
 
  private:
   struct Entry {
-    std::string name, dtype;
+    std::string name, dtype, op;
     std::vector<int64_t> shape;
     uint64_t begin, end;
   };
+  uint64_t n_data_bytes() const;
   std::string header() const;
 
   AtomicFile file_;
   TraceMetadata metadata_;
   int64_t n_vocab_;
   size_t header_bytes_ = 0;  // kept free at the beginning, behind the 8 bytes of its length
+  size_t max_captures_;
+  uint64_t logits_begin_ = 0;  // in the data
   std::vector<TokenId> tokens_;
   std::vector<Entry> captures_;
 };

@@ -1,4 +1,4 @@
-#include "compare/tap_rows.h"
+#include "engine/tap_rows.h"
 
 #include <cassert>
 #include <cstring>
