@@ -163,7 +163,7 @@ std::list<TapPairing::Pending> TapPairing::take_partners(Side& other, const Pend
   if (found == other.pending.end()) return partners;
   std::list<Pending>& list = found->second;
   for (auto it = list.begin(); it != list.end();) {
-    const TapRows rows = it->rows;
+    const TapRows& rows = it->rows;
     const int from = std::max(rows.first_position, own.rows.first_position);
     const int to = std::min(rows.end_position(), own.rows.end_position());
     if (from >= to) {
