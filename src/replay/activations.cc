@@ -10,6 +10,7 @@
 
 #include "base/half.h"
 #include "replay/families.h"
+#include "replay/matmul.h"
 
 namespace crossval {
 namespace {
@@ -153,7 +154,8 @@ std::string_view fused_function(int32_t unary) {
 }
 
 std::string_view gate_function(const Inputs& in) {
-  if (in.tap().op == "FUSED_MUL_UNARY") return fused_function(in.param_i32(0));
+  if (in.tap().op == "FUSED_MUL_UNARY" || in.tap().op == "FUSED_UP_GATE")
+    return fused_function(in.param_i32(0));
   for (const Glu& glu : kGlus) {
     if (glu.name == in.tap().op) return glu.function;
   }
@@ -215,6 +217,50 @@ bool replay_glu(Inputs& in, int variant, Recomputed& out) {
       set(out, r * n + i, {f.y * u, f.error * std::fabs(u) + 0.5 * std::fabs(f.y * u)});
     }
   });
+  return true;
+}
+
+// ik_llama.cpp: f(gate x) * (up x) in one operation. Sources: 0 up, 1 gate, 2 x.
+bool replay_fused_up_gate(Inputs& in, int variant, Recomputed& out) {
+  const Function* function = find_function(gate_function(in));
+  if (function == nullptr) {
+    throw Unreplayable{ReplayStatus::unknown_op, "a gate function that is not replayed"};
+  }
+  const TapTensor &x = in.source(2), &y = in.out();
+  const WeightView up = in.matrix(0), gate = in.matrix(1);
+  require_shape(x.ne[0] > 0 && in.source(0).ne == in.source(1).ne && up.row_len == x.ne[0] &&
+                    up.n_rows == y.ne[0] && x.n_rows() == y.n_rows() &&
+                    x.ne[0] % up.format->block_len == 0,
+                "up, gate and input do not fit each other");
+  out.arithmetic = product_arithmetic(*up.format, variant);
+  if (out.arithmetic == nullptr || up.format != gate.format) return false;
+  Recomputed of_gate;
+  out.resize(y.n_elements());
+  of_gate.resize(y.n_elements());
+  const std::span<const float> values = in.floats(2);
+  const auto product = [&](const WeightView& w, size_t source, Recomputed& to) {
+    const std::vector<float> norms = in.row_norms(source);
+    multiply({.w = w,
+              .w_norms = norms,
+              .x = values.data(),
+              .x_stride = x.ne[0],
+              .n_tokens = x.n_rows(),
+              .y = to.expected.data(),
+              .sigma = to.sigma.data(),
+              .y_stride = y.ne[0]},
+             variant, in.pool());
+  };
+  product(up, 0, out);
+  product(gate, 1, of_gate);
+  constexpr double kSteepest = 1.13;  // slope of all gate functions but the squared ones
+  for (size_t i = 0; i < out.expected.size(); ++i) {
+    const Value f = value_of(*function, of_gate.expected[i], in.tap().params, 0);
+    const double u = out.expected[i];
+    const double of_f = kSteepest * double{of_gate.sigma[i]} + kUnit32 * f.error;
+    out.set(
+        static_cast<int64_t>(i), f.y * u,
+        of_f * std::fabs(u) + std::fabs(f.y) * double{out.sigma[i]} + kUnit32 * std::fabs(f.y * u));
+  }
   return true;
 }
 

@@ -36,6 +36,7 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out);
 // activations.cc: unary operations and GLUs, told apart by their name
 bool replay_unary(Inputs& in, int variant, Recomputed& out);
 bool replay_glu(Inputs& in, int variant, Recomputed& out);
+bool replay_fused_up_gate(Inputs& in, int variant, Recomputed& out);
 // rows.cc
 bool replay_get_rows(Inputs& in, int variant, Recomputed& out);
 bool replay_set_rows(Inputs& in, int variant, Recomputed& out);

@@ -8,19 +8,18 @@
 // sign, whose partial sums grow steadily to y.
 //
 // Measured, ratio to the bound (SmolLM2-135M, all matrices, 12 to 96 ids, llama.cpp v0.5.0 in its
-// CPU variants x64, sse42, sandybridge, haswell and AMX, repacked or not, and b3889; 1 = bound):
+// CPU variants x64, sse42, sandybridge and haswell, repacked or not, and b3889; 1 = bound):
 // largest on clean taps Q4_1 0.34, Q8_0 0.31, Q4_0 0.25, Q5_0 0.27, IQ4_NL 0.19, Q3_K 0.20,
-// Q4_K 0.14, Q6_K 0.31, F16 0.60, F32 0.59, queries times keys 0.28. Smallest of the faults, 16 ids:
-// one code of Q4_1 441, Q4_0 617, Q8_0 301, Q4_K 610, Q6_K 310; the last bit of one block's scale
-// Q4_1 12 (down projection, whose inputs have outliers) and 46, Q4_0 13, Q8_0 18 and 41, Q4_K 61;
-// the last bit of one F16 weight 7; an F32 matrix x 1.001 620.
+// Q4_K 0.14, Q6_K 0.31, F16 0.60, F32 0.59, queries times keys 0.28. Smallest of the faults, 16
+// ids: one code of Q4_1 441, Q4_0 617, Q8_0 301, Q4_K 610, Q6_K 310; the last bit of one block's
+// scale Q4_1 12 (down projection, whose inputs have outliers) and 46, Q4_0 13, Q8_0 18 and 41, Q4_K
+// 61; the last bit of one F16 weight 7; an F32 matrix x 1.001 620.
 //
 #include "replay/matmul.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
+#include <string_view>
 #include <vector>
 
 #include "base/half.h"
@@ -32,14 +31,17 @@ namespace {
 
 constexpr double kSpread = 0.35;
 
-bool is_rounded_to_blocks_of_32(const Format& format) {
-  return format.activation == ActivationType::Q8_0 || format.activation == ActivationType::Q8_1;
-}
+// Other roundings to blocks of 32 than the SIMD one that prepare_activations knows.
+enum class Rounding {
+  reference,  // ggml-quants.c `quantize_row_q8_0_ref`, `_q8_1_ref`: factor 1 / (amax / 127), halves
+              // away from zero
+  q8_2        // ik_llama.cpp, iqk_quantize.cpp `quantize_row_q8_2_x4`: the scale is a bf16, the
+              // factor its reciprocal; for every integer weight type but I2_S and its own
+};
 
-// ggml-quants.c `quantize_row_q8_0_ref`, `quantize_row_q8_1_ref`: factor 1 / (amax / 127), halves
-// away from zero. In place of the codes that prepare_activations gave.
-void round_as_reference(const float* x, int64_t x_stride, const Format& format,
-                        PreparedActivations& prepared, ThreadPool& pool) {
+// In place of the codes that prepare_activations gave.
+void round_again(const float* x, int64_t x_stride, const Format& format, Rounding rounding,
+                 PreparedActivations& prepared, ThreadPool& pool) {
   constexpr int64_t kBlock = 32;
   pool.run(prepared.n_tokens, [&](int64_t t, int) {
     for (int64_t block = 0; block < prepared.row_len / kBlock; ++block) {
@@ -51,21 +53,24 @@ void round_as_reference(const float* x, int64_t x_stride, const Format& format,
         is_finite = is_finite && std::isfinite(values[i]);
       }
       if (!is_finite) continue;  // the codes are zeros, the scale is NaN already
-      const float d = amax / 127.0f;
+      const bool is_q8_2 = rounding == Rounding::q8_2;
+      const float d = is_q8_2 ? bf16_to_f32(f32_to_bf16(amax / 127.0f)) : amax / 127.0f;
       const float factor = d != 0.0f ? 1.0f / d : 0.0f;
       int8_t* codes = prepared.codes.data() + t * prepared.row_len + block * kBlock;
       for (int64_t sub = 0; sub < kBlock / prepared.sub_block_len; ++sub) {
         int32_t sum = 0;
         for (int64_t i = sub * prepared.sub_block_len; i < (sub + 1) * prepared.sub_block_len;
              ++i) {
-          const float code = std::isfinite(factor) ? std::round(values[i] * factor) : 0.0f;
+          const float scaled = std::isfinite(factor) ? values[i] * factor : 0.0f;
+          const float code = is_q8_2 ? std::nearbyint(scaled) : std::round(scaled);
           codes[i] = static_cast<int8_t>(std::clamp(code, -127.0f, 127.0f));
           sum += codes[i];
         }
         const auto at = static_cast<size_t>(
             (block * kBlock / prepared.sub_block_len + sub) * prepared.n_tokens + t);
-        prepared.s[at] =
-            format.has_min ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
+        const float s = d * static_cast<float>(sum);
+        if (is_q8_2) prepared.d[at] = d;
+        prepared.s[at] = !format.has_min ? 0.0f : is_q8_2 ? s : f16_to_f32(f32_to_f16(s));
         prepared.sums[at] = prepared.offset * sum;
       }
     }
@@ -111,15 +116,17 @@ const char* product_arithmetic(const Format& format, int variant) {
     case ActivationType::Q8_0:
       return variant == 0   ? "q8_0"
              : variant == 1 ? "q8_0 reference"
-             : variant == 2 ? "f32"
+             : variant == 2 ? "q8_2"
+             : variant == 3 ? "f32"
                             : nullptr;
     case ActivationType::Q8_1:
       return variant == 0   ? "q8_1"
              : variant == 1 ? "q8_1 reference"
-             : variant == 2 ? "f32"
+             : variant == 2 ? "q8_2"
+             : variant == 3 ? "f32"
                             : nullptr;
     case ActivationType::Q8_K:
-      return variant == 0 ? "q8_K" : variant == 1 ? "f32" : nullptr;
+      return variant == 0 ? "q8_K" : variant == 1 ? "q8_2" : variant == 2 ? "f32" : nullptr;
     case ActivationType::I8_ROW:
       return variant == 0 ? "int8 per row" : variant == 1 ? "f32" : nullptr;
     case ActivationType::I8_FOUR:
@@ -130,12 +137,15 @@ const char* product_arithmetic(const Format& format, int variant) {
 
 void multiply(const Product& p, int variant, ThreadPool& pool) {
   const Format& format = *p.w.format;
-  const bool is_exact = variant > 0 && std::strcmp(product_arithmetic(format, variant), "f32") == 0;
+  const std::string_view arithmetic = product_arithmetic(format, variant);
+  const bool is_exact = arithmetic == "f32";
   thread_local PreparedActivations prepared;
   prepare_activations(p.x, p.x_stride, p.n_tokens, p.w.row_len, format,
                       is_exact ? Numerics::exact : Numerics::ggml, prepared, pool);
-  if (variant == 1 && !is_exact && is_rounded_to_blocks_of_32(format)) {
-    round_as_reference(p.x, p.x_stride, format, prepared, pool);
+  const bool is_q8_2 = arithmetic == "q8_2";
+  if (is_q8_2 || arithmetic.ends_with(" reference")) {
+    round_again(p.x, p.x_stride, format, is_q8_2 ? Rounding::q8_2 : Rounding::reference, prepared,
+                pool);
   }
   const bool in_double = p.in_double && prepared.sub_block_len == 0 && !format.has_tensor_scale;
   if (in_double) {

@@ -76,6 +76,7 @@ constexpr ReplayOp kOps[] = {
     {"SWIGLU_OAI", replay_glu},
     {"SWIGLU_CLAMP", replay_glu},
     {"FUSED_MUL_UNARY", replay_glu},
+    {"FUSED_UP_GATE", replay_fused_up_gate},
 };
 
 }  // namespace
