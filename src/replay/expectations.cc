@@ -197,14 +197,14 @@ void Expectations::correct_attention(Tap& tap, std::vector<ParameterFault>& faul
   const bool flash = tap.op == "FLASH_ATTN_EXT";
   const size_t mask_index = flash ? 3 : 1;
   if (!row_->one_rope) return;  // layers of several kinds: their windows and scales differ
+  // Attention has a mask; a softmax without one chooses experts.
+  if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
   expect_float(tap, flash ? flash_scale : soft_max_scale, config_->kq_scale, Cause::attention_scale,
                "attention scale", faults);
   expect_float(tap, flash ? flash_bias : soft_max_bias, 0, Cause::attention_scale,
                "position bias (ALiBi)", faults);
   if (flash) expect_float(tap, flash_softcap, 0, Cause::softcap, "soft cap", faults);
-  if (tap.sources.size() > mask_index && tap.sources[mask_index].ne[0] > 0) {
-    correct_mask(tap, tap.sources[mask_index], faults);
-  }
+  correct_mask(tap, tap.sources[mask_index], faults);
 }
 
 // Causal over everything so far: row i sees the keys 0 ... first_position + i. After a reset keys

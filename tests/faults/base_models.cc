@@ -1,5 +1,6 @@
 #include "faults/base_models.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -62,6 +63,23 @@ class Builder {
       u32("attention.value_length", head_dim());
     }
     if (is("gemma3")) u32("attention.sliding_window", 8);
+    if (is("gemma2")) {
+      u32("attention.sliding_window", 16);
+      u32("attention.key_length", head_dim());
+      u32("attention.value_length", head_dim());
+      out_.set_f32("gemma2.attn_logit_softcapping", 5.0f);
+      out_.set_f32("gemma2.final_logit_softcapping", 3.0f);
+    }
+    if (is("granite")) {
+      out_.set_f32("granite.attention.scale", 0.3f);
+      out_.set_f32("granite.embedding_scale", 2.0f);
+      out_.set_f32("granite.residual_scale", 0.5f);
+      out_.set_f32("granite.logit_scale", 4.0f);
+    }
+    if (m_.n_experts > 0) {
+      u32("expert_count", m_.n_experts);
+      u32("expert_used_count", 2);
+    }
   }
 
   // Names: src/llama-arch.cpp of llama.cpp.
@@ -86,21 +104,32 @@ class Builder {
       norm(blk + "attn_sub_norm", m_.n_embd);
       norm(blk + "ffn_sub_norm", m_.n_ff);
     }
-    if (is("gemma3")) {
+    if (is("gemma2") || is("gemma3")) {
       norm(blk + "post_attention_norm", m_.n_embd);
       norm(blk + "post_ffw_norm", m_.n_embd);
     }
     norm(blk + "ffn_norm", m_.n_embd);
+    if (m_.n_experts > 0) {
+      const int n = m_.n_experts;
+      matrix(blk + "ffn_gate_inp", m_.n_embd, n, usual(m_.n_embd), GgmlType::F32);
+      matrix(blk + "ffn_gate_exps", m_.n_embd, m_.n_ff, usual(m_.n_embd), m_.type, n);
+      matrix(blk + "ffn_up_exps", m_.n_embd, m_.n_ff, usual(m_.n_embd), m_.type, n);
+      matrix(blk + "ffn_down_exps", m_.n_ff, m_.n_embd, usual(m_.n_ff), m_.type, n);
+      return;
+    }
     matrix(blk + "ffn_gate", m_.n_embd, m_.n_ff, usual(m_.n_embd), m_.type);
     matrix(blk + "ffn_up", m_.n_embd, m_.n_ff, usual(m_.n_embd), m_.type);
     matrix(blk + "ffn_down", m_.n_ff, m_.n_embd, usual(m_.n_ff), m_.type);
   }
 
   void matrix(const std::string& name, int64_t row_len, int64_t n_rows, float deviation,
-              GgmlType type) {
-    std::vector<float> values(static_cast<size_t>(row_len * n_rows));
+              GgmlType type, int64_t n_experts = 0) {
+    std::vector<int64_t> shape = {row_len, n_rows};
+    if (n_experts > 0) shape.push_back(n_experts);
+    std::vector<float> values(
+        static_cast<size_t>(row_len * n_rows * std::max<int64_t>(1, n_experts)));
     for (float& value : values) value = deviation * random_.normal();
-    out_.add_tensor(name + ".weight", type, {row_len, n_rows},
+    out_.add_tensor(name + ".weight", type, shape,
                     [bytes = quantize(type, values)] { return bytes; });
   }
 
@@ -166,6 +195,17 @@ std::span<const BaseModel> base_models() {
        .n_ff = 512,
        .tied = true},
       {.name = "gemma3-f16", .arch = "gemma3", .type = F16, .tied = true, .spm = true},
+      {.name = "llama-bf16", .arch = "llama", .type = BF16},
+      {.name = "llama-q5_0", .arch = "llama", .type = Q5_0, .n_embd = 128, .n_heads = 8},
+      {.name = "llama-q5_1",
+       .arch = "llama",
+       .type = Q5_1,
+       .n_embd = 96,
+       .n_heads = 3,
+       .n_kv_heads = 1},
+      {.name = "llama-moe-q8_0", .arch = "llama", .type = Q8_0, .n_experts = 4},
+      {.name = "gemma2-f32", .arch = "gemma2", .type = F32, .tied = true},
+      {.name = "granite-q4_0", .arch = "granite", .type = Q4_0},
       {.name = "smollm2-q4_1",
        .arch = nullptr,
        .type = Q4_1,

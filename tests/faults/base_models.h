@@ -20,6 +20,7 @@ struct BaseModel {
   bool tied = false;
   bool biases = false;         // of q, k, v
   bool rope_freqs = false;     // a table that divides the frequencies, as Llama 3.1's
+  int n_experts = 0;           // of the feed-forward network, two used; 0 = a dense one
   bool spm = false;            // SentencePiece vocabulary, else byte-level BPE
   const char* file = nullptr;  // below the project's root; skipped where it is absent
 };

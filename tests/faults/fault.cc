@@ -47,6 +47,10 @@ std::vector<std::string> taps_of(const std::string& weight, bool tied) {
       {"ffn_gate", {"ffn_gate"}},
       {"ffn_up", {"ffn_up"}},
       {"ffn_down", {"ffn_out", "ffn_down"}},
+      {"ffn_gate_inp", {"ffn_moe_logits"}},
+      {"ffn_gate_exps", {"ffn_moe_gate"}},
+      {"ffn_up_exps", {"ffn_moe_up"}},
+      {"ffn_down_exps", {"ffn_moe_down"}},
       {"ffn_sub_norm", {"ffn_sub_norm"}},
       {"post_ffw_norm", {"ffn_post_norm"}},
   };

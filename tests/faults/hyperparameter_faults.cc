@@ -39,7 +39,8 @@ void rename_arch(ModelEdit& model, const std::string& from, const std::string& t
 
 // Sliding layers of gemma3 keep a base and a scale of their own, and all its layers here slide.
 bool has_plain_rope(const ModelInfo& info, const ModelEdit& model) {
-  return info.arch != "gemma3" && model.original().find(info.key("rope.freq_base")) != nullptr;
+  return !info.arch.starts_with("gemma") &&
+         model.original().find(info.key("rope.freq_base")) != nullptr;
 }
 
 bool may_split_heads(const ModelInfo& info, const ModelEdit& model) {
@@ -103,17 +104,39 @@ std::span<const Fault> hyperparameter_faults() {
        }},
       {"rope_freqs_added", group, false,
        [](const ModelInfo& info, const ModelEdit& model) {
-         return info.arch == "llama" && !model.has("rope_freqs.weight");
+         return info.arch == "llama" && info.is_dense && !model.has("rope_freqs.weight");
        },
        add_rope_freqs},
       // The backend reads qwen2: the same graph, but RoPE pairs halves of a head.
       {"rope_style", group, true,
        [](const ModelInfo& info, const ModelEdit& model) {
-         return info.arch == "llama" && !model.has("rope_freqs.weight");
+         return info.arch == "llama" && info.is_dense && !model.has("rope_freqs.weight");
        },
        [](const FaultSite& site) {
          rename_arch(site.bad, "llama", "qwen2");
          return Expectation{.tensors = first_rope, .causes = {"rope_style"}};
+       }},
+      {"sliding_window_halved", group, false,
+       [](const ModelInfo& info, const ModelEdit& model) {
+         return model.original().find(info.key("attention.sliding_window")) != nullptr;
+       },
+       [](const FaultSite& site) {
+         const std::string key = site.info.key("attention.sliding_window");
+         const int64_t before = site.good.original().get_int(key).value();
+         site.bad.metadata().set_u32(key, static_cast<uint32_t>(before / 2));
+         return Expectation{.tensors = {"kq_soft_max-0"}, .causes = {"sliding_window"}};
+       }},
+      {"attention_scale_x1.1", group, false,
+       [](const ModelInfo& info, const ModelEdit&) { return info.arch == "granite"; },
+       [](const FaultSite& site) {
+         return scale_key(site, "attention.scale", 1.1, {"kq_soft_max-0"}, "attention_scale");
+       }},
+      {"softcap_x1.1", group, false,
+       [](const ModelInfo& info, const ModelEdit&) { return info.arch == "gemma2"; },
+       [](const FaultSite& site) {
+         return scale_key(site, "attn_logit_softcapping", 1.1,
+                          {"kq_soft_max-0", "kq-0", "kq_scaled_1-0", "kq_tanh-0", "kq_scaled_2-0"},
+                          "softcap");
        }},
       // microsoft/BitNet 588: relu^2 by the file, silu by the engine.
       {"silu_for_relu2", group, true,

@@ -9,7 +9,10 @@ namespace crossval::testing {
 namespace {
 
 bool always(const ModelInfo&, const ModelEdit&) { return true; }
-bool has_swiglu(const ModelInfo& info, const ModelEdit&) { return info.arch != "gemma3"; }
+bool is_dense(const ModelInfo& info, const ModelEdit&) { return info.is_dense; }
+bool has_swiglu(const ModelInfo& info, const ModelEdit&) {
+  return info.is_dense && !info.arch.starts_with("gemma");
+}
 
 // `tensor` without its layer, which is drawn.
 Expectation break_kernel(const FaultSite& site, const std::string& tensor, const std::string& op,
@@ -25,11 +28,11 @@ Expectation break_kernel(const FaultSite& site, const std::string& tensor, const
 std::span<const Fault> kernel_faults() {
   constexpr Group group = Group::kernel;
   static const Fault table[] = {
-      {"matmul_not_written", group, true, always,
+      {"matmul_not_written", group, true, is_dense,
        [](const FaultSite& site) {
          return break_kernel(site, "ffn_up", "MUL_MAT", "garbage", {"not_written", "kernel"});
        }},
-      {"matmul_zero", group, false, always,
+      {"matmul_zero", group, false, is_dense,
        [](const FaultSite& site) {
          return break_kernel(site, "ffn_gate", "MUL_MAT", "zero", {"not_written", "kernel"});
        }},
@@ -39,7 +42,7 @@ std::span<const Fault> kernel_faults() {
          return break_kernel(site, "Vcur", "MUL_MAT", "column",
                              {"kernel", "damaged_row", "damaged_block", "weights"});
        }},
-      {"matmul_last_row", group, false, always,
+      {"matmul_last_row", group, false, is_dense,
        [](const FaultSite& site) {
          return break_kernel(site, "ffn_gate", "MUL_MAT", "last_row", {"kernel"});
        }},

@@ -105,7 +105,8 @@ std::span<const Fault> layout_faults() {
        [](const FaultSite& site) { return swap_two_heads(site, "attn_q", site.info.n_heads); }},
       {"v_heads_swapped", group, false, has_kv_heads,
        [](const FaultSite& site) { return swap_two_heads(site, "attn_v", site.info.n_kv_heads); }},
-      {"gate_up_swapped", group, true, always,
+      {"gate_up_swapped", group, true,
+       [](const ModelInfo& info, const ModelEdit&) { return info.is_dense; },
        [](const FaultSite& site) {
          return swap_tensors(site, "ffn_gate", "ffn_up", "gate_up_swapped");
        }},
@@ -136,7 +137,8 @@ std::span<const Fault> layout_faults() {
        }},
       {"matrix_of_other_layer", group, true, has_layers,
        [](const FaultSite& site) {
-         return other_layer(site, {"attn_q", "attn_v", "attn_output", "ffn_up", "ffn_down"});
+         return other_layer(site, {"attn_q", "attn_v", "attn_output",
+                                   site.info.is_dense ? "ffn_up" : "ffn_up_exps"});
        }},
       {"output_dropped", group, false,
        [](const ModelInfo& info, const ModelEdit&) { return !info.tied; },

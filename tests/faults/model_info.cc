@@ -24,9 +24,10 @@ ModelInfo::ModelInfo(const ModelEdit& model) {
   matrix_type = model.type(blk(0, "attn_q"));
   is_float = find_type(matrix_type)->block_len == 1;
   tied = !model.has("output.weight");
+  is_dense = model.has(blk(0, "ffn_gate"));
   const std::array<const char*, 4> known = {"llama", "bitnet", "bitnet-25", "bitnet-b1.58"};
-  native_knows = std::ranges::find(known, arch) != known.end();
-  neox = arch != "llama";
+  native_knows = is_dense && std::ranges::find(known, arch) != known.end();
+  neox = arch != "llama" && arch != "granite";
   is_bpe = file.get_string("tokenizer.ggml.model") == "gpt2";
 }
 

@@ -19,6 +19,7 @@ struct ModelInfo {
   bool native_knows = false;  // else only the backend does
   bool tied = false;          // no output.weight
   bool neox = false;          // RoPE pairs i and i + n / 2 of a head, not 2 i and 2 i + 1
+  bool is_dense = false;      // one feed-forward network, not several experts
   bool is_bpe = false;        // tokenizer.ggml.model gpt2
 
   std::string key(const std::string& name) const { return arch + "." + name; }

@@ -19,6 +19,7 @@ struct CodePlaces {
   int first, n_bytes;
 };
 constexpr CodePlaces code_places[] = {{GgmlType::Q4_0, 2, 16},  {GgmlType::Q4_1, 4, 16},
+                                      {GgmlType::Q5_0, 6, 16},  {GgmlType::Q5_1, 8, 16},
                                       {GgmlType::Q8_0, 2, 32},  {GgmlType::Q4_K, 16, 128},
                                       {GgmlType::Q6_K, 0, 128}, {GgmlType::TQ2_0, 0, 64}};
 

@@ -11,12 +11,13 @@ bool is_float(const ModelInfo& info, const ModelEdit&) { return info.is_float; }
 
 // A matrix of a layer; of a file of mixed types, one that is stored as most are.
 std::string any_matrix(const FaultSite& site) {
-  const char* const names[] = {"attn_q",   "attn_k", "attn_v",  "attn_output",
-                               "ffn_gate", "ffn_up", "ffn_down"};
+  const char* const names[] = {"attn_q",      "attn_k",       "attn_v",   "attn_output",
+                               "ffn_gate",    "ffn_up",       "ffn_down", "ffn_gate_exps",
+                               "ffn_up_exps", "ffn_down_exps"};
   while (true) {
     const auto layer = static_cast<int>(site.random.below(site.info.n_layers));
     const std::string name = blk(layer, names[site.random.below(std::size(names))]);
-    if (site.bad.type(name) == site.info.matrix_type) return name;
+    if (site.bad.has(name) && site.bad.type(name) == site.info.matrix_type) return name;
   }
 }
 
