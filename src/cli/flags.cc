@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "compare/metrics.h"
+#include "gguf/i2_s_layout.h"
 #include "text/chat_template.h"
 
 namespace crossval {
@@ -108,6 +109,18 @@ void add_model_flags(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Validator(CLI::PositiveNumber).description(""))
       ->capture_default_str()
       ->type_name("SECONDS");
+  add_i2_s_flag(command, options.i2_s_layout);
+}
+
+void add_i2_s_flag(CLI::App& command, std::string& layout) {
+  std::vector<std::string> names = {"auto"};
+  for (const I2sLayoutInfo& info : i2_s_layouts()) names.emplace_back(info.name);
+  command
+      .add_option("--i2s-layout", layout,
+                  "How I2_S weights are laid out, where sizes cannot say it: " + join(names))
+      ->check(CLI::IsMember(names).description(""))
+      ->capture_default_str()
+      ->type_name("NAME");
 }
 
 void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,

@@ -304,7 +304,7 @@ int report_error(const InspectOptions& options, const Error& error) {
 
 int run_inspect(const InspectOptions& options) {
   try {
-    const Json report = inspect(*ModelFile::open(options.model));
+    const Json report = inspect(*ModelFile::open(options.model, options.i2_s_layout));
     std::cout << (options.json ? report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
                                : inspect_text(report));
     return 0;

@@ -8,6 +8,7 @@ namespace crossval {
 struct InspectOptions {
   std::string model;
   bool json = false;
+  std::string i2_s_layout = "auto";
 };
 
 // Prints on stdout (JSON: schema crossval/inspect/1); a file that cannot be used is exit 3 and its

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "quant/i2_s_census.h"
+#include "quant/i2_s_wraps.h"
 #include "render/visible.h"
 
 namespace crossval {
@@ -16,60 +17,90 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kLayoutNote =
-    "read as the x86 layout of bitnet.cpp (Oct 2024); ARM builds and newer x86 builds order the "
-    "codes otherwise in files of the same size, and nothing in a file says which";
 constexpr std::string_view kDamageNote =
     "bitnet.cpp's quantiser run with more than one thread writes such files: quantise again with "
     "one thread";
-constexpr std::string_view kInlineNote =
-    "tensors are as large as 32 weights in 8 bytes with an f16 scale behind each (BitNet32-F16), "
-    "which native does not read";
+constexpr std::string_view kWrapNote =
+    "bitnet.cpp's AVX2 kernel adds in int16: activations that nearly all lie at their largest "
+    "magnitude could make it wrap in these rows, and its result would be wrong there; native's is "
+    "not";
 constexpr size_t kMaxShownTensors = 16;
 
-const char* flavour_name(I2sFlavour flavour) {
-  switch (flavour) {
-    case I2sFlavour::tensor_scale:
-      return "tensor_scale";
-    case I2sFlavour::inline_f16:
-      return "inline_f16";
-    case I2sFlavour::unknown:
-      break;
+std::string names(const std::vector<I2sLayout>& layouts) {
+  std::string text;
+  for (const I2sLayout layout : layouts) {
+    text += (text.empty() ? "" : ", ") + std::string(i2_s_layout_info(layout).name);
   }
-  return "unknown";
+  return text;
+}
+
+std::string why(const I2sDecision& decision) {
+  if (decision.how == "flag") return "as --i2s-layout says";
+  if (decision.how == "size") return "the tensors' sizes fit no other layout";
+  if (decision.how == "shape") return "of this size, the other layouts have other row lengths";
+  if (decision.others.empty()) return "assumed: the tensors' sizes fit no layout exactly";
+  return fmt::format(
+      "assumed: {} would look the same, and nothing in the file says which; a wrong layout gives "
+      "garbage, --i2s-layout chooses another",
+      names(decision.others));
 }
 
 }  // namespace
 
 Json i2_s_json(const ModelFile& model) {
+  if (!model.i2_s()) return nullptr;
+  const I2sDecision& decision = *model.i2_s();
+  const I2sLayoutInfo& layout = i2_s_layout_info(decision.layout);
   ThreadPool pool(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
-  int64_t n_tensors = 0, n_codes[4] = {};
-  Json damaged = Json::array();
-  std::map<std::string, int64_t> flavours;
-  for (const auto& [tensor, flavour] : i2_s_flavours(model)) {
+  int64_t n_tensors = 0, n_codes[4] = {}, n_rows_at_risk = 0, n_tensors_at_risk = 0;
+  int32_t largest_sum = 0;
+  Json damaged = Json::array(), at_risk = Json::array();
+  for (const TensorView& tensor : model.tensors()) {
+    if (tensor.type != GgmlType::I2_S) continue;
     ++n_tensors;
-    ++flavours[flavour_name(flavour)];
-    const I2sCensus census = count_i2_s(*tensor, pool);
+    const I2sCensus census = count_i2_s(tensor, pool);
     for (size_t code = 0; code < 4; ++code) n_codes[code] += census.n_codes[code];
     const std::string damage = census.damage();
-    if (!damage.empty()) damaged.push_back({{"tensor", tensor->name}, {"what", damage}});
+    if (!damage.empty()) damaged.push_back({{"tensor", tensor.name}, {"what", damage}});
+    if (decision.layout != I2sLayout::x86 || tensor.shape[0] % layout.row_multiple != 0) continue;
+    const I2sWrapRisk risk = i2_s_wrap_risk(tensor, pool);
+    largest_sum = std::max(largest_sum, risk.largest);
+    if (risk.n_rows == 0) continue;
+    n_rows_at_risk += risk.n_rows;
+    ++n_tensors_at_risk;
+    at_risk.push_back(
+        {{"tensor", tensor.name}, {"n_rows", risk.n_rows}, {"largest_sum", risk.largest}});
   }
-  if (n_tensors == 0) return nullptr;
-  Json notes = Json::array({kLayoutNote});
-  if (flavours.contains("inline_f16")) notes.push_back(kInlineNote);
+  Json notes = Json::array({fmt::format("read as {}: {}", layout.what, why(decision))});
   if (!damaged.empty()) notes.push_back(kDamageNote);
-  Json sizes = Json::object();
-  for (const auto& [name, count] : flavours) sizes[name] = count;
+  if (!at_risk.empty()) notes.push_back(kWrapNote);
+  Json others = Json::array();
+  for (const I2sLayout other : decision.others) others.push_back(i2_s_layout_info(other).name);
+  const bool four = layout.size_class != i2_s_layout_info(I2sLayout::x86).size_class;
+  Json codes =
+      four ? Json({{"-2", n_codes[0]}, {"-1", n_codes[1]}, {"+1", n_codes[2]}, {"+2", n_codes[3]}})
+           : Json({{"-1", n_codes[0]}, {"0", n_codes[1]}, {"+1", n_codes[2]}, {"3", n_codes[3]}});
   return {{"n_tensors", n_tensors},
-          {"codes", {{"-1", n_codes[0]}, {"0", n_codes[1]}, {"+1", n_codes[2]}, {"3", n_codes[3]}}},
-          {"sizes_fit", std::move(sizes)},
+          {"layout",
+           {{"name", layout.name},
+            {"how", decision.how},
+            {"others_possible", std::move(others)},
+            {"why", why(decision)}}},
+          {"codes", std::move(codes)},
           {"damaged", std::move(damaged)},
+          {"int16_overflow",
+           {{"n_tensors", n_tensors_at_risk},
+            {"n_rows", n_rows_at_risk},
+            {"largest_sum", largest_sum},
+            {"tensors", std::move(at_risk)}}},
           {"notes", std::move(notes)}};
 }
 
 std::string i2_s_text(const Json& report) {
   if (report.is_null()) return "";
-  std::string out = "\nI2_S\n";
+  std::string out =
+      fmt::format("\nI2_S, layout {} ({})\n", report["layout"]["name"].get<std::string>(),
+                  report["layout"]["how"].get<std::string>());
   double total = 0;
   for (const auto& [code, count] : report["codes"].items()) total += count.get<double>();
   for (const auto& [code, count] : report["codes"].items()) {
@@ -83,6 +114,11 @@ std::string i2_s_text(const Json& report) {
   }
   if (damaged.size() > kMaxShownTensors) {
     out += fmt::format("  ... and {} more\n", damaged.size() - kMaxShownTensors);
+  }
+  const Json& risk = report["int16_overflow"];
+  if (risk["n_tensors"].get<int64_t>() > 0) {
+    out += fmt::format("  int16 overflow possible in {} rows of {} tensors\n",
+                       risk["n_rows"].get<int64_t>(), risk["n_tensors"].get<int64_t>());
   }
   for (const Json& note : report["notes"]) out += "  note: " + note.get<std::string>() + "\n";
   return out;

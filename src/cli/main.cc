@@ -190,6 +190,7 @@ void add_inspect(CLI::App& app, InspectOptions& options, Action& action) {
       ->check(CLI::IsMember({"text", "json"}).description(""))
       ->type_name("text|json")
       ->each([&options](const std::string& format) { options.json = format == "json"; });
+  add_i2_s_flag(*command, options.i2_s_layout);
   command->callback([&] { action = [&] { return run_inspect(options); }; });
 }
 

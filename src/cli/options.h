@@ -42,6 +42,7 @@ struct ModelOptions {
   std::vector<std::string> backend_opts;  // K=V
   double timeout_s = 600;
   int max_tokens = 4;
+  std::string i2_s_layout = "auto";
 };
 
 struct PerTokenOptions {

@@ -33,7 +33,7 @@ Pair::Pair(const PerTokenOptions& options, Progress& progress, Report& report, P
 // Preflight comes before the model is opened; only `auto` has to look into it first.
 void Pair::choose_sides() {
   if (options_.backend == "auto") {
-    model_ = ModelFile::open(options_.model.model);
+    model_ = ModelFile::open(options_.model.model, options_.model.i2_s_layout);
     const BackendChoice choice = choose_backend(*model_);
     backend_name_ = choice.name;
     selected_by_ = choice.selected_by;
@@ -51,7 +51,7 @@ void Pair::choose_sides() {
 void Pair::open_sides(Report& report) {
   const std::string& path = options_.model.model;
   const std::string& backend_path = options_.backend_model.empty() ? path : options_.backend_model;
-  if (!model_) model_ = ModelFile::open(path);
+  if (!model_) model_ = ModelFile::open(path, options_.model.i2_s_layout);
   session_.emplace(model_, options_.model, options_.common, progress_);
   report.model = session_->model_report();
   if (shared_ != nullptr) sha256_ = shared_->sha256;

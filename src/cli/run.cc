@@ -32,8 +32,8 @@ class SingleRun {
   void open(RunReport& report) {
     const bool native = options_.engine == "native";
     if (!native && !options_.engine.starts_with("trace:")) check_backend({options_.engine, "flag"});
-    session_.emplace(ModelFile::open(options_.model.model), options_.model, options_.common,
-                     progress_);
+    session_.emplace(ModelFile::open(options_.model.model, options_.model.i2_s_layout),
+                     options_.model, options_.common, progress_);
     report.model = session_->model_report();
     sha256_ = std::async(std::launch::async, [path = options_.model.model] {
                 return sha256_file(path);

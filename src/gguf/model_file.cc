@@ -56,10 +56,21 @@ int64_t TensorView::n_elements() const {
   return n;
 }
 
-std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
+std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path,
+                                                 const std::string& i2_s_layout) {
+  std::optional<I2sLayout> forced;
+  if (i2_s_layout != "auto") {
+    const I2sLayoutInfo* info = find_i2_s_layout(i2_s_layout);
+    if (info == nullptr) {
+      bad_input("unknown_layout", fmt::format("'{}' is no layout of I2_S", printable(i2_s_layout)),
+                "--i2s-layout", "write auto, x86, arm, rows4, bitnet32, bitnet32-split or qk256");
+    }
+    forced = info->layout;
+  }
   auto model = std::make_shared<ModelFile>();
   model->path_ = path;
   int64_t n_parts = 1;
+  bool by_size = true;
   std::optional<int64_t> n_tensors_in_all;
   for (int64_t index = 0; index < n_parts; ++index) {
     const std::string part_path = index == 0 ? path : sibling_part(path, index, n_parts);
@@ -72,7 +83,7 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
                 fmt::format("part {} of {} of the split model is missing", index + 1, n_parts),
                 part_path, "download the missing part into the same folder");
     }
-    GgufPart part = read_gguf_part(part_path, file->bytes());
+    GgufPart part = read_gguf_part(part_path, file->bytes(), forced);
 
     const int64_t count = part_int(part, part_path, "split.count").value_or(1);
     const int64_t number = part_int(part, part_path, "split.no").value_or(0);
@@ -105,6 +116,7 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
                 part_path, "download the parts again, all from one place");
     }
 
+    by_size = by_size && part.i2_s_by_size;
     if (index == 0) {
       model->version_ = part.version;
       model->metadata_ = std::move(part.metadata);
@@ -129,6 +141,7 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path) {
                           *n_tensors_in_all),
               path, "download the parts again, all from one place");
   }
+  model->settle_i2_s(forced.has_value(), by_size);
   return model;
 }
 

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "gguf/i2_s_layout.h"
 #include "gguf/types.h"
 
 namespace crossval {
@@ -34,16 +35,27 @@ struct TensorView {
   GgmlType type;
   std::vector<int64_t> shape;  // ggml order: shape[0] is the row length (ne0)
   std::span<const std::byte> data;
-  uint64_t file_offset = 0;  // where data begins in its part
-  int part = 0;              // index into ModelFile::parts()
+  uint64_t file_offset = 0;                // where data begins in its part
+  int part = 0;                            // index into ModelFile::parts()
+  I2sLayout i2_s_layout = I2sLayout::x86;  // of `data`, where the type is I2_S
   int64_t n_elements() const;
   int64_t n_rows() const { return shape.empty() || shape[0] == 0 ? 0 : n_elements() / shape[0]; }
+};
+
+struct I2sDecision {
+  I2sLayout layout;  // as stored; a tensor's `data` may have been turned into another one
+  // "flag"; "size": no other layout has tensors of this size; "shape": of this size, but rows no
+  // other has; "assumed": others would look the same.
+  std::string_view how;
+  std::vector<I2sLayout> others;  // that would look the same
 };
 
 class ModelFile {
  public:
   // Maps and checks the file (and the other parts of a split one). Throws bad_input Error.
-  static std::shared_ptr<const ModelFile> open(const std::string& path);
+  // `i2_s_layout`: that of I2_S tensors, "auto" or a name of the table in i2_s_layout.h.
+  static std::shared_ptr<const ModelFile> open(const std::string& path,
+                                               const std::string& i2_s_layout = "auto");
 
   const std::string& path() const { return path_; }
   int version() const { return version_; }
@@ -63,9 +75,14 @@ class ModelFile {
   std::string architecture() const;  // general.architecture; throws when absent
   std::string quantization() const;  // the type holding most weights, "Q4_1"
   int64_t n_params() const;
+  // How the layout of the I2_S tensors was found; nullopt where there are none.
+  const std::optional<I2sDecision>& i2_s() const { return i2_s_; }
 
  private:
+  void settle_i2_s(bool forced, bool by_size);
+
   std::string path_;
+  std::optional<I2sDecision> i2_s_;
   int version_ = 0;
   int64_t size_bytes_ = 0;
   std::vector<std::string> parts_;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "gguf/place_tensors.h"
 
 namespace crossval {
 namespace {
@@ -60,8 +61,9 @@ uint64_t fixed_width(uint32_t type) {
 
 class PartReader {
  public:
-  PartReader(const std::string& path, std::span<const std::byte> file)
-      : path_(path), file_(file), in_(file) {}
+  PartReader(const std::string& path, std::span<const std::byte> file,
+             std::optional<I2sLayout> forced)
+      : path_(path), file_(file), in_(file), forced_(forced) {}
 
   GgufPart read() {
     read_header();
@@ -71,7 +73,9 @@ class PartReader {
     offsets.reserve(n_tensors_);
     part_.tensors.reserve(n_tensors_);
     for (uint64_t i = 0; i < n_tensors_; ++i) offsets.push_back(read_tensor_entry(i));
-    place_tensors(offsets);
+    const uint64_t mask = part_.alignment - 1;
+    part_.data_offset = (in_.position() + mask) & ~mask;
+    place_tensors(part_, offsets, path_, file_, forced_);
     return std::move(part_);
   }
 
@@ -417,59 +421,10 @@ class PartReader {
     return number<uint64_t>(at);
   }
 
-  void place_tensors(const std::vector<uint64_t>& offsets) {
-    const uint64_t mask = part_.alignment - 1;
-    part_.data_offset = (in_.position() + mask) & ~mask;
-    for (size_t i = 0; i < offsets.size(); ++i) place_tensor(part_.tensors[i], offsets[i]);
-
-    std::vector<const TensorView*> order;
-    for (const TensorView& tensor : part_.tensors) {
-      if (!tensor.data.empty()) order.push_back(&tensor);
-    }
-    std::ranges::sort(order, {}, &TensorView::file_offset);
-    for (size_t i = 1; i < order.size(); ++i) {
-      const TensorView &before = *order[i - 1], &after = *order[i];
-      if (before.file_offset + before.data.size() > after.file_offset) {
-        fail("damaged_file",
-             fmt::format("it overlaps tensor '{}' (bytes {} to {}, the other begins at {})",
-                         printable(before.name), before.file_offset,
-                         before.file_offset + before.data.size(), after.file_offset),
-             fmt::format("tensor '{}'", printable(after.name)), convert_again);
-      }
-    }
-  }
-
-  void place_tensor(TensorView& tensor, uint64_t offset) const {
-    const std::string at = fmt::format("tensor '{}'", printable(tensor.name));
-    const auto bytes = tensor_bytes(tensor.type, tensor.shape);
-    if (!bytes) {
-      fail("damaged_file",
-           fmt::format("its shape [{}] is too large to exist", shape_text(tensor.shape)), at,
-           download_again);
-    }
-    if (offset % part_.alignment != 0) {
-      fail("damaged_file",
-           fmt::format("its offset {} is not a multiple of the alignment {}", offset,
-                       part_.alignment),
-           at, convert_again);
-    }
-    const auto begin = checked_add(part_.data_offset, offset);
-    const auto end = begin ? checked_add(*begin, static_cast<uint64_t>(*bytes)) : std::nullopt;
-    if (!end || *end > file_.size()) {
-      fail("truncated_file",
-           fmt::format("the file ends at byte {} but the tensor ({} [{}]) needs {} bytes from "
-                       "offset {} of the data section, which begins at byte {}",
-                       file_.size(), type_name(tensor.type), shape_text(tensor.shape), *bytes,
-                       offset, part_.data_offset),
-           at, download_again);
-    }
-    tensor.file_offset = *begin;
-    tensor.data = file_.subspan(*begin, static_cast<size_t>(*bytes));
-  }
-
   const std::string& path_;
   std::span<const std::byte> file_;
   ByteReader in_;
+  std::optional<I2sLayout> forced_;
   GgufPart part_;
   uint64_t n_tensors_ = 0, n_keys_ = 0, n_array_elements_ = 0;
   std::set<std::string_view> names_;
@@ -489,8 +444,9 @@ std::string gguf_type_name(uint32_t id) {
   return id < std::size(names) ? names[id] : fmt::format("type {}", id);
 }
 
-GgufPart read_gguf_part(const std::string& path, std::span<const std::byte> file) {
-  return PartReader(path, file).read();
+GgufPart read_gguf_part(const std::string& path, std::span<const std::byte> file,
+                        std::optional<I2sLayout> forced) {
+  return PartReader(path, file, forced).read();
 }
 
 }  // namespace crossval

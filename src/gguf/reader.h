@@ -44,9 +44,12 @@ struct GgufPart {
   uint64_t data_offset = 0;  // where the tensor data begins
   std::map<std::string, MetaValue, std::less<>> metadata;
   std::vector<TensorView> tensors;
+  bool i2_s_by_size = false;  // sizes tell which class of I2_S layouts the tensors have
 };
 
-// `path` is only for messages. The result points into `file`. Throws bad_input.
-GgufPart read_gguf_part(const std::string& path, std::span<const std::byte> file);
+// `path` is only for messages. The result points into `file`. Throws bad_input. `forced`: the
+// layout of I2_S tensors, which else is what their sizes say.
+GgufPart read_gguf_part(const std::string& path, std::span<const std::byte> file,
+                        std::optional<I2sLayout> forced = std::nullopt);
 
 }  // namespace crossval

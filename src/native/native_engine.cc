@@ -120,6 +120,10 @@ NativeEngine::NativeEngine(std::shared_ptr<const ModelFile> model,
                    {"kv_type_k", kv_name(options.k_type)},
                    {"kv_type_v", kv_name(options.v_type)},
                    {"isa", std::string(isa_name(active_isa()))}};
+  if (const auto& i2_s = impl_->model->i2_s()) {
+    info.settings["i2s_layout"] =
+        fmt::format("{} ({})", i2_s_layout_info(i2_s->layout).name, i2_s->how);
+  }
   impl_->timing.load_ms = watch.elapsed_ms();
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "native/archs.h"
-#include "quant/i2_s_census.h"
+#include "quant/formats.h"
 
 namespace crossval {
 namespace {
@@ -41,13 +41,6 @@ std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
       return fmt::format("tensor '{}' has type {}, which native cannot read", tensor.name,
                          type ? type->name : "unknown");
     }
-  }
-  for (const auto& [tensor, flavour] : i2_s_flavours(model)) {
-    if (flavour != I2sFlavour::inline_f16) continue;
-    return fmt::format(
-        "tensor '{}' is as large as I2_S with a scale in each block (BitNet32-F16), a layout "
-        "native does not read",
-        tensor->name);
   }
   return std::nullopt;
 }

@@ -17,7 +17,9 @@ struct Key {
 };
 
 Key key_of(const Format& format, Numerics numerics) {
-  if (numerics == Numerics::exact) return {ActivationType::F32, 0, 0};
+  if (numerics == Numerics::exact || format.activation == ActivationType::F32) {
+    return {ActivationType::F32, 0, 0};
+  }
   return {format.activation, format.sub_block_len, format.offset};
 }
 

@@ -7,17 +7,18 @@
 
 namespace crossval {
 
-extern const Format kF32, kF16, kBF16;  // floats.cc
-extern const Format kQ4_0, kQ4_1;       // q4.cc
-extern const Format kQ5_0, kQ5_1;       // q5.cc
-extern const Format kQ8_0;              // q8_0.cc
-extern const Format kQ6_K;              // q6_k.cc
-extern const Format kQ2_K, kQ3_K;       // q23_k.cc
-extern const Format kQ4_K, kQ5_K;       // q45_k.cc
-extern const Format kIQ4_NL, kIQ4_XS;   // iq4.cc
-extern const Format kTQ1_0, kTQ2_0;     // tq.cc
-extern const Format kI2_S;              // i2_s.cc
-extern const Format kIQ2_BN;            // iq2_bn.cc
+extern const Format kF32, kF16, kBF16;                 // floats.cc
+extern const Format kQ4_0, kQ4_1;                      // q4.cc
+extern const Format kQ5_0, kQ5_1;                      // q5.cc
+extern const Format kQ8_0;                             // q8_0.cc
+extern const Format kQ6_K;                             // q6_k.cc
+extern const Format kQ2_K, kQ3_K;                      // q23_k.cc
+extern const Format kQ4_K, kQ5_K;                      // q45_k.cc
+extern const Format kIQ4_NL, kIQ4_XS;                  // iq4.cc
+extern const Format kTQ1_0, kTQ2_0;                    // tq.cc
+extern const Format kI2_S;                             // i2_s.cc
+extern const Format kI2_S_ARM, kI2_S_32, kI2_S_QK256;  // i2_s_layouts.cc, not in the table
+extern const Format kIQ2_BN;                           // iq2_bn.cc
 
 // A stored value at any alignment.
 template <typename T>

@@ -20,6 +20,23 @@ const Format* find_format(GgmlType type) {
   return nullptr;
 }
 
+const Format* find_i2_s_format(I2sLayout layout) {
+  switch (layout) {
+    case I2sLayout::x86:
+      return &kI2_S;
+    case I2sLayout::arm:
+      return &kI2_S_ARM;
+    case I2sLayout::bitnet32:
+      return &kI2_S_32;
+    case I2sLayout::qk256:
+      return &kI2_S_QK256;
+    case I2sLayout::rows4:
+    case I2sLayout::bitnet32_split:
+      break;
+  }
+  return nullptr;
+}
+
 std::span<const Format* const> all_formats() { return kFormats; }
 
 }  // namespace crossval

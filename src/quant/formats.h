@@ -11,6 +11,7 @@
 #include <span>
 #include <string_view>
 
+#include "gguf/i2_s_layout.h"
 #include "gguf/types.h"
 
 namespace crossval {
@@ -68,10 +69,13 @@ struct Format {
   // (WeightView::row_scale); what dequantize and unpack give is still to be multiplied with it.
   bool has_tensor_scale = false;
   bool has_row_scale = false;
+  int row_bytes_multiple = 1;  // rows are padded to whole multiples of so many bytes
 };
 
 // nullptr when native has no reader for the type.
 const Format* find_format(GgmlType type);
+// Of I2_S tensors in this layout (those that ModelFile hands out: not rows4, not split).
+const Format* find_i2_s_format(I2sLayout layout);
 std::span<const Format* const> all_formats();
 
 }  // namespace crossval

@@ -29,6 +29,7 @@ void count_word(uint64_t word, std::array<int64_t, 4>& n_codes) {
 }  // namespace
 
 std::string I2sCensus::damage() const {
+  if (layout == I2sLayout::bitnet32 || layout == I2sLayout::qk256) return "";
   if (n_codes[3] > 0) {
     return fmt::format("{} weights have code 3, which stands for no weight", n_codes[3]);
   }
@@ -41,52 +42,45 @@ std::string I2sCensus::damage() const {
 
 I2sCensus count_i2_s(const TensorView& tensor, ThreadPool& pool) {
   assert(tensor.type == GgmlType::I2_S);
-  const int64_t n_bytes = tensor.n_elements() / 4;
-  assert(static_cast<int64_t>(tensor.data.size()) >= n_bytes + int64_t{sizeof(float)});
+  I2sCensus census;
+  census.layout = tensor.i2_s_layout;
+  const int64_t n = tensor.n_elements();
+  const bool has_scale = census.layout == I2sLayout::x86 || census.layout == I2sLayout::arm;
+  assert(!has_scale || static_cast<int64_t>(tensor.data.size()) >= n / 4 + int64_t{sizeof(float)});
   std::atomic<int64_t> totals[4] = {};
+  // Codes lie in one piece, in rows with padding, or in blocks with their scales.
+  const int64_t piece_len = has_scale                              ? n
+                            : census.layout == I2sLayout::bitnet32 ? 32
+                                                                   : tensor.shape[0];
+  const int64_t piece_bytes = piece_len / 4;
+  const int64_t stride = has_scale                              ? piece_bytes
+                         : census.layout == I2sLayout::bitnet32 ? 10
+                                                                : (piece_len + 255) / 256 * 64;
+  const int64_t n_pieces = n == 0 ? 0 : n / piece_len;
   constexpr int64_t kItemBytes = int64_t{1} << 20;
-  pool.run((n_bytes + kItemBytes - 1) / kItemBytes, [&](int64_t item, int) {
+  const int64_t cuts = std::max<int64_t>(1, (piece_bytes + kItemBytes - 1) / kItemBytes);
+  const int64_t pieces_per_item = std::max<int64_t>(1, kItemBytes / std::max<int64_t>(1, stride));
+  const int64_t n_items = (n_pieces + pieces_per_item - 1) / pieces_per_item * cuts;
+  pool.run(n_items, [&](int64_t item, int) {
     std::array<int64_t, 4> n_codes = {};
-    const int64_t end = std::min(n_bytes, (item + 1) * kItemBytes);
-    int64_t at = item * kItemBytes;
-    for (; at + 8 <= end; at += 8) count_word(load_as<uint64_t>(tensor.data.data() + at), n_codes);
-    for (; at < end; ++at) {
-      for (int bits = 0; bits < 8; bits += 2) {
-        ++n_codes[static_cast<size_t>(tensor.data[static_cast<size_t>(at)] >> bits & std::byte{3})];
+    const int64_t first = item / cuts * pieces_per_item;
+    for (int64_t p = first; p < std::min(n_pieces, first + pieces_per_item); ++p) {
+      const std::byte* piece = tensor.data.data() + p * stride;
+      const int64_t end =
+          cuts == 1 ? piece_bytes : std::min(piece_bytes, (item % cuts + 1) * kItemBytes);
+      int64_t at = item % cuts * kItemBytes;
+      for (; at + 8 <= end; at += 8) count_word(load_as<uint64_t>(piece + at), n_codes);
+      for (; at < end; ++at) {
+        for (int bits = 0; bits < 8; bits += 2) {
+          ++n_codes[static_cast<size_t>(piece[at] >> bits & std::byte{3})];
+        }
       }
     }
     for (size_t code = 0; code < 4; ++code) totals[code] += n_codes[code];
   });
-  I2sCensus census;
   for (size_t code = 0; code < 4; ++code) census.n_codes[code] = totals[code];
-  census.scale = load_as<float>(tensor.data.data() + n_bytes);
+  census.scale = has_scale ? load_as<float>(tensor.data.data() + n / 4) : 1.0f;
   return census;
-}
-
-I2sFlavour i2_s_flavour(int64_t n_weights, int64_t space) {
-  const auto fits = [space](int64_t n_bytes) { return space >= n_bytes && space < n_bytes + 64; };
-  const bool tensor_scale = fits(n_weights / 4 + 32);
-  const bool inline_f16 = fits(n_weights / 32 * 10);
-  if (tensor_scale == inline_f16) return I2sFlavour::unknown;
-  return tensor_scale ? I2sFlavour::tensor_scale : I2sFlavour::inline_f16;
-}
-
-std::vector<std::pair<const TensorView*, I2sFlavour>> i2_s_flavours(const ModelFile& model) {
-  std::vector<const TensorView*> tensors;  // as they lie in the files
-  for (const TensorView& tensor : model.tensors()) tensors.push_back(&tensor);
-  std::ranges::sort(tensors, {}, [](const TensorView* tensor) {
-    return std::pair(tensor->part, tensor->file_offset);
-  });
-  std::vector<std::pair<const TensorView*, I2sFlavour>> flavours;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const TensorView& tensor = *tensors[i];
-    if (tensor.type != GgmlType::I2_S) continue;
-    const TensorView* next = i + 1 < tensors.size() ? tensors[i + 1] : nullptr;
-    const bool known = next != nullptr && next->part == tensor.part;
-    const int64_t space = known ? static_cast<int64_t>(next->file_offset - tensor.file_offset) : 0;
-    flavours.emplace_back(&tensor, i2_s_flavour(tensor.n_elements(), space));
-  }
-  return flavours;
 }
 
 }  // namespace crossval

@@ -43,13 +43,19 @@ TEST(I2sCensus, ATensorOfZerosMayHaveNoScale) {
   EXPECT_EQ(count_i2_s(tensor, pool).damage(), "");
 }
 
-TEST(I2sCensus, FlavourIsWhatTheSizeDecidesOrUnknown) {
-  EXPECT_EQ(i2_s_flavour(256 * 256, 256 * 256 / 4 + 32), I2sFlavour::tensor_scale);
-  EXPECT_EQ(i2_s_flavour(256 * 256, 256 * 256 / 4 + 64), I2sFlavour::tensor_scale);
-  EXPECT_EQ(i2_s_flavour(256 * 256, 256 * 256 / 32 * 10), I2sFlavour::inline_f16);
-  EXPECT_EQ(i2_s_flavour(256 * 256, 256 * 256), I2sFlavour::unknown);
-  EXPECT_EQ(i2_s_flavour(256 * 256, 256 * 256 / 4), I2sFlavour::unknown);
-  EXPECT_EQ(i2_s_flavour(512, 512 / 4 + 64), I2sFlavour::unknown) << "both fit";
+TEST(I2sCensus, LayoutsWithCodesOfFourWeightsAreNotDamagedByThem) {
+  const std::vector<std::byte> bytes(10 * 8, std::byte{0b11'10'01'00});
+  TensorView tensor = {.name = "w", .type = GgmlType::I2_S, .shape = {128, 2}, .data = bytes};
+  ThreadPool pool(1);
+  for (const I2sLayout layout : {I2sLayout::bitnet32, I2sLayout::qk256}) {
+    tensor.i2_s_layout = layout;
+    tensor.data = bytes;
+    const std::vector<std::byte> padded(128, std::byte{0b11'10'01'00});
+    if (layout == I2sLayout::qk256) tensor.data = padded;
+    const I2sCensus census = count_i2_s(tensor, pool);
+    for (const int64_t count : census.n_codes) EXPECT_EQ(count, 64);
+    EXPECT_EQ(census.damage(), "");
+  }
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ std::string format_names() {
 }  // namespace
 
 WeightView weight_view(const TensorView& tensor) {
-  const Format* format = find_format(tensor.type);
+  const Format* format = tensor.type == GgmlType::I2_S ? find_i2_s_format(tensor.i2_s_layout)
+                                                       : find_format(tensor.type);
   if (format == nullptr) {
     const TypeInfo* info = find_type(static_cast<uint32_t>(tensor.type));
     const std::string name = info != nullptr
@@ -41,7 +42,9 @@ WeightView weight_view(const TensorView& tensor) {
   view.row_len = tensor.shape.empty() ? 0 : tensor.shape[0];
   view.n_rows = tensor.n_rows();
   const int64_t header_bytes = format->has_row_scale ? sizeof(float) : 0;
-  view.row_bytes = header_bytes + view.row_len / format->block_len * format->block_bytes;
+  const int64_t multiple = format->row_bytes_multiple;
+  const int64_t block_bytes = view.row_len / format->block_len * format->block_bytes;
+  view.row_bytes = header_bytes + (block_bytes + multiple - 1) / multiple * multiple;
   const auto stored = static_cast<int64_t>(tensor.data.size());
   if (view.row_len <= 0 || view.row_len % format->block_len != 0 ||
       (view.row_bytes > 0 && stored / view.row_bytes < view.n_rows)) {
@@ -93,7 +96,7 @@ int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool) {
     const int64_t row = item * rows_per_item;
     if (row * w.row_len > first.load(std::memory_order_relaxed)) return;
     const int64_t n_rows = std::min(rows_per_item, w.n_rows - row);
-    // Rows lie back to back, so they can be scanned as one.
+    // Rows lie back to back, so they can be scanned as one (padded ones hold codes alone).
     const int64_t at = w.format->first_non_finite(w.data + row * w.row_bytes, n_rows * w.row_len);
     if (at < 0) return;
     const int64_t index = row * w.row_len + at;

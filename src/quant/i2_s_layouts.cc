@@ -1,0 +1,116 @@
+// The other layouts under I2_S's type id (gguf/i2_s_layout.h names them). Which of them a tensor
+// has is TensorView::i2_s_layout.
+//
+// ARM builds of bitnet.cpp (src/ggml-bitnet-mad.cpp, `quantize_i2_s` under __ARM_NEON): 64 weights
+// in 16 bytes, byte p holds weights p, p + 16, p + 32, p + 48 from its highest bits down; otherwise
+// as x86. Its kernels give the same integer sums as those of x86.
+//
+// BitNet-rs (crates/bitnet-models/src/quant/i2s.rs and i2s_qk256.rs): 4 consecutive weights a byte
+// from its lowest bits up, codes 0 to 3 are -2, -1, +1, +2, activations are not rounded. Its
+// loader takes the magnitude of a block's scale within [1e-3, 1e3]; here a scale is what is stored.
+#include "base/half.h"
+#include "quant/format_rows.h"
+
+namespace crossval {
+namespace {
+
+constexpr int kArmLen = 64, kArmBytes = 16, kSubLen = 32;
+
+void unpack_arm(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kArmLen; ++i) {
+    for (int p = 0; p < kArmBytes; ++p) {
+      const auto packed = static_cast<unsigned>(row[i * kArmBytes + p]);
+      for (int j = 0; j < 4; ++j) {
+        codes[i * kArmLen + 16 * j + p] = static_cast<uint8_t>(packed >> (6 - 2 * j) & 3u);
+      }
+    }
+  }
+  for (int64_t sub = 0; sub < n / kSubLen; ++sub) d[sub] = 1.0f;
+}
+
+void dequantize_arm(const std::byte* row, int64_t n, float* out) {
+  dequantize_codes<unpack_arm, kArmLen, kSubLen, 1>(row, n, kArmBytes, out);
+}
+
+int64_t no_scales(const std::byte*, int64_t) { return -1; }  // rows hold codes alone
+
+// Codes of -2, -1, +1, +2 less the offset of 2.
+constexpr uint8_t kCodes[4] = {0, 1, 3, 4};
+constexpr int kOffset = 2, kCodeBytes = 8;
+
+void unpack_block(const std::byte* block, uint8_t* codes) {
+  for (int p = 0; p < kCodeBytes; ++p) {
+    const auto packed = static_cast<unsigned>(block[p]);
+    for (int j = 0; j < 4; ++j) codes[4 * p + j] = kCodes[packed >> (2 * j) & 3u];
+  }
+}
+
+constexpr int kScaledBytes = kCodeBytes + 2;
+
+void unpack_scaled(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kSubLen; ++i) {
+    unpack_block(row + i * kScaledBytes, codes + i * kSubLen);
+    d[i] = f16_to_f32(load_as<uint16_t>(row + i * kScaledBytes + kCodeBytes));
+  }
+}
+
+void dequantize_scaled(const std::byte* row, int64_t n, float* out) {
+  dequantize_codes<unpack_scaled, kSubLen, kSubLen, kOffset>(row, n, kScaledBytes, out);
+}
+
+int64_t first_non_finite_scaled(const std::byte* row, int64_t n) {
+  return first_bad_scale(row, n, kSubLen, kScaledBytes, {kCodeBytes});
+}
+
+void unpack_qk256(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kSubLen; ++i) {
+    unpack_block(row + i * kCodeBytes, codes + i * kSubLen);
+    d[i] = 1.0f;
+  }
+}
+
+void dequantize_qk256(const std::byte* row, int64_t n, float* out) {
+  dequantize_codes<unpack_qk256, kSubLen, kSubLen, kOffset>(row, n, kCodeBytes, out);
+}
+
+}  // namespace
+
+const Format kI2_S_ARM = {.type = GgmlType::I2_S,
+                          .activation = ActivationType::I8_ROW,
+                          .block_len = kArmLen,
+                          .block_bytes = kArmBytes,
+                          .sub_block_len = kSubLen,
+                          .code_bits = 4,
+                          .offset = 1,
+                          .has_min = false,
+                          .dequantize = dequantize_arm,
+                          .unpack = unpack_arm,
+                          .first_non_finite = no_scales,
+                          .has_tensor_scale = true};
+
+const Format kI2_S_32 = {.type = GgmlType::I2_S,
+                         .activation = ActivationType::F32,
+                         .block_len = kSubLen,
+                         .block_bytes = kScaledBytes,
+                         .sub_block_len = kSubLen,
+                         .code_bits = 4,
+                         .offset = kOffset,
+                         .has_min = false,
+                         .dequantize = dequantize_scaled,
+                         .unpack = unpack_scaled,
+                         .first_non_finite = first_non_finite_scaled};
+
+const Format kI2_S_QK256 = {.type = GgmlType::I2_S,
+                            .activation = ActivationType::F32,
+                            .block_len = kSubLen,
+                            .block_bytes = kCodeBytes,
+                            .sub_block_len = kSubLen,
+                            .code_bits = 4,
+                            .offset = kOffset,
+                            .has_min = false,
+                            .dequantize = dequantize_qk256,
+                            .unpack = unpack_qk256,
+                            .first_non_finite = no_scales,
+                            .row_bytes_multiple = 64};
+
+}  // namespace crossval
