@@ -83,6 +83,8 @@ TEST(I2sLayouts, OfOneSizeAreReadAsTheFlagSaysAndReportedAsAssumed) {
     EXPECT_EQ(layout["name"], "x86");
     EXPECT_EQ(layout["how"], "assumed");
     EXPECT_EQ(layout["others_possible"], json({"arm", "rows4"}));
+    EXPECT_EQ(layout["likely"], nullptr) << "random weights tell nothing";
+    EXPECT_EQ(layout["evidence"].size(), 3u);
   }
 }
 

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "quant/i2_s_census.h"
+#include "quant/i2_s_guess.h"
 #include "quant/i2_s_wraps.h"
 #include "render/visible.h"
 
@@ -45,6 +47,24 @@ std::string why(const I2sDecision& decision) {
       names(decision.others));
 }
 
+std::string channel_note(I2sLayout assumed, std::optional<I2sLayout> likely) {
+  if (!likely) {
+    return "zeros do not follow the norm weights of their channels under any of these layouts, as "
+           "they do in trained models: the weights do not tell the layout";
+  }
+  const std::string_view name = i2_s_layout_info(*likely).name;
+  if (*likely == assumed) {
+    return fmt::format(
+        "zeros follow the norm weights of their channels under {} alone: it is "
+        "this layout",
+        name);
+  }
+  return fmt::format(
+      "zeros follow the norm weights of their channels under {} alone: read it with "
+      "--i2s-layout {}",
+      name, name);
+}
+
 }  // namespace
 
 Json i2_s_json(const ModelFile& model) {
@@ -72,6 +92,15 @@ Json i2_s_json(const ModelFile& model) {
         {{"tensor", tensor.name}, {"n_rows", risk.n_rows}, {"largest_sum", risk.largest}});
   }
   Json notes = Json::array({fmt::format("read as {}: {}", layout.what, why(decision))});
+  const std::vector<I2sEvidence> evidence = i2_s_evidence(model, pool);
+  const std::optional<I2sLayout> likely = i2_s_guess(evidence);
+  if (decision.how == "assumed" && !evidence.empty()) {
+    notes.push_back(channel_note(decision.layout, likely));
+  }
+  Json shown_evidence = Json::object();
+  for (const I2sEvidence& of : evidence) {
+    shown_evidence[i2_s_layout_info(of.layout).name] = of.evidence;
+  }
   if (!damaged.empty()) notes.push_back(kDamageNote);
   if (!at_risk.empty()) notes.push_back(kWrapNote);
   Json others = Json::array();
@@ -85,7 +114,9 @@ Json i2_s_json(const ModelFile& model) {
            {{"name", layout.name},
             {"how", decision.how},
             {"others_possible", std::move(others)},
-            {"why", why(decision)}}},
+            {"why", why(decision)},
+            {"likely", likely ? Json(i2_s_layout_info(*likely).name) : Json(nullptr)},
+            {"evidence", std::move(shown_evidence)}}},
           {"codes", std::move(codes)},
           {"damaged", std::move(damaged)},
           {"int16_overflow",
