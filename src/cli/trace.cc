@@ -49,14 +49,16 @@ struct Files {
 };
 
 void lift(PerTokenOptions& options, Files& files) {
-  const auto replace = [](std::string& path, std::optional<LiftedModel>& lifted) {
+  const auto replace = [](std::string& path, std::optional<LiftedModel>& lifted,
+                          const std::string& i2_s_layout = "auto") {
     if (path.empty()) return;
-    lifted.emplace(lift_model(*ModelFile::open(path)));
+    lifted.emplace(lift_model(*ModelFile::open(path, i2_s_layout)));
     path = lifted->path();
   };
   const bool same = options.backend_model == options.model.model;
   if (same) options.backend_model.clear();
-  replace(options.model.model, files.model);
+  replace(options.model.model, files.model, options.model.i2_s_layout);
+  options.model.i2_s_layout = "auto";  // nothing is I2_S any more
   replace(options.backend_model, files.backend_model);
 }
 

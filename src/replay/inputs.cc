@@ -40,7 +40,7 @@ bool to_floats(GgmlType type, std::span<const std::byte> data, int64_t row_len, 
     return true;
   }
   const Format* format = find_format(type);
-  if (format == nullptr || format->has_tensor_scale) return false;
+  if (format == nullptr || format->has_tensor_scale || format->has_row_scale) return false;
   out.resize(static_cast<size_t>(row_len * n_rows));
   if (type == GgmlType::F32) {
     if (!out.empty()) std::memcpy(out.data(), data.data(), out.size() * sizeof(float));
