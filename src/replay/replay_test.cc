@@ -161,6 +161,18 @@ TEST(ReplayMatmul, RoundedActivationsAreRecognised) {
   EXPECT_EQ(as_f32.arithmetic, "f32");
 }
 
+TEST(ReplayMatmul, UpAndGateInOne) {
+  QuantizedCase c(Numerics::ggml);
+  std::vector<float> y = tap_values(c.tap.out);
+  for (float& value : y) value *= value / (1 + std::exp(-value));
+  c.tap = tap_of("FUSED_UP_GATE", floats(c.tap.out.ne, y),
+                 {c.tap.sources[0], c.tap.sources[0], c.tap.sources[1]}, {10});
+  EXPECT_TRUE(replayed(c.tap, c.weights).passes());
+  c.stored[7 * 20 + 5] ^= std::byte{1};
+  c.weights.substitute("w", c.view());
+  EXPECT_GT(replayed(c.tap, c.weights).ratio, 20);
+}
+
 TEST(ReplayMatmul, OneCodeOrTheLastBitOfOneScaleIsFound) {
   QuantizedCase c(Numerics::ggml);
   constexpr int64_t block = QuantizedCase::n / 32 * 9 + 4;  // of row 9
@@ -208,6 +220,21 @@ TEST(ReplayNorm, AnEpsilonTenPercentOffIsFound) {
   };
   EXPECT_TRUE(with_eps(1e-5f).passes());
   EXPECT_GT(with_eps(1.1e-5f).ratio, 10);
+}
+
+TEST(ReplayNorm, MeanIsTakenAwayAndWeightsMultiply) {
+  const Shape shape = {4, 1, 1, 1};
+  const TapTensor x = floats(shape, {1, 2, 3, 6});
+  const float scale = 1 / std::sqrt(3.5f + 0.5f);  // variance 3.5
+  EXPECT_TRUE(
+      replayed(tap_of("NORM", floats(shape, {-2 * scale, -scale, 0, 3 * scale}), {x}, {bits(0.5f)}))
+          .passes());
+  const float rms = 1 / std::sqrt(12.5f);
+  const TapTensor y = floats(shape, {rms, -2 * rms, 3 * rms, 12 * rms});
+  EXPECT_TRUE(
+      replayed(tap_of("FUSED_RMS_NORM", y, {x, floats(shape, {1, -1, 1, 2})}, {0})).passes());
+  EXPECT_FALSE(
+      replayed(tap_of("FUSED_RMS_NORM", y, {x, floats(shape, {1, 1, 1, 2})}, {0})).passes());
 }
 
 TEST(ReplayRope, NormalAndNeoxPairs) {
@@ -311,6 +338,41 @@ TEST(ReplayRows, GetRowsAndSetRows) {
       replayed(tap_of("SET_ROWS", halves({2, 2, 1, 1}, {9, 9, 0.1f, 8}), sources)).passes());
   EXPECT_FALSE(
       replayed(tap_of("SET_ROWS", halves({2, 2, 1, 1}, {0.1f, 8, 9, 9}), sources)).passes());
+}
+
+TEST(ReplayRows, ConcatRepeatAndPad) {
+  const TapTensor a = floats({2, 1, 1, 1}, {1, 2}), b = floats({1, 1, 1, 1}, {3});
+  EXPECT_TRUE(replayed(tap_of("CONCAT", floats({3, 1, 1, 1}, {1, 2, 3}), {a, b}, {0})).passes());
+  EXPECT_FALSE(replayed(tap_of("CONCAT", floats({3, 1, 1, 1}, {3, 1, 2}), {a, b}, {0})).passes());
+  EXPECT_TRUE(replayed(tap_of("REPEAT", floats({4, 1, 1, 1}, {1, 2, 1, 2}), {a})).passes());
+  EXPECT_TRUE(replayed(tap_of("PAD", floats({4, 1, 1, 1}, {0, 1, 2, 0}), {a}, {1, 1})).passes());
+  EXPECT_FALSE(replayed(tap_of("PAD", floats({4, 1, 1, 1}, {1, 2, 0, 0}), {a}, {1, 1})).passes());
+}
+
+TEST(ReplayRows, CacheInQ8Zero) {
+  std::vector<float> x = random_floats(32, 12);
+  x[3] = 4;
+  x[4] = 2.5f * 4 / 127;  // a tie: to even in SIMD code, away from zero in the reference
+  for (const bool to_even : {true, false}) {
+    std::vector<std::byte> block(34);
+    const uint16_t d = f32_to_f16(4.0f / 127);
+    std::memcpy(block.data(), &d, 2);
+    for (size_t i = 0; i < 32; ++i) {
+      const float scaled = to_even ? x[i] * (127.0f / 4) : x[i] * (1 / (4.0f / 127));
+      block[2 + i] = static_cast<std::byte>(
+          static_cast<int>(to_even ? std::nearbyint(scaled) : std::round(scaled)));
+    }
+    const TapTensor y = {.name = "cache",
+                         .type = GgmlType::Q8_0,
+                         .ne = {32, 1, 1, 1},
+                         .is_weight = false,
+                         .data = block};
+    const Tap tap = tap_of("CPY", y, {floats({32, 1, 1, 1}, x)});
+    EXPECT_TRUE(replayed(tap).passes());
+    Tap faulty = tap;
+    faulty.out.data[9] = static_cast<std::byte>(std::to_integer<int>(faulty.out.data[9]) ^ 1);
+    EXPECT_FALSE(replayed(faulty).passes());
+  }
 }
 
 TEST(ReplayMixture, OrderOfEqualValuesIsFree) {
