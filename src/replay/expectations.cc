@@ -82,6 +82,8 @@ const Expectations::Row* Expectations::find_row(const std::string& arch) {
       {"bitnet-b1.58", RopeStyle::neox, Activation::relu_squared, true},
       {"qwen2", RopeStyle::neox, Activation::silu, true},
       {"qwen3", RopeStyle::neox, Activation::silu, true},
+      {"granite", RopeStyle::norm, Activation::silu, true},
+      {"gemma2", RopeStyle::neox, Activation::gelu, false},
       {"gemma3", RopeStyle::neox, Activation::gelu, false},
   };
   for (const Row& row : table) {
@@ -95,6 +97,8 @@ Expectations::Expectations(std::shared_ptr<const ModelFile> model)
   if (row_ == nullptr) return;
   try {
     config_ = read_config(*model_, row_->rope_style);
+    const auto scale = model_->get_float(config_->arch + ".attention.scale");
+    if (scale && *scale != 0) config_->kq_scale = static_cast<float>(*scale);
   } catch (const Error&) {
     row_ = nullptr;  // metadata that say something unknown: nothing is expected then
   }
