@@ -156,6 +156,7 @@ class TraceCommand {
     const bool complete = options_.layers.empty() && options_.taps.empty();
     analysis.finish(complete, report);
     add_distances(pairing.finish(), report);
+    if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
   }
 

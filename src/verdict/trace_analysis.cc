@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <string_view>
 
 #include "replay/replay.h"
 
@@ -15,6 +17,11 @@ std::string first_weight(const Tap& tap) {
     if (source.is_weight) return source.name;
   }
   return "";
+}
+
+uint64_t hash_of(const TapTensor& tensor) {
+  return std::hash<std::string_view>{}(
+      {reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size()});
 }
 
 // Which position a row of a tap belongs to: the last dimension that counts tokens.
@@ -56,6 +63,7 @@ void TraceAnalysis::begin_eval(std::span<const TokenId> ids) {
   ids_.assign(ids.begin(), ids.end());
   current_ = ids_;
   seen_ = 0;
+  written_.clear();
 }
 
 // Every graph begins by looking up its ids; how many tells how far the eval has come.
@@ -83,7 +91,19 @@ void TraceAnalysis::add(Tap& tap) {
     if (source.is_weight) used_weights_.insert(source.name);
   }
   judge(tap, report);
+  written_[tap.name].push_back(hash_of(tap.out));
   taps_.push_back(std::move(report));
+}
+
+// A result is shown when it is written and again when it is read: in between nobody may touch it.
+const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) const {
+  for (const TapTensor& source : tap.sources) {
+    const auto written = source.data.empty() ? written_.end() : written_.find(source.name);
+    if (written == written_.end()) continue;
+    const auto& hashes = written->second;
+    if (std::find(hashes.begin(), hashes.end(), hash_of(source)) == hashes.end()) return &source;
+  }
+  return nullptr;
 }
 
 void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
@@ -121,8 +141,25 @@ void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
     suspect(tap, expected, faults, replayed, report);
     return;
   }
+  if (const TapTensor* input = find_overwritten(tap)) {
+    blame_input(tap, *input, report);
+    return;
+  }
   report.verdict = TapVerdict::ok;
   largest_clean_ratio_ = std::max(largest_clean_ratio_, replayed.ratio);
+}
+
+void TraceAnalysis::blame_input(const Tap& tap, const TapTensor& input, TapReport& report) {
+  report.verdict = TapVerdict::diverged;
+  if (first_) return;
+  first_.emplace();
+  first_index_ = taps_.size();
+  first_->cause = Cause::overwritten;
+  first_->explanation = fmt::format(
+      "its input {} is not what the engine computed under that name: the memory was written to in "
+      "between",
+      input.name);
+  first_->position = tap.first_position;
 }
 
 void TraceAnalysis::suspect(const Tap& found, const Tap& expected,

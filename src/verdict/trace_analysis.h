@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/parallel.h"
@@ -39,6 +40,9 @@ class TraceAnalysis {
  private:
   void find_graph(const Tap& tap);
   void judge(const Tap& tap, TapReport& report);
+  // The input that holds something else than what was computed under its name; null = none.
+  const TapTensor* find_overwritten(const Tap& tap) const;
+  void blame_input(const Tap& tap, const TapTensor& input, TapReport& report);
   void suspect(const Tap& found, const Tap& expected, const std::vector<ParameterFault>& faults,
                const Replayed& replayed, TapReport& report);
   void blame_unused(const std::vector<std::string>& unused, TraceReport& report);
@@ -54,9 +58,15 @@ class TraceAnalysis {
   std::vector<TapReport> taps_;
   std::set<std::string> used_weights_;
   std::set<std::string> not_replayed_;
+  // Hashes of the results of this eval, by name.
+  std::unordered_map<std::string, std::vector<uint64_t>> written_;
   std::optional<TraceDivergence> first_;
   size_t first_index_ = 0;
   double largest_clean_ratio_ = 0;
 };
+
+// Where the graph itself must be wrong: nothing is off by itself, yet the logits part. Names the
+// tensor at which the distance between the two whole runs leaps. Fills report.first_divergence.
+void blame_leap(TraceReport& report);
 
 }  // namespace crossval
