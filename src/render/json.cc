@@ -21,7 +21,8 @@ Json per_token_object(const Report& report) {
   out["tokens"] = tokens_json(report.tokens);
   out["positions"] = std::move(positions);
   out["summary"] = summary_json(report);
-  out["tolerance"] = tolerance_json(report.tolerance);
+  out["tolerance"] =
+      tolerance_json(report.tolerance, report.summary && report.summary->rounds_alike);
   out["timing_ms"] = timing_json(report.timing);
   out["error"] = error_json(report.error);
   return out;

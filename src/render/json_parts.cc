@@ -127,11 +127,11 @@ Json error_json(const std::optional<ErrorReport>& error) {
       {"code", error->code}, {"what", error->what}, {"where", error->where}, {"fix", error->fix}};
 }
 
-Json tolerance_json(const Tolerance& tolerance) {
+Json tolerance_json(const Tolerance& tolerance, bool rounds_alike) {
   return {{"gate", gate_name(tolerance.gate)},
           {"cos_tol", number(tolerance.cos_tol)},
-          {"noise_ratio", noise_ratio_limit(1)},
-          {"near_noise_ratio", noise_ratio_limit(2 * kRatioWindow + 1)}};
+          {"noise_ratio", noise_ratio_limit(1, rounds_alike)},
+          {"near_noise_ratio", noise_ratio_limit(2 * kRatioWindow + 1, rounds_alike)}};
 }
 
 std::string write_json(const Json& object, const RenderOptions& options) {

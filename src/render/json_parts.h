@@ -35,7 +35,8 @@ Json engine_json(const std::optional<EngineReport>& report, bool is_backend);
 Json tokens_json(const TokensReport& tokens);
 Json position_json(const JudgedPosition& position, const MetricSet& metrics);
 Json summary_json(const Report& report);
-Json tolerance_json(const Tolerance& tolerance);
+// `rounds_alike` of the summary, where there is one.
+Json tolerance_json(const Tolerance& tolerance, bool rounds_alike = false);
 Json stage(const std::optional<EngineTiming>& timing, double EngineTiming::*member);
 Json timing_json(const TimingReport& timing);
 Json error_json(const std::optional<ErrorReport>& error);

@@ -139,10 +139,10 @@ std::string noise_words(const Summary& s, const Tolerance& tolerance) {
                : "the rounding noise was not measured";
   }
   std::string words = fmt::format("distance at most {:.2g} times the rounding noise (limit {:.2g})",
-                                  *s.max_noise_ratio, noise_ratio_limit(1));
+                                  *s.max_noise_ratio, noise_ratio_limit(1, s.rounds_alike));
   if (s.max_near_noise_ratio) {
     words += fmt::format(", {:.2g} times around a position (limit {:.2g})", *s.max_near_noise_ratio,
-                         noise_ratio_limit(2 * kRatioWindow + 1));
+                         noise_ratio_limit(2 * kRatioWindow + 1, s.rounds_alike));
   }
   return words;
 }

@@ -107,6 +107,7 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
   }
   std::vector<double> noise = smooth_noise(measured, scale);
   const std::vector<NearRatio> near = near_ratios(distances, measured, scale);
+  const bool alike = rounds_alike(distances, measured, scale);
   if (noise.empty() && tolerance.gate == Gate::noise) {
     bad_input("no_noise_measurement", "the rounding noise of this run is unknown", "--gate noise",
               "let one side be the native engine, which measures it, or use --gate cosine");
@@ -119,10 +120,10 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
     const PositionMetrics& metrics = position.compared.metrics;
     if (!noise.empty() && metrics.rel_l2) {
       position.noise_ratio = *metrics.rel_l2 / noise[i];
-      position.beyond_noise = !(*position.noise_ratio <= noise_ratio_limit(1));
+      position.beyond_noise = !(*position.noise_ratio <= noise_ratio_limit(1, alike));
       if (near[i].n_ratios > 0) {
         position.near_noise_ratio = near[i].ratio;
-        *position.beyond_noise |= !(near[i].ratio <= noise_ratio_limit(near[i].n_ratios));
+        *position.beyond_noise |= !(near[i].ratio <= noise_ratio_limit(near[i].n_ratios, alike));
       }
     }
     position.verdict = judge_position(metrics, position.beyond_noise, tolerance);
@@ -132,6 +133,7 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
   Summary& summary = judgement.summary;
   summary.n_positions = static_cast<int>(judgement.positions.size());
   summary.shift = comparison.shift();
+  summary.rounds_alike = alike;
   add_means(judgement.positions, summary);
   if (!noise.empty()) {
     summary.above_noise = static_cast<int>(std::count_if(

@@ -33,6 +33,7 @@ struct Summary {
   std::optional<double> mean_kl, max_kl;
   std::optional<double> top1_agreement;  // share of positions with the same most likely token
   std::optional<double> max_noise_ratio, max_near_noise_ratio;
+  bool rounds_alike = false;           // noise.h: the limits of those ratios are the narrow ones
   std::optional<double> median_noise;  // of the smoothed noise, as a relative distance
   std::optional<int> shift;            // +1: the engine's row p is the backend's row p+1
   int n_diverged = 0, n_noise = 0, n_non_finite = 0;

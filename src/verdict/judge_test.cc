@@ -109,7 +109,7 @@ TEST(Judge, AFaultBeyondTheNoiseDivergesAndIsPlaced) {
   EXPECT_EQ(j.summary.n_diverged, 1);
   EXPECT_EQ(j.summary.min_cosine_at, 26);
   EXPECT_EQ(j.positions[6].verdict, Verdict::diverged);
-  EXPECT_GT(*j.positions[6].noise_ratio, noise_ratio_limit(1));
+  EXPECT_GT(*j.positions[6].noise_ratio, noise_ratio_limit(1, false));
 }
 
 TEST(Judge, AboveTheNoiseWithinTheCosineIsCountedAndGated) {

@@ -50,10 +50,19 @@ std::vector<double> smooth_noise(std::span<const std::optional<double>> measured
   return smooth;
 }
 
+bool rounds_alike(std::span<const std::optional<double>> distances,
+                  std::span<const std::optional<double>> measured, const NoiseScale& scale) {
+  const double least_noise = summation_floor(scale) / kEqualPart;
+  for (size_t p = 0; p < measured.size(); ++p) {
+    if (!measured[p] || !std::isfinite(*measured[p]) || !distances[p]) continue;
+    if (*measured[p] >= least_noise && *distances[p] <= kEqualPart * *measured[p]) return true;
+  }
+  return false;
+}
+
 std::vector<NearRatio> near_ratios(std::span<const std::optional<double>> distances,
                                    std::span<const std::optional<double>> measured,
                                    const NoiseScale& scale) {
-  constexpr double least_ratio = 1e-3;  // equal rows count as very near, not as infinitely near
   const double floor = summation_floor(scale);
   const auto n = static_cast<std::ptrdiff_t>(measured.size());
   std::vector<NearRatio> near(measured.size());
@@ -63,8 +72,8 @@ std::vector<NearRatio> near_ratios(std::span<const std::optional<double>> distan
     for (auto q = std::max<std::ptrdiff_t>(0, p - kRatioWindow); q <= last; ++q) {
       if (!measured[q] || !std::isfinite(*measured[q]) || !distances[q]) continue;
       const double ratio = *distances[q] / std::max(*measured[q], floor);
-      if (!std::isfinite(ratio)) continue;
-      sum_log += std::log(std::max(ratio, least_ratio));
+      if (!std::isfinite(ratio) || ratio <= kEqualPart) continue;
+      sum_log += std::log(ratio);
       ++near[p].n_ratios;
     }
     if (near[p].n_ratios > 0) near[p].ratio = std::exp(sum_log / near[p].n_ratios);

@@ -37,8 +37,18 @@ inline constexpr double kNoiseMedianPart = 0.5;
 std::vector<double> smooth_noise(std::span<const std::optional<double>> measured,
                                  const NoiseScale& scale);
 
+// A position this close, as a part of its noise, was rounded by both engines to the same codes.
+inline constexpr double kEqualPart = 0.01;
+
+// Whether some position shows that both engines round to the same codes: its distance is no more
+// than kEqualPart of a noise that stands well above the summation floor. Engines that round
+// otherwise, or keep another KV type, are never that close, not even at the first position.
+bool rounds_alike(std::span<const std::optional<double>> distances,
+                  std::span<const std::optional<double>> measured, const NoiseScale& scale);
+
 // The geometric mean of distance over measured noise within kRatioWindow positions: one sample says
-// little about rounding, seventeen say a lot.
+// little about rounding, seventeen say a lot. Positions rounded to the same codes are left out:
+// they say nothing of how far apart roundings lead, and would hide a fault that begins beside them.
 struct NearRatio {
   double ratio = 0;
   int n_ratios = 0;  // positions in the mean; 0 = nothing known

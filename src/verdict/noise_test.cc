@@ -61,8 +61,24 @@ TEST(Noise, NearRatiosAreGeometricMeansOfTheWindow) {
 }
 
 TEST(Noise, TheLimitFallsWithTheNumberOfRatios) {
-  EXPECT_NEAR(noise_ratio_limit(1), 9.906, 1e-3);
-  EXPECT_NEAR(noise_ratio_limit(17), 2.948, 1e-3);
+  EXPECT_NEAR(noise_ratio_limit(1, false), 9.906, 1e-3);
+  EXPECT_NEAR(noise_ratio_limit(17, false), 2.948, 1e-3);
+  EXPECT_NEAR(noise_ratio_limit(1, true), 3.011, 1e-3);
+  EXPECT_NEAR(noise_ratio_limit(17, true), 1.594, 1e-3);
+}
+
+TEST(Noise, APositionOfTheSameCodesShowsThatEnginesRoundAlike) {
+  Measured measured(6, 0.04), distances(6, 0.02);
+  EXPECT_FALSE(rounds_alike(distances, measured, kSmall));
+  distances[3] = 1e-7;
+  EXPECT_TRUE(rounds_alike(distances, measured, kSmall));
+  // Says nothing where the noise itself is hardly more than the order of sums.
+  EXPECT_FALSE(rounds_alike(distances, Measured(6, 1e-5), kSmall));
+  EXPECT_FALSE(rounds_alike(distances, Measured(6), kSmall));
+  // And does not pull the mean around it down.
+  const auto near = near_ratios(distances, measured, kSmall);
+  EXPECT_EQ(near[0].n_ratios, 5);
+  EXPECT_NEAR(near[0].ratio, 0.5, 1e-12);
 }
 
 TEST(Noise, NeverBelowSummation) {

@@ -36,8 +36,9 @@ Tolerance make_tolerance(const std::string& gate, double cos_tol) {
             "choose from: auto, cosine, noise");
 }
 
-double noise_ratio_limit(int n_ratios) {
-  return 2.0 * std::exp(1.6 / std::sqrt(static_cast<double>(n_ratios)));
+double noise_ratio_limit(int n_ratios, bool rounds_alike) {
+  const double root = std::sqrt(static_cast<double>(n_ratios));
+  return rounds_alike ? 1.3 * std::exp(0.84 / root) : 2.0 * std::exp(1.6 / root);
 }
 
 }  // namespace crossval
