@@ -2,48 +2,23 @@
 
 #include <fmt/format.h>
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "base/error.h"
-#include "base/half.h"
 #include "native/archs.h"
+#include "replay/expect_parameter.h"
 
 namespace crossval {
 namespace {
 
-// Positions of parameters in ggml_tensor::op_params (ggml.c: ggml_rope_impl, ggml_soft_max_impl,
-// ggml_flash_attn_ext, ggml_norm_impl); the same since 2024.
+// Positions of parameters in ggml_tensor::op_params (ggml.c: ggml_rope_impl, ggml_norm_impl); the
+// same since 2024.
 constexpr size_t rope_n_dims = 1, rope_mode = 2, rope_freq_base = 5, rope_freq_scale = 6,
                  rope_ext_factor = 7, rope_beta_fast = 9, rope_beta_slow = 10;
-constexpr size_t soft_max_scale = 0, soft_max_bias = 1;
-constexpr size_t flash_scale = 0, flash_bias = 1, flash_softcap = 2;
 constexpr size_t norm_eps = 0;
 constexpr int32_t mode_norm = 0, mode_neox = 2;  // GGML_ROPE_TYPE_*
-
-// Ids, positions and scales are stored as they are said: anything beyond f32 rounding differs.
-bool alike(float a, float b) {
-  return std::abs(a - b) <= 2e-6f * std::max(std::abs(a), std::abs(b));
-}
-
-float as_float(int32_t word) { return std::bit_cast<float>(word); }
-
-// Makes a float parameter what it should be; one fault when it was not.
-void expect_float(Tap& tap, size_t index, float expected, Cause cause, const char* what,
-                  std::vector<ParameterFault>& faults) {
-  const float found = as_float(tap.params[index]);
-  if (alike(found, expected)) return;
-  faults.push_back({cause, what, fmt::format("{:.6g}", expected), fmt::format("{:.6g}", found)});
-  tap.params[index] = std::bit_cast<int32_t>(expected);
-}
-
-void expect_int(Tap& tap, size_t index, int32_t expected, Cause cause, const char* what,
-                std::vector<ParameterFault>& faults) {
-  if (tap.params[index] == expected) return;
-  faults.push_back({cause, what, std::to_string(expected), std::to_string(tap.params[index])});
-  tap.params[index] = expected;
-}
 
 // I32 values of a source, made what they should be.
 void expect_ids(TapTensor& tensor, std::span<const int32_t> expected, Cause cause, const char* what,
@@ -63,28 +38,17 @@ void expect_ids(TapTensor& tensor, std::span<const int32_t> expected, Cause caus
 
 }  // namespace
 
-enum class Activation { silu, relu_squared, gelu };
-
-// Architectures whose graphs are known well enough to say what every parameter must be. Sources:
-// llama.cpp src/models/*.cpp and llama_model_rope_type; bitnet.cpp and ik_llama.cpp for relu^2.
-struct Expectations::Row {
-  const char* arch;
-  RopeStyle rope_style;
-  Activation activation;
-  bool one_rope;  // every layer rotates alike
-};
-
 const Expectations::Row* Expectations::find_row(const std::string& arch) {
   static constexpr Row table[] = {
-      {"llama", RopeStyle::norm, Activation::silu, true},
-      {"bitnet", RopeStyle::neox, Activation::silu, true},
-      {"bitnet-25", RopeStyle::neox, Activation::relu_squared, true},
-      {"bitnet-b1.58", RopeStyle::neox, Activation::relu_squared, true},
-      {"qwen2", RopeStyle::neox, Activation::silu, true},
-      {"qwen3", RopeStyle::neox, Activation::silu, true},
-      {"granite", RopeStyle::norm, Activation::silu, true},
-      {"gemma2", RopeStyle::neox, Activation::gelu, false},
-      {"gemma3", RopeStyle::neox, Activation::gelu, false},
+      {"llama", RopeStyle::norm, Activation::silu},
+      {"bitnet", RopeStyle::neox, Activation::silu},
+      {"bitnet-25", RopeStyle::neox, Activation::relu_squared},
+      {"bitnet-b1.58", RopeStyle::neox, Activation::relu_squared},
+      {"qwen2", RopeStyle::neox, Activation::silu},
+      {"qwen3", RopeStyle::neox, Activation::silu},
+      {"granite", RopeStyle::norm, Activation::silu},
+      {"gemma2", RopeStyle::neox, Activation::gelu, 2, false, true},
+      {"gemma3", RopeStyle::neox, Activation::gelu, 6, true, true},
   };
   for (const Row& row : table) {
     if (arch == row.arch) return &row;
@@ -99,9 +63,35 @@ Expectations::Expectations(std::shared_ptr<const ModelFile> model)
     config_ = read_config(*model_, row_->rope_style);
     const auto scale = model_->get_float(config_->arch + ".attention.scale");
     if (scale && *scale != 0) config_->kq_scale = static_cast<float>(*scale);
+    read_layers();
   } catch (const Error&) {
     row_ = nullptr;  // metadata that say something unknown: nothing is expected then
   }
+}
+
+// llama.cpp src/models/gemma2.cpp, gemma3.cpp `load_arch_hparams`.
+void Expectations::read_layers() {
+  const auto key = [&](const char* name) { return config_->arch + "." + name; };
+  window_ = static_cast<int>(std::clamp<int64_t>(
+      model_->get_int(key("attention.sliding_window")).value_or(0), 0, 1 << 30));
+  window_rope_base_ =
+      static_cast<float>(model_->get_float(key("rope.freq_base_swa")).value_or(10000.0));
+  softcap_ = static_cast<float>(model_->get_float(key("attn_logit_softcapping")).value_or(0));
+  if (config_->arch == "gemma2") {
+    if (window_ == 0) window_ = 4096;
+    if (!model_->find(key("attn_logit_softcapping"))) softcap_ = 50;
+  }
+  const bool is_27b = (config_->arch == "gemma2" && config_->n_layers == 46) ||
+                      (config_->arch == "gemma3" && config_->n_layers == 62);
+  if (is_27b) {
+    const auto width = static_cast<float>(config_->n_embd / config_->n_heads);
+    config_->kq_scale = 1.0f / std::sqrt(width);
+  }
+}
+
+bool Expectations::has_window(int layer) const {
+  return row_->window_period > 0 && window_ > 0 &&
+         layer % row_->window_period < row_->window_period - 1;
 }
 
 std::string Expectations::activation() const {
@@ -123,6 +113,7 @@ std::vector<ParameterFault> Expectations::correct(Tap& tap, std::span<const Toke
   if (!config_) return faults;
   if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM") correct_norm(tap, faults);
   if (tap.op == "ROPE") correct_rope(tap, faults);
+  if (tap.op == "SCALE") correct_scale(tap, faults);
   if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") correct_attention(tap, faults);
   correct_activation(tap, faults);
   return faults;
@@ -149,8 +140,11 @@ void Expectations::correct_norm(Tap& tap, std::vector<ParameterFault>& faults) c
 }
 
 void Expectations::correct_rope(Tap& tap, std::vector<ParameterFault>& faults) const {
-  if (!row_->one_rope) return;
-  const RopeConfig& rope = config_->rope;
+  RopeConfig rope = config_->rope;
+  if (row_->own_window_rope && has_window(tap.layer)) {
+    rope.freq_base = window_rope_base_;
+    rope.freq_scale = 1;
+  }
   const bool is_q_or_k =
       tap.out.ne[0] == config_->head_dim &&
       (tap.out.ne[1] == config_->n_heads || tap.out.ne[1] == config_->n_kv_heads);
@@ -194,59 +188,6 @@ void Expectations::correct_rope(Tap& tap, std::vector<ParameterFault>& faults) c
     faults.push_back({Cause::rope_freqs, "frequency factors", "none in the model file",
                       "angles divided by " + tap.sources[2].name});
     tap.sources.resize(2);
-  }
-}
-
-void Expectations::correct_attention(Tap& tap, std::vector<ParameterFault>& faults) const {
-  const bool flash = tap.op == "FLASH_ATTN_EXT";
-  const size_t mask_index = flash ? 3 : 1;
-  if (!row_->one_rope) return;  // layers of several kinds: their windows and scales differ
-  // Attention has a mask; a softmax without one chooses experts.
-  if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
-  expect_float(tap, flash ? flash_scale : soft_max_scale, config_->kq_scale, Cause::attention_scale,
-               "attention scale", faults);
-  expect_float(tap, flash ? flash_bias : soft_max_bias, 0, Cause::attention_scale,
-               "position bias (ALiBi)", faults);
-  if (flash) expect_float(tap, flash_softcap, 0, Cause::softcap, "soft cap", faults);
-  correct_mask(tap, tap.sources[mask_index], faults);
-}
-
-// Causal over everything so far: row i sees the keys 0 ... first_position + i. After a reset keys
-// lie in the cache in the order of their positions.
-void Expectations::correct_mask(Tap& tap, TapTensor& mask,
-                                std::vector<ParameterFault>& faults) const {
-  const bool half = mask.type == GgmlType::F16;
-  const size_t width = half ? 2 : 4;
-  const int64_t n_keys = mask.ne[0];
-  const int64_t n_tokens = tap.op == "FLASH_ATTN_EXT" ? tap.out.ne[2] : tap.out.ne[1];
-  if ((!half && mask.type != GgmlType::F32) || mask.ne[2] * mask.ne[3] != 1 ||
-      mask.ne[1] < n_tokens ||
-      mask.data.size() != static_cast<size_t>(n_keys * mask.ne[1]) * width) {
-    return;
-  }
-  for (int64_t t = 0; t < n_tokens; ++t) {
-    for (int64_t key = 0; key < n_keys; ++key) {
-      std::byte* at = mask.data.data() + static_cast<size_t>(t * n_keys + key) * width;
-      float value = 0;
-      if (half) {
-        uint16_t bits = 0;
-        std::memcpy(&bits, at, sizeof bits);
-        value = f16_to_f32(bits);
-      } else {
-        std::memcpy(&value, at, sizeof value);
-      }
-      const bool seen = key <= tap.first_position + t;
-      if (seen ? value == 0 : value == -INFINITY) continue;
-      if (faults.empty() || faults.back().cause != Cause::sliding_window) {
-        faults.push_back({Cause::sliding_window, "the mask",
-                          fmt::format("position {} {} position {}", tap.first_position + t,
-                                      seen ? "sees" : "does not see", key),
-                          fmt::format("a mask of {}", value)});
-      }
-      const float right = seen ? 0.0f : -INFINITY;
-      const uint16_t right_half = seen ? 0 : 0xfc00;
-      std::memcpy(at, half ? static_cast<const void*>(&right_half) : &right, width);
-    }
   }
 }
 

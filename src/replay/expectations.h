@@ -54,12 +54,20 @@ class Expectations {
   void correct_inputs(Tap& tap, std::span<const TokenId> ids,
                       std::vector<ParameterFault>& faults) const;
 
+  void correct_scale(Tap& tap, std::vector<ParameterFault>& faults) const;
+  void read_layers();
+  // Whether a layer looks through the sliding window.
+  bool has_window(int layer) const;
+
   struct Row;
   static const Row* find_row(const std::string& arch);
 
   std::shared_ptr<const ModelFile> model_;
   const Row* row_ = nullptr;
   std::optional<Config> config_;
+  int window_ = 0;  // positions that a windowed layer sees; 0 = there are none
+  float window_rope_base_ = 10000;
+  float softcap_ = 0;  // of attention scores; 0 = none
 };
 
 }  // namespace crossval

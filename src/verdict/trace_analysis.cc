@@ -63,6 +63,7 @@ void TraceAnalysis::begin_eval(std::span<const TokenId> ids) {
   ids_.assign(ids.begin(), ids.end());
   current_ = ids_;
   seen_ = 0;
+  layer_ = -1;
   written_.clear();
 }
 
@@ -80,6 +81,12 @@ void TraceAnalysis::find_graph(const Tap& tap) {
 void TraceAnalysis::add(Tap& tap) {
   find_graph(tap);
   if (!current_.empty()) tap.first_position += static_cast<int>(current_.data() - ids_.data());
+  // Nodes without a name belong to the layer around them.
+  if (tap.layer >= 0) {
+    layer_ = tap.layer;
+  } else if (tap.name.empty() || tap.name.starts_with("node_")) {
+    tap.layer = layer_;
+  }
   TapReport report;
   report.tensor = tap.name;
   report.op = tap.op;

@@ -56,6 +56,7 @@ class TraceAnalysis {
   size_t seen_ = 0;                   // how many of them belong to graphs so far
   std::span<const TokenId> current_;  // of the graph at hand
   std::vector<TapReport> taps_;
+  int layer_ = -1;  // of the latest tap that says it
   std::set<std::string> used_weights_;
   std::set<std::string> not_replayed_;
   // Hashes of the results of this eval, by name.

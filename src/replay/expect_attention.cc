@@ -1,0 +1,91 @@
+// What a model file says of its attention: scale, soft cap, which positions a layer sees.
+#include <cstring>
+
+#include "base/half.h"
+#include "replay/expect_parameter.h"
+
+namespace crossval {
+namespace {
+
+// Positions in op_params (ggml.c: ggml_soft_max_impl, ggml_flash_attn_ext, ggml_scale_impl).
+constexpr size_t soft_max_scale = 0, soft_max_bias = 1;
+constexpr size_t flash_scale = 0, flash_bias = 1, flash_softcap = 2;
+constexpr size_t scale_factor = 0;
+
+}  // namespace
+
+void Expectations::correct_attention(Tap& tap, std::vector<ParameterFault>& faults) const {
+  const bool flash = tap.op == "FLASH_ATTN_EXT";
+  const size_t mask_index = flash ? 3 : 1;
+  // Attention has a mask; a softmax without one chooses experts.
+  if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
+  expect_float(tap, flash ? flash_scale : soft_max_scale,
+               row_->scaled_queries ? 1.0f : config_->kq_scale, Cause::attention_scale,
+               "attention scale", faults);
+  expect_float(tap, flash ? flash_bias : soft_max_bias, 0, Cause::attention_scale,
+               "position bias (ALiBi)", faults);
+  if (flash) expect_float(tap, flash_softcap, softcap_, Cause::softcap, "soft cap", faults);
+  correct_mask(tap, tap.sources[mask_index], faults);
+}
+
+// Causal: row i sees the keys up to position first_position + i, in a windowed layer only so many
+// of the latest (llama.cpp llama-hparams.h `is_masked_swa`). After a reset keys lie in the cache in
+// the order of their positions, until a window's cache is full and begins anew.
+void Expectations::correct_mask(Tap& tap, TapTensor& mask,
+                                std::vector<ParameterFault>& faults) const {
+  const bool half = mask.type == GgmlType::F16;
+  const size_t width = half ? 2 : 4;
+  const int64_t n_keys = mask.ne[0];
+  const int64_t n_tokens = tap.op == "FLASH_ATTN_EXT" ? tap.out.ne[2] : tap.out.ne[1];
+  if ((!half && mask.type != GgmlType::F32) || mask.ne[2] * mask.ne[3] != 1 ||
+      mask.ne[1] < n_tokens ||
+      mask.data.size() != static_cast<size_t>(n_keys * mask.ne[1]) * width) {
+    return;
+  }
+  if (tap.first_position + n_tokens > n_keys) return;
+  const int64_t window = has_window(tap.layer) ? window_ : INT64_MAX;
+  for (int64_t t = 0; t < n_tokens; ++t) {
+    for (int64_t key = 0; key < n_keys; ++key) {
+      std::byte* at = mask.data.data() + static_cast<size_t>(t * n_keys + key) * width;
+      float value = 0;
+      if (half) {
+        uint16_t bits = 0;
+        std::memcpy(&bits, at, sizeof bits);
+        value = f16_to_f32(bits);
+      } else {
+        std::memcpy(&value, at, sizeof value);
+      }
+      const int64_t age = tap.first_position + t - key;
+      const bool seen = age >= 0 && age < window;
+      if (seen ? value == 0 : value == -INFINITY) continue;
+      if (faults.empty() || faults.back().cause != Cause::sliding_window) {
+        faults.push_back({Cause::sliding_window, "the mask",
+                          fmt::format("position {} {} position {}", tap.first_position + t,
+                                      seen ? "sees" : "does not see", key),
+                          fmt::format("a mask of {}", value)});
+      }
+      const float right = seen ? 0.0f : -INFINITY;
+      const uint16_t right_half = seen ? 0 : 0xfc00;
+      std::memcpy(at, half ? static_cast<const void*>(&right_half) : &right, width);
+    }
+  }
+}
+
+// Scales with a name of their own (llama.cpp llama-graph.cpp `build_attn_mha`,
+// src/models/gemma*.cpp).
+void Expectations::correct_scale(Tap& tap, std::vector<ParameterFault>& faults) const {
+  if (tap.name == "inp_scaled" && row_->scaled_queries) {
+    expect_float(tap, scale_factor, std::sqrt(static_cast<float>(config_->n_embd)),
+                 Cause::attention_scale, "the scale of the embedding", faults);
+  } else if (tap.name.starts_with("Qcur-") && row_->scaled_queries) {
+    expect_float(tap, scale_factor, config_->kq_scale, Cause::attention_scale, "attention scale",
+                 faults);
+  } else if (tap.name.starts_with("kq_scaled_1-") && softcap_ > 0) {
+    expect_float(tap, scale_factor, 1.0f / softcap_, Cause::softcap, "soft cap (its inverse)",
+                 faults);
+  } else if (tap.name.starts_with("kq_scaled_2-") && softcap_ > 0) {
+    expect_float(tap, scale_factor, softcap_, Cause::softcap, "soft cap", faults);
+  }
+}
+
+}  // namespace crossval

@@ -1,0 +1,52 @@
+// How a parameter of a tap is put right, and what an architecture's graph is known to be like. For
+// expectations.cc and expect_attention.cc.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <vector>
+
+#include "replay/expectations.h"
+
+namespace crossval {
+
+enum class Activation { silu, relu_squared, gelu };
+
+// Architectures whose graphs are known well enough to say what every parameter must be. Sources:
+// llama.cpp src/models/*.cpp and llama_model_rope_type; bitnet.cpp and ik_llama.cpp for relu^2.
+struct Expectations::Row {
+  const char* arch;
+  RopeStyle rope_style;
+  Activation activation;
+  int window_period = 0;         // all but every so-manieth layer look through a sliding window
+  bool own_window_rope = false;  // and those layers rotate unscaled, with a base of their own
+  bool scaled_queries = false;   // the attention scale is multiplied into the queries
+};
+
+// Ids, positions and scales are stored as they are said: anything beyond f32 rounding differs.
+inline bool alike(float a, float b) {
+  return std::abs(a - b) <= 2e-6f * std::max(std::abs(a), std::abs(b));
+}
+
+inline float as_float(int32_t word) { return std::bit_cast<float>(word); }
+
+// Makes a float parameter what it should be; one fault when it was not.
+inline void expect_float(Tap& tap, size_t index, float expected, Cause cause, const char* what,
+                         std::vector<ParameterFault>& faults) {
+  const float found = as_float(tap.params[index]);
+  if (alike(found, expected)) return;
+  faults.push_back({cause, what, fmt::format("{:.6g}", expected), fmt::format("{:.6g}", found)});
+  tap.params[index] = std::bit_cast<int32_t>(expected);
+}
+
+inline void expect_int(Tap& tap, size_t index, int32_t expected, Cause cause, const char* what,
+                       std::vector<ParameterFault>& faults) {
+  if (tap.params[index] == expected) return;
+  faults.push_back({cause, what, std::to_string(expected), std::to_string(tap.params[index])});
+  tap.params[index] = expected;
+}
+
+}  // namespace crossval
