@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/inspect.h"
+#include "cli/report.h"
 #include "cli/setup.h"
 #include "render/renderers.h"
 #include "render/text.h"
@@ -194,6 +195,19 @@ void add_inspect(CLI::App& app, InspectOptions& options, Action& action) {
   command->callback([&] { action = [&] { return run_inspect(options); }; });
 }
 
+void add_report(CLI::App& app, ReportOptions& options, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "report", "Receipts (--receipt, or saved --format json) as one self-contained HTML page");
+  command->add_option("RECEIPT", options.receipts, "JSON of per-token, trace or run")
+      ->required()
+      ->type_name("FILE...");
+  command->add_option("-o,--output", options.output, "The page to write")
+      ->required()
+      ->type_name("FILE");
+  command->add_flag("--quiet", options.quiet, "Nothing on stderr but errors");
+  command->callback([&] { action = [&] { return run_report(options); }; });
+}
+
 bool wants_json(const std::vector<std::string>& args) {
   for (size_t i = 1; i < args.size(); ++i) {
     if (args[i] == "--format=json") return true;
@@ -237,6 +251,7 @@ int main_with(const std::vector<std::string>& args) {
   BackendsOptions backends;
   SetupCommand setup;
   InspectOptions inspect;
+  ReportOptions report;
   add_per_token(app, per_token, action);
   add_trace(app, trace, action);
   add_run(app, run, action);
@@ -245,6 +260,7 @@ int main_with(const std::vector<std::string>& args) {
   add_backends(app, backends, action);
   add_setup(app, setup, action);
   add_inspect(app, inspect, action);
+  add_report(app, report, action);
   std::vector<const char*> argv;
   argv.reserve(args.size());
   for (const std::string& arg : args) argv.push_back(arg.c_str());

@@ -42,11 +42,11 @@ bool within(const Range (&ranges)[N], uint32_t code) {
 }
 
 // Would move the cursor, reorder the line or show nothing: C0, C1, soft hyphen, zero width and
-// bidirectional marks, line separators, BOM, private use, tags.
-constexpr Range kHidden[] = {{0, 0x1F},        {0x7F, 0x9F},       {0xAD, 0xAD},
-                             {0x61C, 0x61C},   {0x200B, 0x200F},   {0x2028, 0x202E},
-                             {0x2060, 0x206F}, {0xFEFF, 0xFEFF},   {0xE000, 0xF8FF},
-                             {0xFFF0, 0xFFFB}, {0xE0000, 0x10FFFF}};
+// bidirectional marks, line separators, BOM, private use, no characters, tags.
+constexpr Range kHidden[] = {{0, 0x1F},        {0x7F, 0x9F},     {0xAD, 0xAD},
+                             {0x61C, 0x61C},   {0x200B, 0x200F}, {0x2028, 0x202E},
+                             {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xE000, 0xF8FF},
+                             {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF}, {0xE0000, 0x10FFFF}};
 // Combining marks and variation selectors: no column of their own (the common blocks).
 constexpr Range kCombining[] = {
     {0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},   {0x610, 0x61A},   {0x64B, 0x65F},
