@@ -20,7 +20,7 @@ const std::vector<ReportSection>& table() {
       {"crossval/parity/1", "Several engines", {"pairs", "vote"}, draw_parity, outline_parity},
       {"crossval/trace/1",
        "Trace",
-       {"model", "engine", "backend", "n_taps", "first_divergence", "taps", "error"},
+       {"engine", "backend", "n_taps", "first_divergence", "taps", "error"},
        draw_trace,
        outline_trace},
       {"crossval/run/1",

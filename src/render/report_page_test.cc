@@ -88,6 +88,18 @@ TEST(ReportPage, Trace) {
   }
 }
 
+TEST(ReportPage, TraceDiffHasNoOwnErrors) {
+  const std::string html = page(R"({"schema": "crossval/trace/1", "status": "diverged",
+    "exit_code": 1, "engine": {"name": "a"}, "backend": {"name": "b"}, "n_taps": 2,
+    "first_divergence": {"tensor": "Qcur-0", "op": "ROPE", "rel_l2": 0.5, "position": 3},
+    "taps": [{"tensor": "norm-0", "op": "NORM", "layer": 0, "rel_l2": 0, "verdict": "ok"},
+      {"tensor": "Qcur-0", "op": "ROPE", "layer": 0, "rel_l2": 0.5, "verdict": "diverged"}],
+    "error": null})");
+  expect_well_formed(html);
+  EXPECT_TRUE(has(html, "Qcur-0, ROPE, where the two runs are 0.5 apart; worst at position 3"));
+  EXPECT_TRUE(has(html, "Distance of the two runs at each tensor"));
+}
+
 TEST(ReportPage, ParityHasMatrixAndVote) {
   ParityReport parity{{sample_report(), sample_report(), sample_report()}, std::nullopt};
   parity.participants = {"native", "llama.cpp", "bit<net>"};

@@ -1,5 +1,6 @@
-// Section of crossval/trace/1: the first tensor that rounding cannot explain, own errors along the
-// graph, the worst tensor of each layer, all tensors folded away.
+// Section of crossval/trace/1, of `trace` and of `trace-diff`: the first tensor that rounding
+// cannot explain, own errors along the graph, the worst tensor of each layer, all tensors folded
+// away.
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -21,8 +22,9 @@ struct Tap {
 
   bool diverged() const { return verdict == "diverged"; }
   // Which of a layer's is worst; what diverged without a number (NaN) is.
-  double rank() const {
-    return diverged() && !ratio ? std::numeric_limits<double>::infinity() : ratio.value_or(0);
+  double rank(bool replayed) const {
+    const auto& measure = replayed ? ratio : rel_l2;
+    return diverged() && !measure ? std::numeric_limits<double>::infinity() : measure.value_or(0);
   }
 };
 
@@ -56,6 +58,12 @@ std::vector<Tap> read_taps(const ReceiptValue& receipt) {
     receipt["status"].refuse("it says agree, yet a tensor diverged");
   }
   return taps;
+}
+
+// trace-diff has two saved runs and recomputes nothing.
+bool any_replayed(const std::vector<Tap>& taps) {
+  return std::any_of(taps.begin(), taps.end(),
+                     [](const Tap& tap) { return tap.own_error.has_value(); });
 }
 
 void add_taps(const std::vector<Tap>& taps, size_t begin, size_t end, Html& out) {
@@ -98,6 +106,11 @@ void add_chart(const std::vector<Tap>& taps, Html& out) {
   const size_t step = layers.size() / 16 + 1;
   for (size_t i = 0; i < layers.size(); i += step) chart.x_ticks.push_back(layers[i]);
   chart.series = {own, floor, apart};
+  if (!any_replayed(taps)) {
+    chart.title = "Distance of the two runs at each tensor, along the graph";
+    apart.style = ChartStyle::main;
+    chart.series = {apart};
+  }
   add_log_chart(chart, out);
 }
 
@@ -108,6 +121,7 @@ void add_layers(const std::vector<Tap>& taps, Html& out) {
   };
   std::vector<Line> lines;
   std::map<std::string, size_t> places;
+  const bool replayed = any_replayed(taps);
   for (size_t i = 0; i < taps.size(); ++i) {
     const std::string name = taps[i].layer ? count_words(taps[i].layer) : "outside";
     const auto [place, is_new] = places.emplace(name, lines.size());
@@ -115,7 +129,7 @@ void add_layers(const std::vector<Tap>& taps, Html& out) {
     Line& line = lines[place->second];
     ++line.n_taps;
     line.n_diverged += taps[i].diverged();
-    if (taps[i].rank() > taps[line.worst].rank()) line.worst = i;
+    if (taps[i].rank(replayed) > taps[line.worst].rank(replayed)) line.worst = i;
   }
   out.add(
       "<h3>Worst tensor of each layer</h3>\n<table><tr><th>layer</th><th>tensors</th>"
@@ -139,6 +153,7 @@ std::string finding(const ReceiptValue& receipt) {
   if (d.is_null()) {
     const std::string n = count_words(receipt["n_taps"].integer());
     const auto replayed = receipt["n_replayed"].integer();
+    if (!replayed) return fmt::format("{} tensors of two traces compared, none is apart", n);
     if (replayed == 0) return fmt::format("0 of {} tensors recomputed: nothing was checked", n);
     return fmt::format(
         "{} of {} tensors recomputed from the backend's own inputs, each within its "
@@ -152,14 +167,14 @@ std::string finding(const ReceiptValue& receipt) {
       d["op"].text_or("unknown operation"), weight.empty() ? "" : " with " + weight,
       error ? fmt::format(", is off by {} from what its own inputs call for; rounding explains {}",
                           figure(error), figure(d["floor"].number()))
-            : "",
+            : fmt::format(", where the two runs are {} apart", figure(d["rel_l2"].number())),
       count_words(d["position"].integer()));
 }
 
 std::vector<std::string> notes(const ReceiptValue& receipt) {
   std::vector<std::string> out;
   const ReceiptValue d = receipt["first_divergence"];
-  if (!d.is_null()) {
+  if (!d["explanation"].is_null()) {
     const std::string cause = d["cause"].text_or("");
     out.push_back(fmt::format("{}{}: {}", d["kind"].text_or("unknown kind"),
                               cause.empty() ? "" : " (" + cause + ")",
