@@ -105,7 +105,7 @@ void Pair::open_native_sides() {
     engine_ = session_->open_native(native_options(numerics));
   }
   if (is_native(backend_name_) && !backend_) {
-    backend_ = session_->open_native(native_options(numerics));
+    backend_ = session_->open_native(native_options(numerics), backend_model_);
   }
   if (rounding_) return;
   if (native_unsupported_reason(session_->model())) return;  // the noise stays unknown

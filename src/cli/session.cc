@@ -102,8 +102,10 @@ std::unique_ptr<Engine> Session::open(const std::string& name, const std::string
   return open_backend({name, "flag"}, load);
 }
 
-std::unique_ptr<NativeEngine> Session::open_native(const NativeOptions& options) {
-  return std::make_unique<NativeEngine>(model_, tokenizer_, options, pool_);
+std::unique_ptr<NativeEngine> Session::open_native(const NativeOptions& options,
+                                                   std::shared_ptr<const ModelFile> model) {
+  return std::make_unique<NativeEngine>(model ? std::move(model) : model_, tokenizer_, options,
+                                        pool_);
 }
 
 std::string Session::find_non_finite_weight(const ModelFile& model) {

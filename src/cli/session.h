@@ -48,8 +48,9 @@ class Session {
 
   // An engine by name: llama, bitnet, ik, worker:PATH, trace:FILE; not native. Workers are loaded.
   std::unique_ptr<Engine> open(const std::string& name, const std::string& model_path);
-  // Native over the session's model.
-  std::unique_ptr<NativeEngine> open_native(const NativeOptions& options);
+  // Native over `model`, or the session's; the session's vocabulary either way.
+  std::unique_ptr<NativeEngine> open_native(const NativeOptions& options,
+                                            std::shared_ptr<const ModelFile> model = nullptr);
 
   // "tensor[index]" of the first weight that is NaN or Inf in a model; "" = none.
   std::string find_non_finite_weight(const ModelFile& model);
