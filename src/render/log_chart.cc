@@ -11,6 +11,7 @@ constexpr double kLeft = 58, kRight = 12, kTop = 12, kBottom = 40;
 constexpr double kZeroGap = 14;    // between the lowest decade and the line of zeros
 constexpr size_t kMaxDots = 1000;  // more points are a line without dots and labels
 constexpr int kMaxDecadeLabels = 8;
+constexpr int kMaxDecades = 16;  // an exact operation's 1e-40 must not flatten the rest
 
 const char* style_name(ChartStyle style) {
   switch (style) {
@@ -29,6 +30,7 @@ std::string coordinate(double value) { return fmt::format("{:.1f}", value); }
 struct Scale {
   int low = 0, high = 1;  // decades
   bool has_zero = false;
+  bool has_less = false;  // than the lowest decade, yet not zero: on the same line
   size_t n = 0;
 
   double x(size_t index) const {
@@ -36,10 +38,11 @@ struct Scale {
            (static_cast<double>(index) + 0.5) / static_cast<double>(n) * (kWidth - kLeft - kRight);
   }
   double zero() const { return kHeight - kBottom; }
-  double bottom() const { return has_zero ? zero() - kZeroGap : zero(); }
+  double bottom() const { return has_zero || has_less ? zero() - kZeroGap : zero(); }
   double y(double value) const {
     if (!(value > 0)) return zero();
     const double share = (std::log10(value) - low) / (high - low);
+    if (share < 0) return zero();
     return bottom() - share * (bottom() - kTop);
   }
 };
@@ -65,6 +68,10 @@ std::optional<Scale> make_scale(const LogChart& chart) {
   if (most > 0) {
     scale.low = static_cast<int>(std::floor(std::log10(least)));
     scale.high = std::max(static_cast<int>(std::ceil(std::log10(most))), scale.low + 1);
+    if (scale.high - scale.low > kMaxDecades) {
+      scale.low = scale.high - kMaxDecades;
+      scale.has_less = true;
+    }
   }
   return scale;
 }
@@ -81,7 +88,11 @@ void add_axes(const LogChart& chart, const Scale& scale, Html& out) {
     const double share = static_cast<double>(decade - scale.low) / (scale.high - scale.low);
     line(scale.bottom() - share * (scale.bottom() - kTop), fmt::format("1e{}", decade));
   }
-  if (scale.has_zero) line(scale.zero(), "0");
+  if (scale.has_less) {
+    line(scale.zero(), fmt::format("< 1e{}", scale.low));
+  } else if (scale.has_zero) {
+    line(scale.zero(), "0");
+  }
   for (const ChartTick& tick : chart.x_ticks) {
     if (tick.index >= scale.n) continue;
     out.add("<path class=\"grid\" d=\"M{} {}v4\"/>", coordinate(scale.x(tick.index)),

@@ -1,5 +1,6 @@
 // A small chart with a logarithmic height, as inline SVG: distances over positions or tensors.
-// Unknown values are gaps; zero and below lie on the bottom line, which says so.
+// Unknown values are gaps; zero, below, and what is far under the rest lie on the bottom line,
+// which says so.
 #pragma once
 
 #include <optional>

@@ -25,6 +25,10 @@ std::string with_label(const ReceiptValue& value, const char* before, const char
   return words.empty() ? "" : before + words + after;
 }
 
+std::string figure_label(const ReceiptValue& value, const char* after) {
+  return value.is_null() ? "" : figure(value.number()) + after;
+}
+
 std::string model_words(const ReceiptValue& model) {
   return joined({model["path"].text_or("unknown"), model["architecture"].text_or(""),
                  model["quantization"].text_or(""), with_label(model["n_params"], "", " weights"),
@@ -52,8 +56,8 @@ std::string settings_words(const ReceiptValue& settings) {
 std::string tolerance_words(const ReceiptValue& tolerance) {
   return joined({with_label(tolerance["gate"], "gate "),
                  with_label(tolerance["cos_tol"], "cosine "),
-                 with_label(tolerance["noise_ratio"], "", " times the noise at a position"),
-                 with_label(tolerance["near_noise_ratio"], "", " times around it")});
+                 figure_label(tolerance["noise_ratio"], " times the noise at a position"),
+                 figure_label(tolerance["near_noise_ratio"], " times around it")});
 }
 
 std::string milliseconds(double ms) {
