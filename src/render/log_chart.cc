@@ -11,7 +11,7 @@ constexpr double kLeft = 58, kRight = 12, kTop = 12, kBottom = 40;
 constexpr double kZeroGap = 14;    // between the lowest decade and the line of zeros
 constexpr size_t kMaxDots = 1000;  // more points are a line without dots and labels
 constexpr int kMaxDecadeLabels = 8;
-constexpr int kMaxDecades = 16;  // an exact operation's 1e-40 must not flatten the rest
+constexpr double kLeastShare = 1e-16;  // an exact operation's 1e-40 must not flatten the rest
 
 const char* style_name(ChartStyle style) {
   switch (style) {
@@ -48,30 +48,27 @@ struct Scale {
 };
 
 std::optional<Scale> make_scale(const LogChart& chart) {
-  double least = INFINITY, most = 0;
-  bool any = false;
   Scale scale;
+  std::vector<double> values;
   for (const ChartSeries& series : chart.series) {
     scale.n = std::max(scale.n, series.values.size());
     for (const auto& value : series.values) {
-      if (!value) continue;
-      any = true;
-      if (!(*value > 0)) {
-        scale.has_zero = true;
-        continue;
-      }
-      least = std::min(least, *value);
-      most = std::max(most, *value);
+      if (value) values.push_back(*value);
     }
   }
-  if (!any) return std::nullopt;
+  if (values.empty()) return std::nullopt;
+  const double most = *std::max_element(values.begin(), values.end());
+  double least = most;
+  for (const double value : values) {
+    if (value > 0 && value >= most * kLeastShare) least = std::min(least, value);
+  }
   if (most > 0) {
     scale.low = static_cast<int>(std::floor(std::log10(least)));
     scale.high = std::max(static_cast<int>(std::ceil(std::log10(most))), scale.low + 1);
-    if (scale.high - scale.low > kMaxDecades) {
-      scale.low = scale.high - kMaxDecades;
-      scale.has_less = true;
-    }
+  }
+  for (const double value : values) {
+    scale.has_zero |= !(value > 0);
+    scale.has_less |= value > 0 && value < least;
   }
   return scale;
 }
@@ -107,15 +104,22 @@ void add_axes(const LogChart& chart, const Scale& scale, Html& out) {
 void add_series(const ChartSeries& series, const Scale& scale, Html& out) {
   std::string path;
   bool drawing = false;
+  // What lies on the bottom line, or alone between gaps, is a dot: a line of no length with round
+  // ends. Lines down to zero and back would hide everything else.
+  const auto has_height = [&](size_t i) {
+    return i < series.values.size() && series.values[i] &&
+           scale.y(*series.values[i]) < scale.zero();
+  };
   for (size_t i = 0; i < series.values.size(); ++i) {
     const auto& value = series.values[i];
-    if (value) {
+    const bool in_line = has_height(i);
+    if (in_line) {
       path += fmt::format("{}{:.1f} {:.1f}", drawing ? 'L' : 'M', scale.x(i), scale.y(*value));
-      // A point between two gaps shows as a dot: a line of no length with round ends.
-      const bool alone = !drawing && (i + 1 == series.values.size() || !series.values[i + 1]);
-      if (alone) path += "h0";
+      if (!drawing && !has_height(i + 1)) path += "h0";
+    } else if (value) {
+      path += fmt::format("M{:.1f} {:.1f}h0", scale.x(i), scale.zero());
     }
-    drawing = value.has_value();
+    drawing = in_line;
   }
   if (!path.empty()) out.add("<path class=\"{}\" d=\"{}\"/>\n", style_name(series.style), path);
 }
