@@ -127,6 +127,12 @@ class TraceCommand {
     }
     TraceAnalysis analysis(pair.model(), pair.backend_model(),
                            std::make_shared<ThreadPool>(resolve_threads(run_.common)));
+    // Where the other side is an engine of its own, it may be the one that is wrong.
+    std::optional<TraceAnalysis> other;
+    if (pair.engine() != nullptr && pair.engine()->has_taps()) {
+      other.emplace(pair.model(), nullptr,
+                    std::make_shared<ThreadPool>(resolve_threads(run_.common)));
+    }
     TapPairing pairing({.lockstep = evaluates_at_once(run_.model)});
     int n_ids = 0;
     const TapHooks hooks = {
@@ -134,11 +140,16 @@ class TraceCommand {
         .begin_eval =
             [&](std::span<const TokenId> ids) {
               analysis.begin_eval(ids);
+              if (other) other->begin_eval(ids);
               n_ids = static_cast<int>(ids.size());
               pairing.begin(TapSide::backend);
               if (pair.engine() != nullptr) pairing.begin(TapSide::engine);
             },
-        .engine = [&](Tap&& tap) { pairing.add(TapSide::engine, std::move(tap), n_ids); },
+        .engine =
+            [&](Tap&& tap) {
+              if (other) other->add(tap);
+              pairing.add(TapSide::engine, std::move(tap), other ? other->n_tokens() : n_ids);
+            },
         .backend =
             [&](Tap&& tap) {
               analysis.add(tap);
@@ -156,6 +167,12 @@ class TraceCommand {
     const bool complete = options_.layers.empty() && options_.taps.empty();
     analysis.finish(complete, report);
     add_distances(pairing.finish(), report);
+    if (other && !report.first_divergence) {
+      TraceReport of_engine;
+      other->finish(complete, of_engine);
+      report.first_divergence = std::move(of_engine.first_divergence);
+      if (report.first_divergence) report.first_divergence->in_engine = true;
+    }
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
   }

@@ -14,6 +14,7 @@ Json divergence_json(const std::optional<TraceDivergence>& found) {
           {"op", tap.op},
           {"layer", tap.layer < 0 ? Json(nullptr) : Json(tap.layer)},
           {"weight", known(tap.weight)},
+          {"side", found->in_engine ? "engine" : "backend"},
           {"position", found->position},
           {"column", found->column < 0 ? Json(nullptr) : Json(found->column)},
           {"error", maybe(tap.own_error)},

@@ -80,7 +80,7 @@ std::string layers_table(const TraceReport& report, const RenderOptions& options
 }
 
 std::string neighbourhood(const TraceReport& report, const RenderOptions& options) {
-  if (!report.first_divergence) return "";
+  if (!report.first_divergence || report.first_divergence->in_engine) return "";
   const auto first = std::find_if(report.taps.begin(), report.taps.end(), [](const TapReport& t) {
     return t.verdict == TapVerdict::diverged;
   });
@@ -108,7 +108,9 @@ std::string meaning(const TraceReport& report) {
   if (!base.tokens.match.value_or(true)) return meaning_text(base);
   if (report.first_divergence) {
     const TraceDivergence& d = *report.first_divergence;
-    std::string out = fmt::format("diverged: {}", name_of(d.tap));
+    const auto& side = d.in_engine ? base.engine : base.backend;
+    std::string out =
+        fmt::format("diverged: in {}, {}", side ? visible(side->info.name) : "it", name_of(d.tap));
     if (d.tap.occurrence > 0) out += fmt::format(" (occurrence {})", d.tap.occurrence);
     out += fmt::format(", {}", d.tap.op);
     if (!d.tap.weight.empty()) out += fmt::format(" with {}", visible(d.tap.weight));
@@ -122,7 +124,7 @@ std::string meaning(const TraceReport& report) {
     if (d.column >= 0) out += fmt::format(", output {}", d.column);
     out += fmt::format("\n{} ({}): {}", cause_info(d.cause).kind, cause_info(d.cause).word,
                        visible(d.explanation));
-    if (report.n_diverged > 1) {
+    if (report.n_diverged > 1 && !d.in_engine) {
       out += fmt::format("\n{} of {} tensors diverge by themselves; the others only inherit",
                          report.n_diverged, report.n_taps);
     }

@@ -30,6 +30,26 @@ std::string text_at(const nlohmann::json& object, const char* key, const std::st
   return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
 }
 
+// A line without its numbers and quoted names: engines warn of every token of a kind one by one,
+// and the first of such lines says it all.
+std::string skeleton(const std::string& line) {
+  std::string out;
+  char quote = 0;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    const bool opens =
+        (c == '\'' || c == '"') && i > 0 && (line[i - 1] == ' ' || line[i - 1] == '(');
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (opens) {
+      quote = c;
+    } else if (c < '0' || c > '9') {
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Channel::Channel(const std::vector<std::string>& argv, std::string name, int timeout_ms,
@@ -54,8 +74,7 @@ void Channel::add_log(const char* bytes, size_t n) {
       continue;
     }
     if ((partial_line_.starts_with("warning: ") || partial_line_.starts_with("error: ")) &&
-        warnings_.size() < max_warnings &&
-        std::find(warnings_.begin(), warnings_.end(), partial_line_) == warnings_.end()) {
+        warnings_.size() < max_warnings && warned_.insert(skeleton(partial_line_)).second) {
       warnings_.push_back(partial_line_);
     }
     if (!partial_line_.empty()) {

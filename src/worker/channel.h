@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,7 +50,7 @@ class Channel {
 
   void set_name(std::string name) { name_ = std::move(name); }
   std::vector<std::string> log_tail() const;
-  // The first different lines of the log that begin with "warning: " or "error: ".
+  // The first lines of the log, different beyond numbers and quoted names, that begin with "warning: " or "error: ".
   const std::vector<std::string>& warnings() const { return warnings_; }
   void drain_log();
   int64_t peak_rss_bytes() const { return process_->peak_rss_bytes(); }
@@ -79,6 +80,7 @@ class Channel {
   bool memory_refused_ = false;  // reading the worker's memory failed: payloads from then on
   std::deque<std::string> log_;
   std::vector<std::string> warnings_;
+  std::set<std::string> warned_;  // their skeletons
   std::string partial_line_;
 };
 
