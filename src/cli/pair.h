@@ -33,6 +33,10 @@ class Pair {
   std::shared_ptr<const ModelFile> backend_model() const { return backend_model_; }
   Engine* backend() const { return backend_.get(); }
   Engine* engine() const { return engine_.get(); }
+  // As open_backend takes it, `auto` resolved.
+  const std::string& backend_name() const { return backend_name_; }
+  // Ends the backend: its memory is needed for others.
+  void close_backend() { backend_.reset(); }
 
   // One prompt through both sides. On an Error `report` holds what was found before it.
   void compare(const PromptInput& input, Report& report);

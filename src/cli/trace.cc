@@ -17,6 +17,7 @@
 #include "cli/parity.h"
 #include "cli/progress.h"
 #include "cli/prompt_source.h"
+#include "cli/trace_self.h"
 #include "compare/pair_taps.h"
 #include "quant/lift.h"
 #include "verdict/trace_analysis.h"
@@ -120,10 +121,19 @@ class TraceCommand {
       lift(run_, files);
       report.lifted = true;
     }
+    if (options_.self) run_.ladder = Ladder::tokens;  // the other engine gives the ids alone
     Pair pair(run_, progress_, report.base);
-    if (pair.backend() == nullptr || !pair.backend()->has_taps()) {
+    // Without tensors an engine can still be compared with itself, by its logits.
+    if (pair.backend() == nullptr || (!options_.self && !pair.backend()->has_taps())) {
       bad_input("no_taps", fmt::format("{} shows no tensors", run_.backend), "--backend",
                 "trace an engine in a worker that can: llama, bitnet or ik");
+    }
+    if (options_.self) {
+      pair.compare(prompts.front(), report.base);
+      if (report.base.status == Status::agree) {
+        trace_self(run_, filter, pair, progress_, report);
+      }
+      return;
     }
     TraceAnalysis analysis(pair.model(), pair.backend_model(),
                            std::make_shared<ThreadPool>(resolve_threads(run_.common)));

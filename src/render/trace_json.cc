@@ -41,6 +41,35 @@ Json tap_json(const TapReport& tap) {
           {"note", known(tap.note)}};
 }
 
+Json self_json(const std::optional<std::vector<SelfRow>>& rows) {
+  if (!rows) return nullptr;
+  Json out = Json::array();
+  for (const SelfRow& row : *rows) {
+    const bool ran = row.bit_equal.has_value();
+    const auto measured = [&](double value) { return ran ? number(value) : Json(nullptr); };
+    out.push_back(
+        {{"setting", row.setting},
+         {"changed", known(row.changed)},
+         {"expected", row.must_be_equal ? "same" : "rounding"},
+         {"bit_equal", maybe(row.bit_equal)},
+         {"n_positions", row.n_positions},
+         {"rel_l2", measured(row.rel_l2)},
+         {"worst_position", row.worst_position < 0 ? Json(nullptr) : Json(row.worst_position)},
+         {"min_cosine", measured(row.min_cosine)},
+         {"top1_changes", ran ? Json(row.n_top1_changes) : Json(nullptr)},
+         {"first_tensor", known(row.first_tensor)},
+         {"occurrence", row.op.empty() ? Json(nullptr) : Json(row.occurrence)},
+         {"op", known(row.op)},
+         {"first_position", row.first_position < 0 ? Json(nullptr) : Json(row.first_position)},
+         {"n_recomputed", row.n_recomputed},
+         {"n_failed", row.n_failed},
+         {"largest_ratio", maybe(row.largest_ratio)},
+         {"verdict", self_verdict_name(row.verdict)},
+         {"note", known(row.note)}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string trace_json(const TraceReport& report, const RenderOptions& options) {
@@ -60,6 +89,7 @@ std::string trace_json(const TraceReport& report, const RenderOptions& options) 
   out["lifted"] = report.lifted;
   out["structure_checked"] = report.structure_checked;
   out["first_divergence"] = divergence_json(report.first_divergence);
+  out["self"] = self_json(report.self);
   out["not_replayed"] = report.not_replayed;
   out["taps"] = Json::array();
   for (const TapReport& tap : report.taps) out["taps"].push_back(tap_json(tap));

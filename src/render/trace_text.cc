@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "render/self_text.h"
 #include "render/text.h"
 #include "render/visible.h"
 
@@ -106,6 +107,7 @@ std::string neighbourhood(const TraceReport& report, const RenderOptions& option
 std::string meaning(const TraceReport& report) {
   const Report& base = report.base;
   if (!base.tokens.match.value_or(true)) return meaning_text(base);
+  if (!report.first_divergence && report.self) return self_meaning(report);
   if (report.first_divergence) {
     const TraceDivergence& d = *report.first_divergence;
     const auto& side = d.in_engine ? base.engine : base.backend;
@@ -147,7 +149,11 @@ std::string meaning(const TraceReport& report) {
 
 std::string trace_text(const TraceReport& report, const RenderOptions& options) {
   std::string out = sides_text(report.base) + mismatch_text(report.base, options);
-  if (!report.taps.empty()) out += fmt::format("\n{}", layers_table(report, options));
+  if (report.self) {
+    out += fmt::format("\n{}", self_table(report, options));
+  } else if (!report.taps.empty()) {
+    out += fmt::format("\n{}", layers_table(report, options));
+  }
   out += neighbourhood(report, options);
   if (!out.empty()) out += "\n";
   if (report.base.error) return out + error_text(*report.base.error, report.base.status, options);

@@ -46,12 +46,13 @@ enum class Cause {
   kernel,
   weights,
   graph,
+  nondeterminism,
 };
 
 struct CauseInfo {
   Cause cause;
   std::string_view word;  // of the JSON
-  // "hyperparameter", "weights", "op", "graph" or "tokens": `kind` of the contract.
+  // "hyperparameter", "weights", "op", "graph", "tokens" or "nondeterminism": `kind` of the contract.
   std::string_view kind;
 };
 
@@ -94,6 +95,7 @@ inline constexpr CauseInfo cause_table[] = {
     {Cause::kernel, "kernel", "op"},
     {Cause::weights, "weights", "weights"},
     {Cause::graph, "graph", "graph"},
+    {Cause::nondeterminism, "nondeterminism", "nondeterminism"},
 };
 
 constexpr const CauseInfo& cause_info(Cause cause) {

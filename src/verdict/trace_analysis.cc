@@ -50,6 +50,20 @@ const char* verdict_name(TapVerdict verdict) {
   return "not_replayed";
 }
 
+const char* self_verdict_name(SelfVerdict verdict) {
+  switch (verdict) {
+    case SelfVerdict::equal:
+      return "equal";
+    case SelfVerdict::rounding:
+      return "rounding";
+    case SelfVerdict::diverged:
+      return "diverged";
+    case SelfVerdict::refused:
+      return "refused";
+  }
+  return "refused";
+}
+
 TraceAnalysis::TraceAnalysis(std::shared_ptr<const ModelFile> model,
                              std::shared_ptr<const ModelFile> engine_model,
                              std::shared_ptr<ThreadPool> pool)
@@ -78,7 +92,7 @@ void TraceAnalysis::find_graph(const Tap& tap) {
   seen_ += n;
 }
 
-void TraceAnalysis::add(Tap& tap) {
+void TraceAnalysis::place(Tap& tap) {
   find_graph(tap);
   if (!current_.empty()) tap.first_position += static_cast<int>(current_.data() - ids_.data());
   // Nodes without a name belong to the layer around them.
@@ -87,6 +101,14 @@ void TraceAnalysis::add(Tap& tap) {
   } else if (tap.name.empty() || tap.name.starts_with("node_")) {
     tap.layer = layer_;
   }
+}
+
+void TraceAnalysis::add(Tap& tap) {
+  place(tap);
+  judge(tap);
+}
+
+void TraceAnalysis::judge(const Tap& tap) {
   TapReport report;
   report.tensor = tap.name;
   report.op = tap.op;

@@ -8,6 +8,7 @@
 
 #include "replay/cause_words.h"
 #include "verdict/report.h"
+#include "verdict/self_report.h"
 
 namespace crossval {
 
@@ -44,11 +45,12 @@ struct TraceReport {
   int n_replayed = 0;
   int n_diverged = 0;
   std::optional<TraceDivergence> first_divergence;
-  std::vector<TapReport> taps;            // in graph order
-  std::vector<std::string> not_replayed;  // operations, each once, with the reason
-  bool structure_checked = false;         // the architecture is known: parameters were checked
-  bool lifted = false;                    // both sides read a copy dequantised to F32
-  double largest_clean_ratio = 0;         // of the taps that passed: how near to the bound
+  std::vector<TapReport> taps;               // in graph order
+  std::vector<std::string> not_replayed;     // operations, each once, with the reason
+  bool structure_checked = false;            // the architecture is known: parameters were checked
+  bool lifted = false;                       // both sides read a copy dequantised to F32
+  double largest_clean_ratio = 0;            // of the taps that passed: how near to the bound
+  std::optional<std::vector<SelfRow>> self;  // --self: the engine under other settings
 
   int exit_code() const { return base.exit_code(); }
 };
