@@ -28,6 +28,7 @@ SelfSetting other(const char* name, std::vector<std::string> opts) {
   setting.name = name;
   for (const std::string& opt : opts) setting.changed += (&opt == &opts[0] ? "" : " ") + opt;
   setting.opts = std::move(opts);
+  setting.same_pieces = true;
   setting.may_refuse = true;
   return setting;
 }
@@ -72,10 +73,12 @@ std::vector<SelfSetting> self_settings(const EngineInfo& info, int n_ids, bool h
   const int n_ctx = std::max(n_ids, std::atoi(value_of(info, "n_ctx").c_str()));
   settings.push_back(other("larger context", {fmt::format("n_ctx={}", 2 * n_ctx)}));
   settings.back().same_graph = true;
+  settings.back().same_pieces = false;
   const int ubatch = n_ids > 8 ? 8 : (n_ids + 1) / 2;
   if (n_ids > 1) {
     if (value_of(info, "ubatch") != std::to_string(ubatch)) {
       settings.push_back(other("smaller batches", {fmt::format("ubatch={}", ubatch)}));
+      settings.back().same_pieces = false;
     }
     SelfSetting single;
     single.name = "one at a time";

@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "base/error.h"
@@ -14,6 +13,7 @@
 #include "cli/flags.h"
 #include "cli/lockstep.h"
 #include "cli/logits_distance.h"
+#include "cli/self_explanation.h"
 #include "cli/self_settings.h"
 #include "cli/session.h"
 #include "compare/tap_prints.h"
@@ -22,16 +22,9 @@
 namespace crossval {
 namespace {
 
-using TapName = std::tuple<std::string, std::string>;  // name and operation
-
-TapName name_of(const TapReport& tap) { return {tap.tensor, tap.op}; }
-
-// The first tensor of a run that is not the first run's.
-struct FirstDifferent {
-  int order = -1;
-  std::string name, op;
-  int occurrence = 0, layer = -1, position = -1;
-};
+// Of ids that are evaluated one at a time, those whose tensors are looked at, spread over all: each
+// takes a pass over all weights. Logits are compared at every one.
+constexpr size_t max_shown_pieces = 8;
 
 class SelfTrace {
  public:
@@ -163,10 +156,12 @@ class SelfTrace {
     };
     const bool taps = has_taps_ && setting.show_tensors;
     LogitsDistance distance;
+    const size_t stride = (ids_.size() + max_shown_pieces - 1) / max_shown_pieces;
     for (size_t done = 0; done < ids_.size();) {
       const size_t n = setting.one_at_a_time || done >= n_prompt_ ? 1 : n_prompt_;
-      evaluate(engine, std::span(std::as_const(ids_)).subspan(done, n), taps ? &sink : nullptr,
-               *analysis);
+      const bool is_shown = done % stride == 0 || done + n == ids_.size();
+      evaluate(engine, std::span(std::as_const(ids_)).subspan(done, n),
+               taps && is_shown ? &sink : nullptr, *analysis);
       logits_->compare(engine, static_cast<int>(done), static_cast<int>(n), distance);
       done += n;
     }
@@ -217,7 +212,7 @@ class SelfTrace {
     const bool changed = !*row.bit_equal || first.order >= 0;
     if (setting.must_be_equal && changed) {
       row.verdict = SelfVerdict::diverged;
-      if (!nondeterminism_) nondeterminism_ = explain_change(row, first, found);
+      if (!nondeterminism_) nondeterminism_ = explain_change(row, first, found, failed_);
     } else if (failed != nullptr) {
       row.verdict = SelfVerdict::diverged;
       row.note = fmt::format("{} ({}) is off by {:.2e} from what its own inputs call for",
@@ -227,60 +222,6 @@ class SelfTrace {
       row.verdict = changed ? SelfVerdict::rounding : SelfVerdict::equal;
       if (changed && row.n_recomputed == 0) row.note = "no tensor could be recomputed";
     }
-  }
-
-  std::string under(const SelfRow& row) const {
-    return fmt::format("{} ({})", row.setting, row.changed);
-  }
-
-  // The same work twice, with another result.
-  TraceDivergence explain_change(const SelfRow& row, const FirstDifferent& first,
-                                 const TraceReport& found) const {
-    TraceDivergence out;
-    out.cause = Cause::nondeterminism;
-    out.position = row.worst_position;
-    out.tap.tensor = "result_output";
-    if (first.order >= 0) {
-      const auto tap = std::find_if(found.taps.begin(), found.taps.end(), [&](const TapReport& t) {
-        return t.tensor == first.name && t.op == first.op && t.occurrence == first.occurrence;
-      });
-      if (tap != found.taps.end()) out.tap = *tap;
-      out.tap.tensor = first.name;
-      out.tap.op = first.op;
-      out.tap.occurrence = first.occurrence;
-      out.tap.layer = first.layer;
-      out.position = first.position;
-    }
-    out.tap.verdict = TapVerdict::diverged;
-    out.explanation = fmt::format("the same ids give other values under {}", under(row));
-    if (first.order >= 0) out.explanation += fmt::format(", from {} on", first.name);
-    out.explanation += *row.bit_equal
-                           ? "; the logits happen to be the same"
-                           : fmt::format("; the logits are up to {:.1e} apart", row.rel_l2);
-    if (!out.tap.ratio) return out;
-    out.explanation += *out.tap.ratio > 1
-                           ? "; the first run's values are what its inputs call for, these are not"
-                           : "; either is what its inputs call for, up to rounding";
-    if (failed_.contains(name_of(out.tap))) {
-      out.explanation = out.explanation.substr(0, out.explanation.rfind(';')) +
-                        "; in neither run are they what its inputs call for";
-    }
-    return out;
-  }
-
-  TraceDivergence explain_fault(const SelfRow& row, const TapReport& failed,
-                                TraceReport& found) const {
-    TraceDivergence out;
-    if (found.first_divergence && name_of(found.first_divergence->tap) == name_of(failed)) {
-      out = std::move(*found.first_divergence);
-    } else {
-      out.cause = Cause::kernel;
-      out.tap = failed;
-      out.position = failed.first_position;
-    }
-    out.explanation = fmt::format("only under {}: {}", under(row),
-                                  out.explanation.empty() ? "wrong values" : out.explanation);
-    return out;
   }
 
   const PerTokenOptions& options_;

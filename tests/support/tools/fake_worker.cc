@@ -1,6 +1,7 @@
 // A worker that misbehaves on purpose: fake_worker MODE OP does MODE when asked for OP, and
 // otherwise speaks the protocol of docs/protocol.md over a vocabulary of bytes (256 ids), the
-// logits of row r being r + column / 1000.
+// logits of row r being r + column / 1000. Without arguments FAKE_WORKER_DRIFT=1 makes each eval's
+// logits other ones than the last's: an engine that does not repeat itself.
 #include <signal.h>
 #include <unistd.h>
 
@@ -67,7 +68,8 @@ std::vector<std::byte> bytes_of(const auto& values) {
 }
 
 void answer(const json& request, const std::vector<std::byte>& payload, bool bad_memory) {
-  static int n_rows = 0;
+  static int n_rows = 0, n_evals = 0;
+  static const bool drifts = std::getenv("FAKE_WORKER_DRIFT") != nullptr;
   const std::string op = request.at("op");
   json reply = {{"ok", true}};
   std::vector<std::byte> out;
@@ -83,6 +85,7 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
     out = {payload[0]};
   } else if (op == "eval") {
     n_rows = static_cast<int>(payload.size() / sizeof(int32_t));
+    n_evals += drifts ? 1 : 0;
     reply["n_rows"] = n_rows;
   } else if (op == "logits" && bad_memory && request.contains("memory")) {
     reply["memory"] = {{4096, request.at("n_rows").get<int>() * n_vocab * sizeof(float)}};
@@ -91,7 +94,7 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
     for (int r = 0; r < request.at("n_rows").get<int>(); ++r) {
       for (int c = 0; c < n_vocab; ++c) {
         rows.push_back(static_cast<float>(request.at("first_row").get<int>() + r) +
-                       static_cast<float>(c) / 1000);
+                       static_cast<float>(c) / 1000 + static_cast<float>(n_evals));
       }
     }
     out = bytes_of(rows);

@@ -1,7 +1,8 @@
 // A real worker with one broken kernel. It stands between the program and the worker named by
 // CROSSVAL_REAL_WORKER (docs/protocol.md on both sides) and, while a tensor waits to be looked at,
 // damages it in the worker's own memory: whatever the engine computes next, it computes from that.
-// CROSSVAL_KERNEL_FAULT says which and how: "ffn_up-1 MUL_MAT garbage".
+// CROSSVAL_KERNEL_FAULT says which and how: "ffn_up-1 MUL_MAT garbage". With
+// CROSSVAL_KERNEL_FAULT_AFTER=N the kernel works N times in a process before it begins to fail.
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
@@ -123,7 +124,9 @@ int main() {
   KernelFault fault;
   std::istringstream(text) >> fault.tensor >> fault.op >> fault.kind;
   const Worker worker = start(real);
-  bool is_injected = false;
+  const char* after = std::getenv("CROSSVAL_KERNEL_FAULT_AFTER");
+  int n_sound = after == nullptr ? 0 : std::atoi(after);
+  bool is_injected = n_sound > 0;
   Frame request;
   while (read_frame(crossval::worker_request_fd, request)) {
     json header = json::parse(request.text);
@@ -133,7 +136,12 @@ int main() {
     Frame reply = worker.ask(request);
     const json answer = json::parse(reply.text);
     const bool is_end = header.at("op") == "next" && !answer.contains("tap");
-    if (answer.contains("tap") && inject(worker, fault, answer.at("tap"))) is_injected = true;
+    if (answer.contains("tap") && answer["tap"]["name"] == fault.tensor &&
+        answer["tap"]["op"] == fault.op && n_sound > 0) {
+      --n_sound;
+    } else if (answer.contains("tap") && inject(worker, fault, answer.at("tap"))) {
+      is_injected = true;
+    }
     if (is_end && !is_injected) reply.text = no_such_tensor;  // or the suite would test nothing
     write_frame(crossval::worker_reply_fd, reply);
   }
