@@ -152,7 +152,11 @@ class SelfTrace {
         note(prints_.match(*print, likeness), tap, first);
       }
       // Up to there it is the first run, which has been judged.
-      if (first.order >= 0 || !setting.same_graph) analysis->judge(tap);
+      if (first.order >= 0 || !setting.same_graph) {
+        analysis->judge(tap);
+      } else {
+        analysis->pass_over(tap);
+      }
     };
     const bool taps = has_taps_ && setting.show_tensors;
     LogitsDistance distance;

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "compare/tap_rows.h"
+#include "engine/tap_rows.h"
 
 namespace crossval {
 namespace {

@@ -120,9 +120,11 @@ void TraceAnalysis::judge(const Tap& tap) {
     if (source.is_weight) used_weights_.insert(source.name);
   }
   judge(tap, report);
-  written_[tap.name].push_back(hash_of(tap.out));
+  pass_over(tap);
   taps_.push_back(std::move(report));
 }
+
+void TraceAnalysis::pass_over(const Tap& tap) { written_[tap.name].push_back(hash_of(tap.out)); }
 
 // A result is shown when it is written and again when it is read: in between nobody may touch it.
 const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) const {

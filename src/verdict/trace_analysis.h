@@ -30,10 +30,11 @@ class TraceAnalysis {
   void begin_eval(std::span<const TokenId> ids);
   // Puts tap.first_position right where the engine cut the eval into several graphs (ubatch).
   void add(Tap& tap);
-  // add() in two steps: every tap is placed; one that was judged in another run of the same ids,
-  // with the same inputs and result, need not be again.
+  // add() in two steps: every tap is placed, then judged, or passed over when it was judged in
+  // another run of the same ids, with the same inputs and result.
   void place(Tap& tap);
   void judge(const Tap& tap);
+  void pass_over(const Tap& tap);
   // Ids of the graph that the latest tap belongs to.
   int n_tokens() const { return static_cast<int>(current_.size()); }
 
