@@ -54,6 +54,33 @@ INSTANTIATE_TEST_SUITE_P(
                       Break{"absurd", "tokenize", "tokenize"}, Break{"segv", "hello", "SIGSEGV"}),
     [](const auto& way) { return std::string(way.param.mode) + "_" + way.param.op; });
 
+// A library that is there and loads, and dies in its first kernel.
+TEST(Backends, EngineThatCannotComputeIsBroken) {
+  SKIP_WITHOUT(llama_new);
+  TempDir home, dir;
+  const RunOptions options = {.env = {{"CROSSVAL_HOME", home.path()}, {"LLAMA_CPP_DIR", ""}}};
+  ASSERT_EQ(run_program({CROSSVAL_BIN, "setup", "llama", "--dir", llama_new, "--quiet"}, options)
+                .exit_code,
+            0);
+  const auto llama = [&] {
+    const CrossvalResult result = run_crossval(CROSSVAL_BIN, {"backends"}, options);
+    for (const auto& backend : result.json()["backends"]) {
+      if (backend["name"] == "llama") return backend;
+    }
+    return nlohmann::json();
+  };
+  const nlohmann::json before = llama();
+  ASSERT_EQ(before["state"], "ready") << before;
+  const std::string worker = before["worker"];
+  std::filesystem::remove(worker);
+  const std::string dying = fake_worker(dir, "ill", "eval").substr(std::string("worker:").size());
+  std::filesystem::copy_file(dying, worker);
+  const nlohmann::json after = llama();
+  EXPECT_EQ(after["state"], "broken") << after;
+  EXPECT_NE(after["reason"].get<std::string>().find("SIGILL"), std::string::npos) << after;
+  EXPECT_NE(after["fix"].get<std::string>().find("setup llama"), std::string::npos) << after;
+}
+
 class RealWorker : public ::testing::Test {
  protected:
   void SetUp() override {

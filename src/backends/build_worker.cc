@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "backends/probe_model.h"
+#include "backends/probe_worker.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
 #include "worker/process.h"
@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 namespace crossval {
 namespace {
 
-constexpr int probe_timeout_ms = 60'000;
 constexpr const char* worker_name = "crossval-worker";
 
 // What a worker is compiled from, below worker_source_root().
@@ -182,39 +181,6 @@ void compile(const BackendSpec& spec, const fs::path& dir, const fs::path& root,
                  "names other headers");
 }
 
-// A library that loads may still die in its first kernel (another CPU): so a tiny model is run.
-WorkerHello probe(const BackendSpec& spec, const fs::path& worker) {
-  const fs::path model = worker.string() + "-probe.gguf";
-  write_probe_model(model.string());
-  struct Remove {
-    fs::path path;
-    ~Remove() {
-      std::error_code ignored;
-      fs::remove(path, ignored);
-    }
-  } const remove_model{model};
-  WorkerEngine engine({.argv = {worker.string()},
-                       .name = std::string(spec.display_name),
-                       .timeout_ms = probe_timeout_ms,
-                       .on_message = {}});
-  engine.load(model.string(), 1, {});
-  const std::vector<TokenId> ids = {1, 7, 3, 5};
-  engine.reset(static_cast<int>(ids.size()));
-  engine.eval(ids);
-  const auto n_vocab = static_cast<size_t>(engine.info().n_vocab);
-  std::vector<float> logits(ids.size() * n_vocab);
-  engine.read_logits(0, static_cast<int>(ids.size()), logits);
-  const auto [low, high] = std::minmax_element(logits.begin(), logits.end());
-  const bool finite =
-      std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
-  if (n_vocab != probe_model_vocab || !finite || *low == *high) {
-    backend_failed("probe_failed",
-                   "the engine loads, but its logits of a tiny model are not usable",
-                   worker.string(), "use another build of " + std::string(spec.display_name));
-  }
-  return engine.hello();
-}
-
 void say(const SetupOptions& options, const std::string& line) {
   if (options.on_progress) {
     options.on_progress(line);
@@ -314,7 +280,7 @@ BackendStatus setup_backend(const SetupOptions& options) {
     say(options, "compiling the worker against " + libraries->llama.string());
     compile(*spec, dir, *root, *libraries, headers, fresh);
     say(options, "trying it on a tiny model");
-    const WorkerHello hello = probe(*spec, fresh);
+    const WorkerHello hello = probe_worker(*spec, fresh);
     WorkerStamp stamp = stamp_of(*libraries, *root);
     stamp.version = hello.version;
     stamp.api_era = hello.api_era;

@@ -5,16 +5,14 @@
 
 #include "backends/build_worker.h"
 #include "backends/locate.h"
+#include "backends/probe_worker.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
-#include "worker/worker_engine.h"
 
 namespace fs = std::filesystem;
 
 namespace crossval {
 namespace {
-
-constexpr int hello_timeout_ms = 30'000;
 
 std::string setup_command(const BackendSpec& spec, const std::string& dir) {
   return program_command() + " setup " + std::string(spec.name) + " --dir " +
@@ -91,14 +89,12 @@ BackendStatus preflight(const BackendSpec& spec, bool start_it) {
   }
   if (start_it) {
     try {
-      const WorkerEngine engine({.argv = {status.worker},
-                                 .name = status.display_name,
-                                 .timeout_ms = hello_timeout_ms,
-                                 .on_message = {}});
-      status.version = engine.hello().version;
-      status.api_era = engine.hello().api_era;
+      const WorkerHello hello = probe_worker(spec, status.worker);
+      status.version = hello.version;
+      status.api_era = hello.api_era;
     } catch (const Error& error) {
-      return not_ready(status, BackendState::broken, error.what_, setup);
+      return not_ready(status, BackendState::broken, "it does not run a tiny model: " + error.what_,
+                       setup);
     }
   }
   status.state = BackendState::ready;

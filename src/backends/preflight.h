@@ -24,7 +24,7 @@ struct BackendStatus {
   std::string hint;                   // what to know for it; may be empty
 };
 
-// Looks at files only; with `start_it` the worker is also started and shakes hands.
+// Looks at files only; with `start_it` the worker also runs a tiny model.
 BackendStatus preflight(const BackendSpec& spec, bool start_it);
 std::vector<BackendStatus> preflight_all(bool start_them);
 
