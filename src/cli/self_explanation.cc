@@ -12,7 +12,10 @@ std::string under(const SelfRow& row) { return fmt::format("{} ({})", row.settin
 
 }  // namespace
 
-TapName name_of(const TapReport& tap) { return {tap.tensor, tap.op}; }
+TapName name_of(const TapReport& tap) {
+  const bool is_named = !tap.tensor.empty() && !tap.tensor.starts_with("node_");
+  return {is_named ? tap.tensor : tap.weight, tap.op};
+}
 
 TraceDivergence explain_change(const SelfRow& row, const FirstDifferent& first,
                                const TraceReport& found, const std::set<TapName>& failed_before) {

@@ -9,7 +9,9 @@
 
 namespace crossval {
 
-using TapName = std::pair<std::string, std::string>;  // name and operation
+// Name and operation; for nodes without a name, whose numbers differ from graph to graph, the
+// weight.
+using TapName = std::pair<std::string, std::string>;
 TapName name_of(const TapReport& tap);
 
 // The first tensor, in the order of the first run's graph, that is another in a later run.

@@ -24,7 +24,7 @@ namespace {
 
 // Of ids that are evaluated one at a time, those whose tensors are looked at, spread over all: each
 // takes a pass over all weights. Logits are compared at every one.
-constexpr size_t max_shown_pieces = 8;
+constexpr size_t max_shown_pieces = 4;
 
 class SelfTrace {
  public:
@@ -219,9 +219,14 @@ class SelfTrace {
       if (!nondeterminism_) nondeterminism_ = explain_change(row, first, found, failed_);
     } else if (failed != nullptr) {
       row.verdict = SelfVerdict::diverged;
-      row.note = fmt::format("{} ({}) is off by {:.2e} from what its own inputs call for",
-                             failed->tensor, failed->op, failed->own_error.value_or(0));
+      row.note = failed->own_error.value_or(0) > 0
+                     ? fmt::format("{} ({}) is off by {:.2e} from what its own inputs call for",
+                                   failed->tensor, failed->op, *failed->own_error)
+                     : fmt::format("{} ({})", failed->tensor, failed->op);
       if (!other_fault_) other_fault_ = explain_fault(row, *failed, found);
+    } else if (changed && !failed_.empty() && found.n_diverged == 0) {
+      row.verdict = SelfVerdict::diverged;
+      row.note = "what is wrong in the first run is right here";
     } else {
       row.verdict = changed ? SelfVerdict::rounding : SelfVerdict::equal;
       if (changed && row.n_recomputed == 0) row.note = "no tensor could be recomputed";

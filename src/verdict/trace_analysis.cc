@@ -87,6 +87,7 @@ void TraceAnalysis::find_graph(const Tap& tap) {
     return;
   }
   const auto n = static_cast<size_t>(std::clamp<int64_t>(tap.out.ne[1], 0, std::ssize(ids_)));
+  written_.clear();  // what one graph leaves for the next are caches, which are written to again
   seen_ = seen_ + n > ids_.size() ? 0 : seen_;
   current_ = std::span<const TokenId>(ids_).subspan(seen_, n);
   seen_ += n;
