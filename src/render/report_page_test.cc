@@ -64,7 +64,8 @@ TraceReport sample_trace() {
   }
   trace.n_taps = trace.n_replayed = 5;
   trace.n_diverged = 1;
-  trace.first_divergence = TraceDivergence{trace.taps[3], 7, 1, Cause::unknown, "because <b>"};
+  trace.first_divergence = TraceDivergence{
+      .tap = trace.taps[3], .position = 7, .column = 1, .explanation = "because <b>"};
   trace.not_replayed = {"SSM_SCAN: not yet"};
   return trace;
 }
