@@ -80,7 +80,7 @@ void Pair::open_sides(Report& report) {
   fill_engines(report);
 }
 
-NativeOptions Pair::native_options(Numerics numerics) const {
+NativeOptions Pair::native_options(Numerics numerics, bool measures_noise) const {
   NativeOptions native;
   native.numerics = numerics;
   // The cache rounds as the other side's does.
@@ -89,7 +89,11 @@ NativeOptions Pair::native_options(Numerics numerics) const {
   const auto& settings = other->info().settings;
   const auto type = [&](const char* key) {
     const auto found = settings.find(key);
-    return found != settings.end() && found->second == "f16" ? KvType::f16 : KvType::f32;
+    const KvType type = (found != settings.end() ? find_kv_type(found->second) : std::nullopt)
+                            .value_or(KvType::f32);
+    // Engines round to 8 bits each in their own way (llama.cpp rotates keys before): neither is
+    // imitated, and what such a cache does to the model is part of the measured noise.
+    return type == KvType::q8_0 && !measures_noise ? KvType::f32 : type;
   };
   native.k_type = type("kv_type_k");
   native.v_type = type("kv_type_v");
@@ -112,8 +116,9 @@ void Pair::open_native_sides() {
   if (!is_native(options_.engine)) {
     rounding_base_ = session_->open_native(native_options(Numerics::ggml));
   }
-  rounding_ =
-      session_->open_native(native_options(is_native(options_.engine) ? other : Numerics::exact));
+  const NativeOptions noise =
+      native_options(is_native(options_.engine) ? other : Numerics::exact, /*measures_noise=*/true);
+  rounding_ = session_->open_native(noise);
 }
 
 int Pair::n_decode() const {

@@ -45,7 +45,7 @@ class Pair {
   void choose_sides();
   void open_sides(Report& report);
   void open_native_sides();
-  NativeOptions native_options(Numerics numerics) const;
+  NativeOptions native_options(Numerics numerics, bool measures_noise = false) const;
   void dump_ids(const std::string& side, const std::vector<TokenId>& ids, Report& report);
   void gate_tokens(const PreparedPrompt& prompt, Report& report);
   void compare_logits(const std::vector<TokenId>& ids, const PreparedPrompt& prompt,

@@ -102,12 +102,23 @@ class TraceCommand {
       set_error(report.base, error);
     }
     progress_.stage("");
+    if (options_.lift) name_originals(report.base);
     report.base.timing.total_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return output.emit(report);
   }
 
  private:
+  // A copy that is gone says nothing to a reader: the report names what it was made from.
+  void name_originals(Report& report) const {
+    const std::string& model = options_.run.model.model;
+    const std::string& backend_model = options_.run.backend_model;
+    report.model.path = model;
+    report.model.sha256.clear();  // of the copy
+    if (report.engine) report.engine->info.model = model;
+    if (report.backend) report.backend->info.model = backend_model.empty() ? model : backend_model;
+  }
+
   void run(TraceReport& report) {
     const TapFilter filter = make_filter(options_);
     const std::vector<PromptInput> prompts = read_prompts(run_.prompt);

@@ -58,7 +58,7 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
     float* copy = scratch.q.data() + static_cast<int64_t>(i) * head_dim;
     std::memcpy(copy, q + query.token * row_width + query.head * head_dim,
                 sizeof(float) * head_dim);
-    if (cache.k_type() == KvType::f16) round_to_f16(copy, head_dim);
+    round_to_kv_type(cache.k_type(), copy, head_dim);  // as ggml's dot product with such keys
   }
   std::fill(scratch.scores.begin(), scratch.scores.end(), 0.0f);
   const float* keys = cache.keys(args.layer, kv_head);

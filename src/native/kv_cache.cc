@@ -1,21 +1,13 @@
 #include "native/kv_cache.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstdlib>
 #include <new>
 
 #include "base/error.h"
-#include "base/half.h"
 
 namespace crossval {
-namespace {
-
-float stored(float value, KvType type) {
-  return type == KvType::f16 ? f16_to_f32(f32_to_f16(value)) : value;
-}
-
-}  // namespace
-
 void KvCache::FreeDeleter::operator()(float* memory) const { std::free(memory); }
 
 KvCache::KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvType v_type)
@@ -48,6 +40,8 @@ void KvCache::reset(int n_ctx) {
 void KvCache::append(int layer, int first_position, int n_tokens, const float* k, const float* v) {
   assert(first_position + n_tokens <= n_ctx_);
   const int width = n_kv_heads_ * head_dim_;
+  const auto dims = static_cast<size_t>(head_dim_);
+  std::vector<float> key(dims), value(dims);
   for (int head = 0; head < n_kv_heads_; ++head) {
     const int64_t base = head_index(layer, head) * n_ctx_;
     float* key_out = keys_.get() + base * head_dim_;
@@ -58,9 +52,13 @@ void KvCache::append(int layer, int first_position, int n_tokens, const float* k
       float* block = key_out + static_cast<int64_t>(position / block_len) * head_dim_ * block_len +
                      position % block_len;
       float* value_row = value_out + static_cast<int64_t>(position) * value_stride_;
-      for (int dim = 0; dim < head_dim_; ++dim) {
-        block[dim * block_len] = stored(k[from + dim], k_type_);
-        value_row[dim] = stored(v[from + dim], v_type_);
+      std::copy_n(k + from, dims, key.begin());
+      std::copy_n(v + from, dims, value.begin());
+      round_to_kv_type(k_type_, key.data(), head_dim_);
+      round_to_kv_type(v_type_, value.data(), head_dim_);
+      for (size_t dim = 0; dim < dims; ++dim) {
+        block[dim * block_len] = key[dim];
+        value_row[dim] = value[dim];
       }
     }
   }

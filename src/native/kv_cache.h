@@ -1,5 +1,5 @@
 // Keys and values of every position seen since the last reset, laid out for the attention kernels.
-// Stored as f32; values of a cache declared f16 are rounded through f16 on the way in.
+// Stored as f32; values of a cache of another type are rounded through it on the way in.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-namespace crossval {
+#include "native/kv_rounding.h"
 
-enum class KvType { f32, f16 };
+namespace crossval {
 
 class KvCache {
  public:

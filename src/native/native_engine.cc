@@ -39,8 +39,6 @@ const Arch& supported_arch(const ModelFile& model) {
   return *find_arch(model.architecture());
 }
 
-const char* kv_name(KvType type) { return type == KvType::f16 ? "f16" : "f32"; }
-
 }  // namespace
 
 struct NativeEngine::Impl {
@@ -117,8 +115,8 @@ NativeEngine::NativeEngine(std::shared_ptr<const ModelFile> model,
   info.n_vocab = impl_->config.n_vocab;
   info.n_ctx_train = impl_->config.n_ctx_train;
   info.settings = {{"numerics", options.numerics == Numerics::ggml ? "ggml" : "exact"},
-                   {"kv_type_k", kv_name(options.k_type)},
-                   {"kv_type_v", kv_name(options.v_type)},
+                   {"kv_type_k", kv_type_name(options.k_type)},
+                   {"kv_type_v", kv_type_name(options.v_type)},
                    {"isa", std::string(isa_name(active_isa()))}};
   if (const auto& i2_s = impl_->model->i2_s()) {
     info.settings["i2s_layout"] =
