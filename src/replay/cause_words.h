@@ -52,7 +52,8 @@ enum class Cause {
 struct CauseInfo {
   Cause cause;
   std::string_view word;  // of the JSON
-  // "hyperparameter", "weights", "op", "graph", "tokens" or "nondeterminism": `kind` of the contract.
+  // "hyperparameter", "weights", "op", "graph", "tokens" or "nondeterminism": `kind` of the
+  // contract.
   std::string_view kind;
 };
 

@@ -84,8 +84,8 @@ void Expectations::read_layers() {
   const bool is_27b = (config_->arch == "gemma2" && config_->n_layers == 46) ||
                       (config_->arch == "gemma3" && config_->n_layers == 62);
   if (is_27b) {
-    const auto width = static_cast<float>(config_->n_embd / config_->n_heads);
-    config_->kq_scale = 1.0f / std::sqrt(width);
+    const int width = config_->n_embd / config_->n_heads;
+    config_->kq_scale = 1.0f / std::sqrt(static_cast<float>(width));
   }
 }
 

@@ -33,8 +33,8 @@ struct TapReport {
 struct TraceDivergence {
   TapReport tap;
   bool in_engine = false;  // found in the engine's own run, not in the backend's
-  int position = 0;     // the worst row's, as a position of the prompt
-  int64_t column = -1;  // the worst output, where one stands out; -1 = none
+  int position = 0;        // the worst row's, as a position of the prompt
+  int64_t column = -1;     // the worst output, where one stands out; -1 = none
   Cause cause = Cause::unknown;
   std::string explanation;
 };

@@ -50,7 +50,8 @@ class Channel {
 
   void set_name(std::string name) { name_ = std::move(name); }
   std::vector<std::string> log_tail() const;
-  // The first lines of the log, different beyond numbers and quoted names, that begin with "warning: " or "error: ".
+  // The first lines of the log, different beyond numbers and quoted names, that begin with
+  // "warning: " or "error: ".
   const std::vector<std::string>& warnings() const { return warnings_; }
   void drain_log();
   int64_t peak_rss_bytes() const { return process_->peak_rss_bytes(); }
