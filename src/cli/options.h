@@ -41,6 +41,7 @@ struct ModelOptions {
   NumericsChoice numerics = NumericsChoice::automatic;
   std::vector<std::string> backend_opts;  // K=V
   double timeout_s = 600;
+  int worker_threads = 0;  // of engines in workers, where that is not --threads; 0 = as --threads
   int max_tokens = 4;
   std::string i2_s_layout = "auto";
 };

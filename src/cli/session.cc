@@ -92,7 +92,7 @@ std::unique_ptr<Engine> Session::open(const std::string& name, const std::string
   }
   LoadOptions load;
   load.model = model_path;
-  load.n_threads = n_threads_;
+  load.n_threads = options_.worker_threads > 0 ? options_.worker_threads : n_threads_;
   load.timeout_ms = static_cast<int>(std::min(options_.timeout_s * 1000.0, 2e9));
   load.settings = parse_backend_opts(options_.backend_opts);
   load.on_message = [&progress = progress_](const MessageTrace& message) {

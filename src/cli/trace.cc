@@ -133,6 +133,11 @@ class TraceCommand {
       report.lifted = true;
     }
     if (options_.self) run_.ladder = Ladder::tokens;  // the other engine gives the ids alone
+    // An engine that stops at every tensor and has a thread for every core waits, spinning, for
+    // threads that have not been woken yet: it leaves us one core, unless told otherwise.
+    if (run_.common.n_threads == 0 && !options_.self) {
+      run_.model.worker_threads = std::max(1, resolve_threads(run_.common) - 1);
+    }
     Pair pair(run_, progress_, report.base);
     // Without tensors an engine can still be compared with itself, by its logits.
     if (pair.backend() == nullptr || (!options_.self && !pair.backend()->has_taps())) {
