@@ -93,6 +93,16 @@ TEST(Trace, FiltersNarrow) {
   EXPECT_EQ(result.json()["taps"][0]["tensor"], "Vcur-1");
 }
 
+TEST(Trace, DumpedIdsAreBesideTheJson) {
+  SKIP_WITHOUT(llama_new);
+  TempDir dir;
+  write_tiny_model(dir.file("tiny.gguf"), {});
+  const CrossvalResult result = trace(dir.file("tiny.gguf"), {"--dump-ids", "--dump-cpp-ids"});
+  ASSERT_EQ(result.run.exit_code, 0) << result.run.err;
+  EXPECT_NE(result.run.err.find("native: "), std::string::npos) << result.run.err;
+  EXPECT_NE(result.run.err.find("llama.cpp: "), std::string::npos) << result.run.err;
+}
+
 TEST(Trace, LiftedRunLeavesNothingBehind) {
   SKIP_WITHOUT(llama_new);
   TempDir dir, temporary;

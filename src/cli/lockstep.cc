@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
 #include <future>
 
-#include "base/error.h"
+#include "compare/eval_paired.h"
 
 namespace crossval {
 namespace {
@@ -62,22 +61,8 @@ class Driver {
   // Both at once, because a side that is ahead waits for the other.
   void evaluate_tapped(std::span<const TokenId> ids) {
     plan_.taps->begin_eval(ids);
-    auto backend = std::async(std::launch::async,
-                              [&] { eval_tapped(sides_.backend, true, ids, *plan_.taps); });
-    std::exception_ptr engine_failed;
-    try {
-      eval_tapped(sides_.engine, false, ids, *plan_.taps);
-    } catch (...) {
-      engine_failed = std::current_exception();
-    }
-    try {
-      backend.get();
-    } catch (const Error&) {
-      throw;  // the cause, when the engine merely stopped waiting for it
-    } catch (const std::exception&) {
-      if (!engine_failed) throw;
-    }
-    if (engine_failed) std::rethrow_exception(engine_failed);
+    run_both([&] { eval_tapped(sides_.engine, false, ids, *plan_.taps); },
+             [&] { eval_tapped(sides_.backend, true, ids, *plan_.taps); }, plan_.taps->abort);
   }
 
   // Rows of the latest eval, whose first id has this position. Returns the greedy choice after
@@ -150,15 +135,10 @@ class Driver {
 
 void eval_tapped(Engine& side, bool is_backend, std::span<const TokenId> ids,
                  const TapHooks& hooks) {
-  try {
-    if (side.has_taps()) {
-      side.eval_with_taps(ids, hooks.filter, is_backend ? hooks.backend : hooks.engine);
-    } else {
-      side.eval(ids);
-    }
-  } catch (...) {
-    hooks.abort();
-    throw;
+  if (side.has_taps()) {
+    side.eval_with_taps(ids, hooks.filter, is_backend ? hooks.backend : hooks.engine);
+  } else {
+    side.eval(ids);
   }
   hooks.ended(is_backend);
 }

@@ -13,8 +13,7 @@
 namespace crossval {
 
 int Output::emit(Report& report) {
-  std::ostream& dump_to = options_.format == OutputFormat::json ? std::cerr : std::cout;
-  for (const TokenDump& dump : report.dumps) dump_to << token_list_text(dump.side, dump.tokens);
+  print_dumps(report);
   const Renderer& json = find_renderer("json");
   if (!receipt_path_.empty()) {
     receipt_ += json.per_token(report, {.one_line = many_});
@@ -37,10 +36,7 @@ int Output::emit(Report& report) {
 }
 
 int Output::emit(ParityReport& report) {
-  std::ostream& dump_to = options_.format == OutputFormat::json ? std::cerr : std::cout;
-  for (const Report& pair : report.pairs) {
-    for (const TokenDump& dump : pair.dumps) dump_to << token_list_text(dump.side, dump.tokens);
-  }
+  for (const Report& pair : report.pairs) print_dumps(pair);
   const Renderer& json = find_renderer("json");
   std::optional<Error> receipt_error;
   if (!receipt_path_.empty()) {
@@ -85,6 +81,7 @@ int Output::emit(RunReport& report) {
 
 int Output::emit(TraceReport& report) {
   Report& base = report.base;
+  print_dumps(base);
   const Renderer& json = find_renderer("json");
   if (!receipt_path_.empty()) {
     receipt_ += json.trace(report, {.one_line = many_});
@@ -103,6 +100,12 @@ int Output::emit(TraceReport& report) {
   }
   print_error(base.error, base.status);
   return base.exit_code();
+}
+
+// --dump-ids and --dump-cpp-ids; stdout holds the JSON alone.
+void Output::print_dumps(const Report& report) const {
+  std::ostream& to = options_.format == OutputFormat::json ? std::cerr : std::cout;
+  for (const TokenDump& dump : report.dumps) to << token_list_text(dump.side, dump.tokens);
 }
 
 void Output::print_error(const std::optional<ErrorReport>& error, Status status) const {

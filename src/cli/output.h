@@ -25,6 +25,7 @@ class Output {
   int emit(TraceReport& report);
 
  private:
+  void print_dumps(const Report& report) const;
   void print_error(const std::optional<ErrorReport>& error, Status status) const;
 
   const CommonOptions& options_;

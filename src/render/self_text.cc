@@ -4,16 +4,11 @@
 
 #include <algorithm>
 
+#include "render/paint.h"
 #include "render/visible.h"
 
 namespace crossval {
 namespace {
-
-constexpr const char *kRed = "31;1", *kYellow = "33", *kBold = "1";
-
-std::string paint(const std::string& text, const char* ansi, const RenderOptions& options) {
-  return options.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : text;
-}
 
 std::string first_words(const SelfRow& row) {
   if (row.first_tensor.empty() && row.op.empty()) return "-";

@@ -4,18 +4,13 @@
 
 #include <algorithm>
 
+#include "render/paint.h"
 #include "render/visible.h"
 
 namespace crossval {
 namespace {
 
 constexpr int kTokenColumns = 16;
-constexpr const char *kRed = "31;1", *kGreen = "32", *kYellow = "33", *kBold = "1";
-
-std::string paint(const std::string& text, const char* ansi, const RenderOptions& options) {
-  return options.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : text;
-}
-
 std::string right(const std::string& text, int width) {
   const int missing = width - columns(text);
   return missing > 0 ? std::string(missing, ' ') + text : text;

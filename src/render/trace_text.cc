@@ -6,18 +6,13 @@
 #include <cmath>
 #include <map>
 
+#include "render/paint.h"
 #include "render/self_text.h"
 #include "render/text.h"
 #include "render/visible.h"
 
 namespace crossval {
 namespace {
-
-constexpr const char *kRed = "31;1", *kGreen = "32", *kBold = "1";
-
-std::string paint(const std::string& text, const char* ansi, const RenderOptions& options) {
-  return options.color ? fmt::format("\x1b[{}m{}\x1b[0m", ansi, text) : text;
-}
 
 std::string figure(const std::optional<double>& value) {
   return value ? fmt::format("{:.2e}", *value) : "-";
