@@ -2,7 +2,7 @@
 // and turns every Error into its report; none throws.
 #pragma once
 
-#include "cli/options.h"
+#include "run/plan.h"
 
 namespace crossval {
 

@@ -9,7 +9,7 @@
 #include "cli/engine_report.h"
 #include "cli/lockstep.h"
 #include "cli/output.h"
-#include "cli/progress.h"
+#include "cli/terminal_progress.h"
 #include "cli/trace_noise.h"
 #include "compare/tokens.h"
 #include "engine/trace_engine.h"
@@ -60,7 +60,7 @@ void compare_traces(const CompareOptions& options, Progress& progress, Report& r
 
 int run_compare(const CompareOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  Progress progress(options.common);
+  TerminalProgress progress(options.common);
   Output output(options.common, options.receipt);
   Report report;
   try {

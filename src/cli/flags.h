@@ -3,7 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "cli/options.h"
+#include "run/plan.h"
 
 namespace crossval {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/parallel.h"
-#include "cli/progress.h"
+#include "run/progress.h"
 #include "compare/comparison.h"
 #include "engine/engine.h"
 #include "engine/tap.h"

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "cli/options.h"
+#include "run/plan.h"
 #include "verdict/report.h"
 #include "verdict/trace_report.h"
 

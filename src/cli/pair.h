@@ -9,9 +9,9 @@
 
 #include "backends/open.h"
 #include "cli/lockstep.h"
-#include "cli/options.h"
+#include "run/plan.h"
 #include "cli/pairs_share.h"
-#include "cli/progress.h"
+#include "run/progress.h"
 #include "cli/session.h"
 #include "engine/engine.h"
 #include "native/native_engine.h"

@@ -17,7 +17,7 @@
 #include "cli/output.h"
 #include "cli/pair.h"
 #include "cli/pairs_share.h"
-#include "cli/progress.h"
+#include "cli/terminal_progress.h"
 #include "cli/prompt_source.h"
 #include "verdict/vote.h"
 
@@ -168,7 +168,7 @@ bool names_several_backends(const std::string& backend) {
 }
 
 int run_parity(const PerTokenOptions& options) {
-  Progress progress(options.common);
+  TerminalProgress progress(options.common);
   Output output(options.common, options.receipt);
   Report opening;
   std::vector<std::string> names;

@@ -10,7 +10,7 @@
 #include "cli/output.h"
 #include "cli/pair.h"
 #include "cli/parity.h"
-#include "cli/progress.h"
+#include "cli/terminal_progress.h"
 #include "cli/prompt_source.h"
 
 namespace crossval {
@@ -18,7 +18,7 @@ namespace crossval {
 int run_per_token(const PerTokenOptions& options) {
   if (names_several_backends(options.backend)) return run_parity(options);
   const auto start = std::chrono::steady_clock::now();
-  Progress progress(options.common);
+  TerminalProgress progress(options.common);
   Output output(options.common, options.receipt);
   Report opening;  // what every prompt's report begins with
   std::optional<Pair> pair;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/options.h"
+#include "run/plan.h"
 #include "engine/engine.h"
 
 namespace crossval {

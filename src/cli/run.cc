@@ -14,7 +14,7 @@
 #include "cli/engine_report.h"
 #include "cli/lockstep.h"
 #include "cli/output.h"
-#include "cli/progress.h"
+#include "cli/terminal_progress.h"
 #include "cli/session.h"
 #include "compare/topk.h"
 #include "engine/trace_taps.h"
@@ -127,7 +127,7 @@ class SingleRun {
   }
 
   const RunOptions& options_;
-  Progress progress_;
+  TerminalProgress progress_;
   std::optional<Session> session_;
   std::unique_ptr<Engine> engine_;
   std::shared_future<std::string> sha256_;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/parallel.h"
-#include "cli/options.h"
-#include "cli/progress.h"
+#include "run/plan.h"
+#include "run/progress.h"
 #include "cli/prompt_source.h"
 #include "engine/engine.h"
 #include "gguf/model_file.h"

@@ -15,7 +15,7 @@
 #include "cli/output.h"
 #include "cli/pair.h"
 #include "cli/parity.h"
-#include "cli/progress.h"
+#include "cli/terminal_progress.h"
 #include "cli/prompt_source.h"
 #include "cli/trace_self.h"
 #include "compare/pair_taps.h"
@@ -205,7 +205,7 @@ class TraceCommand {
 
   const TraceOptions& options_;
   PerTokenOptions run_;
-  Progress progress_;
+  TerminalProgress progress_;
 };
 
 }  // namespace

@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "cli/options.h"
+#include "run/plan.h"
 #include "cli/pair.h"
-#include "cli/progress.h"
+#include "run/progress.h"
 #include "engine/tap.h"
 #include "verdict/trace_report.h"
 

@@ -1,4 +1,4 @@
-#include "cli/progress.h"
+#include "cli/terminal_progress.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@ namespace crossval {
 
 using Clock = std::chrono::steady_clock;
 
-struct Progress::State {
+struct TerminalProgress::State {
   bool enabled = false, terminal = false, verbose = false, quiet = false;
   std::mutex mutex;
   std::condition_variable changed;
@@ -47,7 +47,7 @@ struct Progress::State {
   }
 };
 
-Progress::Progress(const CommonOptions& options) : state_(std::make_unique<State>()) {
+TerminalProgress::TerminalProgress(const CommonOptions& options) : state_(std::make_unique<State>()) {
   state_->terminal = isatty(STDERR_FILENO) == 1;
   state_->verbose = options.verbose;
   state_->quiet = options.quiet;
@@ -57,7 +57,7 @@ Progress::Progress(const CommonOptions& options) : state_(std::make_unique<State
   if (state_->enabled) state_->ticker = std::thread([this] { state_->run(); });
 }
 
-Progress::~Progress() {
+TerminalProgress::~TerminalProgress() {
   if (!state_->ticker.joinable()) return;
   {
     std::lock_guard lock(state_->mutex);
@@ -68,21 +68,21 @@ Progress::~Progress() {
   state_->ticker.join();
 }
 
-void Progress::stage(const std::string& what) {
+void TerminalProgress::stage(const std::string& what) {
   std::lock_guard lock(state_->mutex);
   state_->clear_line();
   state_->what = what;
   state_->since = Clock::now();
 }
 
-void Progress::note(const std::string& line) {
+void TerminalProgress::note(const std::string& line) {
   if (state_->quiet) return;
   std::lock_guard lock(state_->mutex);
   state_->clear_line();
   std::fputs((line + "\n").c_str(), stderr);
 }
 
-void Progress::verbose(const std::string& line) {
+void TerminalProgress::verbose(const std::string& line) {
   if (state_->verbose) note(line);
 }
 
