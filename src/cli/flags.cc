@@ -1,8 +1,5 @@
 #include "cli/flags.h"
 
-#include <algorithm>
-#include <thread>
-
 #include "compare/metrics.h"
 #include "gguf/i2_s_layout.h"
 #include "text/chat_template.h"
@@ -142,11 +139,6 @@ void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,
   command.add_option("--positions", last_positions, "Compare the last N positions only")
       ->check(CLI::Range(1, 1 << 30).description(""))
       ->type_name("N");
-}
-
-int resolve_threads(const CommonOptions& options) {
-  if (options.n_threads > 0) return options.n_threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace crossval

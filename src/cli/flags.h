@@ -14,7 +14,4 @@ void add_i2_s_flag(CLI::App& command, std::string& layout);
 void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,
                          std::vector<std::string>& metrics, int& last_positions);
 
-// Threads to use: as asked, else one per core.
-int resolve_threads(const CommonOptions& options);
-
 }  // namespace crossval

@@ -112,10 +112,4 @@ void Output::print_error(const std::optional<ErrorReport>& error, Status status)
   if (error) std::cerr << error_text(*error, status, {.color = isatty(STDERR_FILENO) == 1});
 }
 
-MetricSet metric_set(const std::vector<std::string>& names) {
-  std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ",") + name;
-  return list.empty() ? all_metrics() : parse_metrics(list);
-}
-
 }  // namespace crossval

@@ -33,7 +33,4 @@ class Output {
   bool many_ = false;
 };
 
-// The columns to compute for --metrics; all of them when the list is empty.
-MetricSet metric_set(const std::vector<std::string>& names);
-
 }  // namespace crossval

@@ -63,8 +63,8 @@ void diff(const CompareOptions& options, Diff& out) {
   TapPairing pairing(
       {.lockstep = false, .max_pending_bytes = std::numeric_limits<int64_t>::max() / 2});
   for (size_t i = 0; i < std::max(a_taps.size(), b_taps.size()); ++i) {
-    if (i < a_taps.size()) pairing.add(TapSide::engine, a_taps[i].load(), a_taps[i].n_tokens());
-    if (i < b_taps.size()) pairing.add(TapSide::backend, b_taps[i].load(), b_taps[i].n_tokens());
+    if (i < a_taps.size()) pairing.add(Side::engine, a_taps[i].load(), a_taps[i].n_tokens());
+    if (i < b_taps.size()) pairing.add(Side::backend, b_taps[i].load(), b_taps[i].n_tokens());
   }
   out.taps = pairing.finish();
   if (out.taps.pairs.empty()) {
@@ -112,7 +112,7 @@ std::string diff_json(const Diff& d) {
   for (const UnpairedTap& tap : d.taps.unpaired) {
     out["unpaired"].push_back({{"tensor", tap.name},
                                {"occurrence", tap.occurrence},
-                               {"side", tap.side == TapSide::engine ? "engine" : "backend"}});
+                               {"side", tap.side == Side::engine ? "engine" : "backend"}});
   }
   if (d.error) {
     out["error"] = {{"code", d.error->code},

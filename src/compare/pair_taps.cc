@@ -10,15 +10,14 @@
 
 namespace crossval {
 
-void TapPairing::add(TapSide side, Tap&& tap, int n_tokens) {
+void TapPairing::add(Side side, const Tap& tap, int n_tokens, int index) {
   if (!is_pairable(tap)) return;
-  Side& own = side_of(side);
-  Side& other = side_of(side == TapSide::engine ? TapSide::backend : TapSide::engine);
+  Flow& own = flow_of(side);
+  Flow& other = flow_of(side == Side::engine ? Side::backend : Side::engine);
   std::optional<TapRows> rows = tap_rows(tap, n_tokens);
-  tap.out.data = {};
   Lock lock(mutex_);
   if (aborted_) throw TapPairingAborted();
-  Pending mine{arrive(own, tap), std::move(tap.name), std::move(tap.op), tap.occurrence, {}};
+  Pending mine{arrive(own, tap), tap.name, tap.op, tap.occurrence, index, {}};
   changed_.notify_all();
   if (!rows) {
     drop(own, mine, UnpairedTap::Reason::no_values);
@@ -44,13 +43,13 @@ void TapPairing::add(TapSide side, Tap&& tap, int n_tokens) {
   }
   keep_until(mine.rows.end_position());
   for (const Pending& partner : partners) {
-    side == TapSide::engine ? compare(mine, partner, lock) : compare(partner, mine, lock);
+    side == Side::engine ? compare(mine, partner, lock) : compare(partner, mine, lock);
   }
   if (!partners.empty()) changed_.notify_all();
 }
 
 // Notes how far the side is; the tap's key.
-TapKey TapPairing::arrive(Side& own, const Tap& tap) {
+TapKey TapPairing::arrive(Flow& own, const Tap& tap) {
   if (own.idle || tap.first_position != own.first_position) {
     own.n_seen.clear();
     own.layer = -1;
@@ -64,19 +63,19 @@ TapKey TapPairing::arrive(Side& own, const Tap& tap) {
   return key;
 }
 
-bool TapPairing::is_ahead(const Side& own, const Side& other, int n_layers) const {
+bool TapPairing::is_ahead(const Flow& own, const Flow& other, int n_layers) const {
   return own.first_position != other.first_position ? own.first_position > other.first_position
                                                     : own.layer > other.layer + n_layers;
 }
 
 // Room may come only while the other is not ahead: its next taps may be the partners.
-bool TapPairing::lacks_room(const Side& own, const Side& other, int64_t more_bytes) const {
+bool TapPairing::lacks_room(const Flow& own, const Flow& other, int64_t more_bytes) const {
   return !is_ahead(other, own, 0) && own.pending_bytes + more_bytes > options_.max_pending_bytes;
 }
 
 // Never true for both sides at once. It is computed from what both have now: a note that the other
 // waits may be old, since a side that was woken has still to get the lock.
-bool TapPairing::must_wait(const Side& own, const Side& other, int64_t more_bytes) const {
+bool TapPairing::must_wait(const Flow& own, const Flow& other, int64_t more_bytes) const {
   if (aborted_ || other.idle) return false;
   if (is_ahead(own, other, 1)) return true;
   const bool other_blocked =
@@ -84,7 +83,7 @@ bool TapPairing::must_wait(const Side& own, const Side& other, int64_t more_byte
   return lacks_room(own, other, more_bytes) && !other_blocked;
 }
 
-void TapPairing::wait_for_other(Lock& lock, Side& own, const Side& other, int64_t more_bytes) {
+void TapPairing::wait_for_other(Lock& lock, Flow& own, const Flow& other, int64_t more_bytes) {
   while (must_wait(own, other, more_bytes)) {
     own.waits_for_bytes = more_bytes;
     changed_.wait(lock);
@@ -93,15 +92,15 @@ void TapPairing::wait_for_other(Lock& lock, Side& own, const Side& other, int64_
   if (aborted_) throw TapPairingAborted();
 }
 
-void TapPairing::begin(TapSide side) {
+void TapPairing::begin(Side side) {
   const Lock lock(mutex_);
-  side_of(side).idle = false;
-  side_of(side).n_seen.clear();
+  flow_of(side).idle = false;
+  flow_of(side).n_seen.clear();
 }
 
-void TapPairing::done(TapSide side) {
+void TapPairing::done(Side side) {
   const Lock lock(mutex_);
-  side_of(side).idle = true;
+  flow_of(side).idle = true;
   changed_.notify_all();
 }
 
@@ -114,50 +113,50 @@ void TapPairing::abort() {
 // One layer more than necessary is kept: an engine may compute a node of the next one early.
 void TapPairing::drop_passed() {
   const auto passed = [this](const Pending& pending) {
-    return std::ranges::all_of(sides_, [&](const Side& side) {
-      if (side.first_position != pending.rows.first_position) {
-        return side.first_position > pending.rows.first_position;
+    return std::ranges::all_of(flows_, [&](const Flow& flow) {
+      if (flow.first_position != pending.rows.first_position) {
+        return flow.first_position > pending.rows.first_position;
       }
-      return pending.key.layer >= 0 && side.layer > pending.key.layer + 1;
+      return pending.key.layer >= 0 && flow.layer > pending.key.layer + 1;
     });
   };
-  for (Side& side : sides_) {
-    for (auto it = side.pending.begin(); it != side.pending.end();) {
+  for (Flow& flow : flows_) {
+    for (auto it = flow.pending.begin(); it != flow.pending.end();) {
       std::erase_if(it->second, [&](const Pending& pending) {
         if (!passed(pending)) return false;
-        side.pending_bytes -= pending.rows.n_bytes();
-        drop(side, pending, UnpairedTap::Reason::no_partner);
+        flow.pending_bytes -= pending.rows.n_bytes();
+        drop(flow, pending, UnpairedTap::Reason::no_partner);
         return true;
       });
-      it = it->second.empty() ? side.pending.erase(it) : std::next(it);
+      it = it->second.empty() ? flow.pending.erase(it) : std::next(it);
     }
   }
 }
 
-void TapPairing::drop(Side& side, const Pending& pending, UnpairedTap::Reason reason) {
-  const TapSide which = &side == &sides_[0] ? TapSide::engine : TapSide::backend;
-  side.unpaired.try_emplace(
+void TapPairing::drop(Flow& flow, const Pending& pending, UnpairedTap::Reason reason) {
+  const Side which = &flow == &flows_[0] ? Side::engine : Side::backend;
+  flow.unpaired.try_emplace(
       pending.key,
       UnpairedTap{which, pending.name, pending.op, pending.occurrence, pending.key.layer, reason});
 }
 
-void TapPairing::keep(Side& side, Pending&& pending) {
+void TapPairing::keep(Flow& flow, Pending&& pending) {
   const int64_t bytes = pending.rows.n_bytes();
-  if (side.pending_bytes + bytes > options_.max_pending_bytes) {
-    drop(side, pending, UnpairedTap::Reason::no_room);
+  if (flow.pending_bytes + bytes > options_.max_pending_bytes) {
+    drop(flow, pending, UnpairedTap::Reason::no_room);
     return;
   }
-  side.pending_bytes += bytes;
+  flow.pending_bytes += bytes;
   peak_pending_bytes_ =
-      std::max(peak_pending_bytes_, sides_[0].pending_bytes + sides_[1].pending_bytes);
-  std::list<Pending>& list = side.pending[pending.key];
+      std::max(peak_pending_bytes_, flows_[0].pending_bytes + flows_[1].pending_bytes);
+  std::list<Pending>& list = flow.pending[pending.key];
   const auto after = std::ranges::find_if(
       list, [&](const Pending& p) { return p.rows.first_position > pending.rows.first_position; });
   list.insert(after, std::move(pending));
 }
 
-// The other side's rows at own's positions, ascending; what they have beside those stays pending.
-std::list<TapPairing::Pending> TapPairing::take_partners(Side& other, const Pending& own) {
+// The other flow's rows at own's positions, ascending; what they have beside those stays pending.
+std::list<TapPairing::Pending> TapPairing::take_partners(Flow& other, const Pending& own) {
   std::list<Pending> partners;
   const auto found = other.pending.find(own.key);
   if (found == other.pending.end()) return partners;
@@ -214,6 +213,8 @@ void TapPairing::compare(const Pending& engine, const Pending& backend, Lock& lo
     pair.backend_ne = backend.rows.ne;
   }
   pair.same_shape = pair.same_shape && comparable;
+  std::vector<int>& indices = pair.backend_indices;
+  if (indices.empty() || indices.back() != backend.index) indices.push_back(backend.index);
   if (comparable) {
     pair.n_elements += (to - from) * engine.rows.row_len;
     result.rows.insert(result.rows.end(), rows.begin(), rows.end());
@@ -275,20 +276,20 @@ void TapPairing::fold_rows(Result& result) {
 PairedTaps TapPairing::finish() {
   const Lock lock(mutex_);
   PairedTaps found;
-  for (Side& side : sides_) {
-    for (const auto& [key, list] : side.pending) {
-      for (const Pending& pending : list) drop(side, pending, UnpairedTap::Reason::no_partner);
+  for (Flow& flow : flows_) {
+    for (const auto& [key, list] : flow.pending) {
+      for (const Pending& pending : list) drop(flow, pending, UnpairedTap::Reason::no_partner);
     }
-    side.pending.clear();
-    side.pending_bytes = 0;
+    flow.pending.clear();
+    flow.pending_bytes = 0;
     std::vector<std::pair<int64_t, UnpairedTap>> ordered;
-    for (const auto& [key, tap] : side.unpaired) ordered.emplace_back(side.order.at(key), tap);
+    for (const auto& [key, tap] : flow.unpaired) ordered.emplace_back(flow.order.at(key), tap);
     std::ranges::sort(ordered, {}, [](const auto& entry) { return entry.first; });
     for (auto& [order, tap] : ordered) found.unpaired.push_back(std::move(tap));
-    side.unpaired.clear();
+    flow.unpaired.clear();
   }
   std::vector<std::pair<int64_t, Result*>> ordered;
-  for (auto& [key, result] : results_) ordered.emplace_back(sides_[1].order.at(key), &result);
+  for (auto& [key, result] : results_) ordered.emplace_back(flows_[1].order.at(key), &result);
   std::ranges::sort(ordered, {}, [](const auto& entry) { return entry.first; });
   for (const auto& [order, result] : ordered) {
     fold_rows(*result);

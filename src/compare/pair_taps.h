@@ -16,12 +16,11 @@
 #include <vector>
 
 #include "compare/tap_names.h"
+#include "engine/side.h"
 #include "engine/tap.h"
 #include "engine/tap_rows.h"
 
 namespace crossval {
-
-enum class TapSide { engine, backend };
 
 struct TapPairingOptions {
   // Both sides run at the same time, each in its own thread, and cut the prompt alike: the one that
@@ -36,10 +35,11 @@ struct TapPairingOptions {
 
 // One tensor of both runs, over all positions compared. Distances are those of distance.h.
 struct TapPair {
-  std::string name;         // the backend's
-  std::string engine_name;  // the engine's, which may be another alias
-  std::string op;           // the backend's
-  int occurrence = 0;       // the backend's Tap::occurrence
+  std::string name;                  // the backend's
+  std::string engine_name;           // the engine's, which may be another alias
+  std::string op;                    // the backend's
+  int occurrence = 0;                // the backend's Tap::occurrence
+  std::vector<int> backend_indices;  // the backend's taps that are part of it
   int layer = -1;
   int n_positions = 0;      // rows compared
   int64_t n_elements = 0;   // values compared
@@ -58,7 +58,7 @@ struct TapPair {
 
 // A tap (or rows of one) without partner.
 struct UnpairedTap {
-  TapSide side;
+  Side side;
   std::string name, op;
   int occurrence = 0;
   int layer = -1;
@@ -84,14 +84,15 @@ class TapPairing {
  public:
   explicit TapPairing(TapPairingOptions options = {}) : options_(options) {}
 
-  // `n_tokens`: ids of the eval that gave the tap. Views, caches and nodes without a name of their
-  // own are ignored (is_pairable). May wait, see lockstep. Each side from one thread.
-  void add(TapSide side, Tap&& tap, int n_tokens);
+  // `n_tokens`: ids of the graph that gave the tap; `index`: its number in its side's run. Views,
+  // caches and nodes without a name of their own are ignored (is_pairable). May wait, see lockstep.
+  // Each side from one thread.
+  void add(Side side, const Tap& tap, int n_tokens, int index = -1);
   // Before both evals begin: from here on the other side waits for this one's taps, however late
   // the first comes. Without it nobody waits for a side before its first tap.
-  void begin(TapSide side);
+  void begin(Side side);
   // This side's eval has ended: nobody waits for it until its next tap. Call it on every path.
-  void done(TapSide side);
+  void done(Side side);
   // One side failed: wakes the other, whose add() throws TapPairingAborted from now on.
   void abort();
   // After both sides: what was found. The rest is without partner.
@@ -103,6 +104,7 @@ class TapPairing {
     TapKey key;
     std::string name, op;
     int occurrence = 0;  // Tap::occurrence
+    int index = -1;
     TapRows rows;
   };
   struct RowDistance {
@@ -114,7 +116,8 @@ class TapPairing {
     TapPair pair;                   // names and shapes; the numbers come at finish()
     std::vector<RowDistance> rows;  // in the order of their comparison
   };
-  struct Side {
+  // How far one side is, and its taps that wait for a partner.
+  struct Flow {
     bool idle = true;                     // between evals, or not begun
     int64_t waits_for_bytes = 0;          // room that its add() waits for; 0 = it does not
     int first_position = -1, layer = -1;  // how far its eval is
@@ -129,23 +132,23 @@ class TapPairing {
   static RowDistance row_distance(int position, std::span<const float> engine,
                                   std::span<const float> backend);
   static void fold_rows(Result& result);
-  Side& side_of(TapSide side) { return sides_[side == TapSide::engine ? 0 : 1]; }
-  TapKey arrive(Side& own, const Tap& tap);
-  bool is_ahead(const Side& own, const Side& other, int n_layers) const;
-  bool lacks_room(const Side& own, const Side& other, int64_t more_bytes) const;
-  bool must_wait(const Side& own, const Side& other, int64_t more_bytes) const;
-  void wait_for_other(Lock& lock, Side& own, const Side& other, int64_t more_bytes);
+  Flow& flow_of(Side side) { return flows_[side == Side::engine ? 0 : 1]; }
+  TapKey arrive(Flow& own, const Tap& tap);
+  bool is_ahead(const Flow& own, const Flow& other, int n_layers) const;
+  bool lacks_room(const Flow& own, const Flow& other, int64_t more_bytes) const;
+  bool must_wait(const Flow& own, const Flow& other, int64_t more_bytes) const;
+  void wait_for_other(Lock& lock, Flow& own, const Flow& other, int64_t more_bytes);
   void drop_passed();
-  void drop(Side& side, const Pending& pending, UnpairedTap::Reason reason);
-  std::list<Pending> take_partners(Side& other, const Pending& own);
-  void keep(Side& side, Pending&& pending);
+  void drop(Flow& flow, const Pending& pending, UnpairedTap::Reason reason);
+  std::list<Pending> take_partners(Flow& other, const Pending& own);
+  void keep(Flow& flow, Pending&& pending);
   void compare(const Pending& engine, const Pending& backend, Lock& lock);
 
   TapPairingOptions options_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool aborted_ = false;
-  std::array<Side, 2> sides_;
+  std::array<Flow, 2> flows_;
   std::map<TapKey, Result> results_;
   int64_t peak_pending_bytes_ = 0;
 };

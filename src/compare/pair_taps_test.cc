@@ -8,12 +8,10 @@
 #include <limits>
 #include <thread>
 
-#include "compare/eval_paired.h"
-
 namespace crossval {
 namespace {
 
-constexpr auto kEngine = TapSide::engine, kBackend = TapSide::backend;
+constexpr auto kEngine = Side::engine, kBackend = Side::backend;
 
 Tap make_tap(const std::string& stem, int layer, const std::string& op, std::vector<float> values,
              std::array<int64_t, 4> ne, int first_position = 0) {
@@ -23,8 +21,8 @@ Tap make_tap(const std::string& stem, int layer, const std::string& op, std::vec
   tap.op = op;
   tap.first_position = first_position;
   tap.out.ne = ne;
-  tap.out.data.resize(values.size() * sizeof(float));
-  std::memcpy(tap.out.data.data(), values.data(), tap.out.data.size());
+  tap.out.data.own().resize(values.size() * sizeof(float));
+  std::memcpy(tap.out.data.own().data(), values.data(), tap.out.data.size());
   return tap;
 }
 
@@ -89,7 +87,7 @@ TEST(TapPairing, ReportsWhatHasNoPartner) {
   pairing.add(kBackend, rows_of_two("norm", 0, "RMS_NORM", {1, 2}), 1);
   pairing.add(kEngine, rows_of_two("ffn_up", 0, "MUL_MAT", {1, 2}), 1);
   Tap empty = rows_of_two("ffn_out", 0, "MUL_MAT", {1, 2});
-  empty.out.data.clear();
+  empty.out.data = {};
   pairing.add(kBackend, std::move(empty), 1);
   pairing.add(kBackend, rows_of_two("node_12", -1, "ADD", {1, 2}), 1);  // no name: cannot pair
   const PairedTaps found = pairing.finish();
@@ -149,12 +147,12 @@ std::vector<float> heads_at(int first, int n_tokens, int n_heads, bool tokens_in
 TEST(TapPairing, PairsAPromptThatWasCutByPosition) {
   for (const bool cut_first : {false, true}) {
     TapPairing pairing(one_after_the_other());
-    const auto whole = [&](TapSide side) {
+    const auto whole = [&](Side side) {
       pairing.add(side, make_tap("Qcur", 1, "ROPE", heads_at(0, 6, 3, false), {2, 3, 6, 1}), 6);
       pairing.add(side, make_tap("kqv", 1, "MUL_MAT", heads_at(0, 6, 3, true), {2, 6, 3, 1}), 6);
       pairing.done(side);
     };
-    const auto pieces = [&](TapSide side) {
+    const auto pieces = [&](Side side) {
       for (const auto& [first, n] : {std::pair{0, 3}, {3, 2}, {5, 1}}) {
         std::vector<float> q = heads_at(first, n, 3, false);
         if (first == 3) q[7] += 5;  // position 4
@@ -197,7 +195,7 @@ TEST(TapPairing, DropsAndCountsWhatHasNoRoom) {
 
 constexpr int kLayers = 40, kTapsPerLayer = 5;
 
-void run_layers(TapPairing& pairing, TapSide side, const std::string& prefix, bool slow) {
+void run_layers(TapPairing& pairing, Side side, const std::string& prefix, bool slow) {
   for (int layer = 0; layer < kLayers; ++layer) {
     for (int i = 0; i < kTapsPerLayer; ++i) {
       pairing.add(side, rows_of_two(prefix + std::to_string(i), layer, "MUL", {1, 2}), 1);
@@ -251,44 +249,6 @@ TEST(TapPairing, ASideThatHasNoRoomWaitsForTheOther) {
   const PairedTaps found = pairing.finish();
   EXPECT_EQ(found.pairs.size() * 2 + found.unpaired.size(), 100u);
   EXPECT_EQ(found.unpaired.size(), 0u);
-}
-
-// An engine that shows one tensor a layer and may fail at one.
-class ScriptedEngine : public Engine {
- public:
-  explicit ScriptedEngine(int fails_at_layer) : fails_at_layer_(fails_at_layer) {}
-  const EngineInfo& info() const override { return info_; }
-  const EngineTiming& timing() const override { return timing_; }
-  std::vector<TokenId> tokenize(const std::string&, const TokenizeOptions&) override { return {}; }
-  std::string piece(TokenId) override { return ""; }
-  void reset(int) override {}
-  void eval(std::span<const TokenId>) override {}
-  void read_logits(int, int, std::span<float>) override {}
-  bool has_taps() const override { return true; }
-  void eval_with_taps(std::span<const TokenId>, const TapFilter&, const TapSink& sink) override {
-    for (int layer = 0; layer < 20; ++layer) {
-      if (layer == fails_at_layer_) throw std::out_of_range("layer is gone");
-      sink(rows_of_two("l_out", layer, "ADD", {1, 2}));
-    }
-  }
-
- private:
-  int fails_at_layer_;
-  EngineInfo info_;
-  EngineTiming timing_;
-};
-
-TEST(EvalPaired, OneSidesErrorEndsBothAndIsTheOneThrown) {
-  const std::vector<TokenId> ids = {1};
-  for (const auto& [engine_fails, backend_fails] : {std::pair{3, -1}, {-1, 3}, {0, -1}}) {
-    ScriptedEngine engine(engine_fails), backend(backend_fails);
-    TapPairing pairing;
-    EXPECT_THROW(eval_paired(engine, backend, ids, {}, pairing), std::out_of_range);
-  }
-  ScriptedEngine engine(-1), backend(-1);
-  TapPairing pairing;
-  eval_paired(engine, backend, ids, {}, pairing);
-  EXPECT_EQ(pairing.finish().pairs.size(), 20u);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ Tap make_tap(const std::string& name, const std::string& op, std::array<int64_t,
   tap.layer = name.empty() ? -1 : 0;
   tap.first_position = first_position;
   tap.out.ne = ne;
-  tap.out.data.resize(values.size() * sizeof(float));
-  std::memcpy(tap.out.data.data(), values.data(), tap.out.data.size());
+  tap.out.data.own().resize(values.size() * sizeof(float));
+  std::memcpy(tap.out.data.own().data(), values.data(), tap.out.data.size());
   return tap;
 }
 
@@ -57,7 +57,7 @@ TEST(TapPrints, MaskedScoresDoNotCount) {
   EXPECT_EQ(run.match(*same, {}).first_different, -1);
   EXPECT_FALSE(run.match(*same, {.same_graph = true, .same_pieces = false}).has_partner);
   Tap other = scores(0);
-  other.out.data[0] = std::byte{1};
+  other.out.data.own()[0] = std::byte{1};
   EXPECT_EQ(run.match(*TapPrinter().print(other, 2), {}).first_different, 0);
 
   const TapPrints weights =

@@ -46,14 +46,27 @@ struct EngineTiming {
   double decode_ms = 0;
 };
 
+// Which logits of an eval can be read.
+enum class LogitRows { none, full };
+
+// What an engine can do: asked before it is asked for it.
+struct Capabilities {
+  bool tokenizes = true;  // it has a tokenizer of its own
+  bool pieces = true;     // it knows the bytes that an id stands for
+  bool taps = false;      // it shows the tensors of its graph
+  LogitRows rows = LogitRows::full;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
 
+  virtual Capabilities can() const { return {}; }
+
   virtual const EngineInfo& info() const = 0;
   virtual const EngineTiming& timing() const = 0;
 
-  // Text -> ids by this engine's own tokenizer. Throws Error where it has none.
+  // Text -> ids by this engine's own tokenizer. Throws Error where it has none (can().tokenizes).
   virtual std::vector<TokenId> tokenize(const std::string& text,
                                         const TokenizeOptions& options) = 0;
 
@@ -66,9 +79,6 @@ class Engine {
 
   // Evaluates `ids` after all those since reset (first position = number evaluated so far).
   virtual void eval(std::span<const TokenId> ids) = 0;
-
-  // Whether eval_with_taps gives taps.
-  virtual bool has_taps() const { return false; }
 
   // eval that also hands the tensors it computes, those that `filter` wants, to `sink`. Logits are
   // bit for bit those of eval. What the sink throws comes out of here; the engine must be reset

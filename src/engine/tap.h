@@ -3,18 +3,47 @@
 // fastest), whatever strides the engine uses. Names and parameters are llama.cpp's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <regex>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "gguf/types.h"
 
 namespace crossval {
+
+// The bytes of a tensor, shared by all that look at it: copies cost nothing. Values as floats are
+// made once, however many ask for them. One thread at a time looks at one tensor.
+class TapData {
+ public:
+  TapData() = default;
+  TapData(std::vector<std::byte> bytes);
+
+  bool empty() const { return !shared_ || shared_->bytes.empty(); }
+  size_t size() const { return shared_ ? shared_->bytes.size() : 0; }
+  const std::byte* data() const { return shared_ ? shared_->bytes.data() : nullptr; }
+  const std::byte* begin() const { return data(); }
+  const std::byte* end() const { return data() + size(); }
+  bool operator==(const TapData& other) const { return std::ranges::equal(*this, other); }
+  // To write to: from here on nobody else's.
+  std::vector<std::byte>& own();
+
+  // All of it as floats of F32, F16 or BF16, which live as long as any copy. Empty for other types.
+  std::span<const float> floats(GgmlType type) const;
+
+ private:
+  struct Shared {
+    std::vector<std::byte> bytes;
+    std::vector<float> floats;  // of a type that is not F32
+  };
+  std::shared_ptr<Shared> shared_;
+};
 
 // A tensor that an operation reads, or its result.
 struct TapTensor {
@@ -24,24 +53,31 @@ struct TapTensor {
   GgmlType type = GgmlType::F32;
   std::array<int64_t, 4> ne = {1, 1, 1, 1};
   bool is_weight = false;  // a leaf that holds model weights: no data, read it from the model file
-  std::vector<std::byte> data;  // packed; empty for weights and for what was not asked for
+  TapData data;            // packed; empty for weights and for what was not asked for
 
   int64_t n_elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
   int64_t n_rows() const { return ne[1] * ne[2] * ne[3]; }
+  // As floats, ne[0] fastest; empty where the type is none of F32, F16, BF16 or the data does not
+  // fit the shape.
+  std::span<const float> floats() const;
 };
 
-struct Tap {
-  std::string name;    // of the node without view suffixes: "Qcur-3"; "" or "node_12" where unnamed
-  int occurrence = 0;  // how many taps of this name came before it in this eval
-  int layer = -1;      // the number behind the name's last '-', -1 = none
+// What is computed, and from what.
+struct Operation {
   // ggml_op_desc: ggml's name of the operation, for unary and GLU operations theirs: "MUL_MAT",
   // "SILU", "SWIGLU", "FLASH_ATTN_EXT", ...
   std::string op;
   // ggml_tensor::op_params, the words as the operation stores them (floats as their bits).
   std::array<int32_t, 16> params = {};
+  std::vector<TapTensor> sources;  // in ggml's order; a missing one (optional) has ne[0] == 0
+};
+
+struct Tap : Operation {
+  std::string name;    // of the node without view suffixes: "Qcur-3"; "" or "node_12" where unnamed
+  int occurrence = 0;  // how many taps of this name came before it in this eval
+  int layer = -1;      // the number behind the name's last '-', -1 = none
   int first_position = 0;  // ids evaluated before this eval
   TapTensor out;
-  std::vector<TapTensor> sources;  // in ggml's order; a missing one (optional) has ne[0] == 0
 };
 
 // An ECMAScript expression, searched in a name; "" matches every name. Compiled once, when it is

@@ -4,31 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "base/half.h"
-
 namespace crossval {
 namespace {
-
-// As f32; empty for a type without a conversion or data that does not fit the shape.
-std::vector<float> floats_of(const TapTensor& tensor) {
-  const int64_t n = tensor.n_elements();
-  const int64_t width = tensor.type == GgmlType::F32 ? 4 : 2;
-  if (n <= 0 || static_cast<int64_t>(tensor.data.size()) != n * width) return {};
-  std::vector<float> values(static_cast<size_t>(n));
-  switch (tensor.type) {
-    case GgmlType::F32:
-      std::memcpy(values.data(), tensor.data.data(), tensor.data.size());
-      return values;
-    case GgmlType::F16:
-      f16_to_f32_row(tensor.data.data(), n, values.data());
-      return values;
-    case GgmlType::BF16:
-      bf16_to_f32_row(tensor.data.data(), n, values.data());
-      return values;
-    default:
-      return {};
-  }
-}
 
 int token_dimension(const Tap& tap, int n_tokens) {
   const bool heads_last =
@@ -44,9 +21,8 @@ int token_dimension(const Tap& tap, int n_tokens) {
 
 std::span<const float> TapRows::row(int position) const {
   assert(position >= first_position && position < end_position());
-  return std::span(*values).subspan(
-      static_cast<size_t>(offset + (position - first_position) * row_len),
-      static_cast<size_t>(row_len));
+  return values.subspan(static_cast<size_t>(offset + (position - first_position) * row_len),
+                        static_cast<size_t>(row_len));
 }
 
 TapRows TapRows::slice(int from, int to) const {
@@ -63,36 +39,32 @@ std::optional<TapRows> tap_rows(const Tap& tap, int n_tokens) {
   TapRows rows;
   rows.first_position = tap.first_position;
   rows.ne = tap.out.ne;
-  std::vector<float> values = floats_of(tap.out);
-  if (values.empty()) return std::nullopt;
-  const auto n = static_cast<int64_t>(values.size());
-  const auto done = [&] {
-    rows.row_len = n / rows.n_rows;
-    rows.values = std::make_shared<const std::vector<float>>(std::move(values));
-    return rows;
-  };
-  rows.n_rows = 1;
-  if (n_tokens == 1) return done();
-  const int dim = token_dimension(tap, n_tokens);
+  rows.values = tap.out.floats();
+  if (rows.values.empty()) return std::nullopt;
+  rows.data = tap.out.data;
+  const auto n = static_cast<int64_t>(rows.values.size());
+  const int dim = n_tokens == 1 ? 3 : token_dimension(tap, n_tokens);
   rows.by_position = dim >= 0;
-  if (!rows.by_position) return done();
-  rows.n_rows = n_tokens;
+  rows.n_rows = rows.by_position ? n_tokens : 1;
+  rows.row_len = n / rows.n_rows;
+  if (rows.n_rows == 1) return rows;
   int64_t inner = 1, outer = 1;
   for (int i = 0; i < 4; ++i) {
     if (i < dim) inner *= rows.ne[static_cast<size_t>(i)];
     if (i > dim) outer *= rows.ne[static_cast<size_t>(i)];
   }
-  if (outer == 1) return done();  // positions are slowest already
-  std::vector<float> turned(values.size());
+  if (outer == 1) return rows;  // positions are slowest already
+  std::vector<std::byte> bytes(static_cast<size_t>(n) * sizeof(float));
   for (int64_t token = 0; token < n_tokens; ++token) {
     for (int64_t o = 0; o < outer; ++o) {
-      std::memcpy(turned.data() + (token * outer + o) * inner,
-                  values.data() + (o * n_tokens + token) * inner,
+      std::memcpy(bytes.data() + static_cast<size_t>((token * outer + o) * inner) * sizeof(float),
+                  rows.values.data() + (o * n_tokens + token) * inner,
                   static_cast<size_t>(inner) * sizeof(float));
     }
   }
-  values = std::move(turned);
-  return done();
+  rows.data = TapData(std::move(bytes));
+  rows.values = rows.data.floats(GgmlType::F32);
+  return rows;
 }
 
 }  // namespace crossval

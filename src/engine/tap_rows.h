@@ -4,10 +4,8 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "engine/tap.h"
 
@@ -20,8 +18,9 @@ struct TapRows {
   std::array<int64_t, 4> ne = {1, 1, 1, 1};  // of the tensor they come from
   // False where no dimension counts the eval's tokens: all values are one row at first_position.
   bool by_position = true;
-  std::shared_ptr<const std::vector<float>> values;  // shared by slices; row 0 begins at `offset`
+  std::span<const float> values;  // row 0 begins at `offset`
   int64_t offset = 0;
+  TapData data;  // keeps `values`; shared with the tap and by slices
 
   int end_position() const { return first_position + n_rows; }
   int64_t n_bytes() const { return n_rows * row_len * static_cast<int64_t>(sizeof(float)); }

@@ -15,6 +15,7 @@ class TraceEngine : public Engine {
   explicit TraceEngine(const std::string& path);  // throws bad_input
   explicit TraceEngine(std::shared_ptr<const TraceFile> file);
 
+  Capabilities can() const override { return {.pieces = false}; }
   const EngineInfo& info() const override { return info_; }
   const EngineTiming& timing() const override { return timing_; }
   const TraceFile& file() const { return *file_; }

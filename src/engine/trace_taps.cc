@@ -32,7 +32,8 @@ bool write_tap(TraceWriter& trace, const Tap& tap, int n_tokens) {
   const std::optional<TapRows> rows = tap_rows(tap, n_tokens);
   if (!rows) return false;
   trace.write_capture(tap.name + "#" + std::to_string(tap.occurrence),
-                      {rows->n_rows, rows->row_len}, *rows->values, tap.op);
+                      {rows->n_rows, rows->row_len},
+                      rows->values.subspan(static_cast<size_t>(rows->offset)), tap.op);
   return true;
 }
 
@@ -45,7 +46,7 @@ Tap SavedTap::load() const {
   const auto n_values = static_cast<int64_t>(tensor->data.size() / sizeof(float));
   tap.out.name = tap.name;
   tap.out.ne = {n_values / tensor->shape[0], tensor->shape[0], 1, 1};
-  tap.out.data.assign(tensor->data.begin(), tensor->data.end());
+  tap.out.data.own().assign(tensor->data.begin(), tensor->data.end());
   return tap;
 }
 

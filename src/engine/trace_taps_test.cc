@@ -18,8 +18,8 @@ Tap make_tap(const std::string& name, int occurrence, std::array<int64_t, 4> ne)
   tap.out.ne = ne;
   std::vector<float> values(static_cast<size_t>(tap.out.n_elements()));
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
-  tap.out.data.resize(values.size() * sizeof(float));
-  std::memcpy(tap.out.data.data(), values.data(), tap.out.data.size());
+  tap.out.data.own().resize(values.size() * sizeof(float));
+  std::memcpy(tap.out.data.own().data(), values.data(), tap.out.data.size());
   return tap;
 }
 

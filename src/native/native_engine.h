@@ -35,7 +35,7 @@ class NativeEngine : public Engine {
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
-  bool has_taps() const override { return true; }
+  Capabilities can() const override { return {.taps = true}; }
   // Under llama.cpp's names (src/native/arch). `result_output`, which is n_vocab wide and the same
   // as the logits, comes only when an expression names it. The ids are evaluated in one batch.
   void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,

@@ -22,8 +22,9 @@ void TapWriter::write(const char* stem, int layer, const char* op, const float* 
   } else {
     tap.out.ne = {width, n_tokens, 1, 1};
   }
-  tap.out.data.resize(static_cast<size_t>(width * n_tokens) * sizeof(float));
-  std::memcpy(tap.out.data.data(), rows, tap.out.data.size());
+  std::vector<std::byte>& bytes = tap.out.data.own();
+  bytes.resize(static_cast<size_t>(width * n_tokens) * sizeof(float));
+  std::memcpy(bytes.data(), rows, bytes.size());
   sink_(std::move(tap));
 }
 

@@ -115,9 +115,9 @@ TEST_F(NativeTaps, OfACutPromptAreTheRowsOfTheWhole) {
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(second[i].first_position, 2);
     EXPECT_EQ(second[i].occurrence, whole[i].occurrence);
-    first[i].out.data.insert(first[i].out.data.end(), second[i].out.data.begin(),
-                             second[i].out.data.end());
-    EXPECT_EQ(first[i].out.data, whole[i].out.data) << whole[i].name;
+    std::vector<std::byte>& bytes = first[i].out.data.own();
+    bytes.insert(bytes.end(), second[i].out.data.begin(), second[i].out.data.end());
+    EXPECT_TRUE(std::ranges::equal(bytes, whole[i].out.data)) << whole[i].name;
   }
 }
 

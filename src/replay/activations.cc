@@ -154,10 +154,10 @@ std::string_view fused_function(int32_t unary) {
 }
 
 std::string_view gate_function(const Inputs& in) {
-  if (in.tap().op == "FUSED_MUL_UNARY" || in.tap().op == "FUSED_UP_GATE")
+  if (in.operation().op == "FUSED_MUL_UNARY" || in.operation().op == "FUSED_UP_GATE")
     return fused_function(in.param_i32(0));
   for (const Glu& glu : kGlus) {
-    if (glu.name == in.tap().op) return glu.function;
+    if (glu.name == in.operation().op) return glu.function;
   }
   return "";
 }
@@ -165,8 +165,8 @@ std::string_view gate_function(const Inputs& in) {
 }  // namespace
 
 bool replay_unary(Inputs& in, int variant, Recomputed& out) {
-  const Function* function = find_function(in.tap().op);
-  if (function == nullptr) throw Unreplayable{ReplayStatus::unknown_op, in.tap().op};
+  const Function* function = find_function(in.operation().op);
+  if (function == nullptr) throw Unreplayable{ReplayStatus::unknown_op, in.operation().op};
   if (variant > (has_table(function->name) ? 1 : 0)) return false;
   require_shape(in.source(0).ne == in.out().ne, "the function keeps the shape");
   out.arithmetic = variant == 0 ? "f32" : "f16 table";
@@ -174,7 +174,7 @@ bool replay_unary(Inputs& in, int variant, Recomputed& out) {
   out.resize(in.out().n_elements());
   in.pool().run(in.out().n_rows(), [&](int64_t r, int) {
     for (int64_t i = r * in.out().ne[0]; i < (r + 1) * in.out().ne[0]; ++i) {
-      set(out, i, value_of(*function, x[static_cast<size_t>(i)], in.tap().params, variant));
+      set(out, i, value_of(*function, x[static_cast<size_t>(i)], in.operation().params, variant));
     }
   });
   return true;
@@ -186,7 +186,7 @@ bool replay_glu(Inputs& in, int variant, Recomputed& out) {
   if (function == nullptr) {
     throw Unreplayable{ReplayStatus::unknown_op, "a gate function that is not replayed"};
   }
-  const std::string& op = in.tap().op;
+  const std::string& op = in.operation().op;
   const bool is_oai = op == "SWIGLU_OAI", clamps = is_oai || op == "SWIGLU_CLAMP";
   if (variant > (has_table(function->name) && !clamps ? 1 : 0)) return false;
   out.arithmetic = variant == 0 ? "f32" : "f16 table";
@@ -212,7 +212,7 @@ bool replay_glu(Inputs& in, int variant, Recomputed& out) {
         f = computed(g * sigmoid(alpha * g));
         f.error += std::fabs(f.y) * (1 + (is_oai ? std::fabs(alpha * g) : 0));
       } else {
-        f = value_of(*function, g, in.tap().params, variant);
+        f = value_of(*function, g, in.operation().params, variant);
       }
       set(out, r * n + i, {f.y * u, f.error * std::fabs(u) + 0.5 * std::fabs(f.y * u)});
     }
@@ -254,7 +254,7 @@ bool replay_fused_up_gate(Inputs& in, int variant, Recomputed& out) {
   product(gate, 1, of_gate);
   constexpr double kSteepest = 1.13;  // slope of all gate functions but the squared ones
   for (size_t i = 0; i < out.expected.size(); ++i) {
-    const Value f = value_of(*function, of_gate.expected[i], in.tap().params, 0);
+    const Value f = value_of(*function, of_gate.expected[i], in.operation().params, 0);
     const double u = out.expected[i];
     const double of_f = kSteepest * double{of_gate.sigma[i]} + kUnit32 * f.error;
     out.set(

@@ -17,8 +17,8 @@ namespace {
 // (weights that a hypothesis builds are not always rounded as the engine's are).
 constexpr double vanished = 0.02;
 
-const TapTensor* weight_of(const Tap& tap) {
-  for (const TapTensor& source : tap.sources) {
+const TapTensor* weight_of(const Operation& operation) {
+  for (const TapTensor& source : operation.sources) {
     if (source.is_weight) return &source;
   }
   return nullptr;
@@ -41,8 +41,9 @@ CauseFinder::CauseFinder(std::shared_ptr<const ModelFile> model,
   head_dim_ = dim > 0 && dim < 1 << 16 ? static_cast<int>(dim) : 0;
 }
 
-bool CauseFinder::vanishes(const Tap& hypothesis, const Replayed& before) {
-  const Replayed after = replay(hypothesis, weights_, pool_);
+bool CauseFinder::vanishes(const Operation& operation, const Suspect& suspect) {
+  const Replayed& before = suspect.replayed;
+  const Replayed after = replay(operation, suspect.found.out, weights_, pool_);
   if (after.status != ReplayStatus::replayed || after.n_born > 0 || after.n_lost > 0) return false;
   return after.ratio <= 1 ||
          (std::isfinite(before.rel_l2) && after.rel_l2 < vanished * before.rel_l2 &&
@@ -83,9 +84,10 @@ std::optional<Explanation> CauseFinder::from_files(const Suspect& suspect) {
     if (!difference) continue;
     weights_.substitute(source.name, *theirs);
     const bool explains =
-        vanishes(suspect.expected, suspect.replayed) ||
+        vanishes(suspect.expected, suspect) ||
         // NaN in the file gives NaN here and there.
-        (suspect.replayed.n_born > 0 && replay(suspect.expected, weights_, pool_).n_born == 0);
+        (suspect.replayed.n_born > 0 &&
+         replay(suspect.expected, suspect.found.out, weights_, pool_).n_born == 0);
     weights_.restore(source.name);
     if (!explains) continue;
     return Explanation{
@@ -103,7 +105,8 @@ std::optional<Explanation> CauseFinder::from_values(const Suspect& suspect) {
   if (weight != nullptr) {
     if (auto found = from_other_weights(suspect, *weight)) return found;
   }
-  const std::vector<float> observed = tap_values(suspect.found.out);
+  const TapValues of_found(suspect.found.out);
+  const std::span<const float> observed = of_found.get();
   if (observed.empty() || observed.size() != suspect.replayed.expected.size()) return std::nullopt;
   auto found =
       explain_values(suspect.replayed.expected, observed, suspect.found.out.ne[0], head_dim_);
@@ -120,17 +123,20 @@ std::optional<Explanation> CauseFinder::from_values(const Suspect& suspect) {
 
 // bitnet.cpp's x86 kernel adds up to 4096 products in int16, which extreme activations overflow.
 std::optional<Explanation> CauseFinder::from_int16_overflow(const Suspect& suspect) {
-  const Tap& tap = suspect.expected;
-  if (tap.op != "MUL_MAT" || tap.sources.size() < 2 || !tap.sources[0].is_weight) return {};
-  const TensorView* tensor = weights_.find(tap.sources[0].name);
+  const Operation& product = suspect.expected;
+  if (product.op != "MUL_MAT" || product.sources.size() < 2 || !product.sources[0].is_weight)
+    return {};
+  const TensorView* tensor = weights_.find(product.sources[0].name);
   if (tensor == nullptr || tensor->type != GgmlType::I2_S) return {};
   const WeightView w = weight_view(*tensor);
-  const std::vector<float> x = tap_values(tap.sources[1]);
-  if (w.format != &kI2_S || w.row_len != tap.sources[1].ne[0] || x.empty()) return {};
-  const I2sWraps wraps = find_i2_s_wraps(w, x.data(), w.row_len, tap.sources[1].n_rows(), pool_);
+  const TapValues of_x(product.sources[1]);
+  const std::span<const float> x = of_x.get();
+  if (w.format != &kI2_S || w.row_len != product.sources[1].ne[0] || x.empty()) return {};
+  const I2sWraps wraps =
+      find_i2_s_wraps(w, x.data(), w.row_len, product.sources[1].n_rows(), pool_);
   if (wraps.n_outputs == 0) return {};
   return Explanation{
-      Cause::int16_overflow, tap.sources[0].name,
+      Cause::int16_overflow, product.sources[0].name,
       fmt::format("{} outputs overflow the 16-bit sums of bitnet.cpp's kernel, the first at token "
                   "{}, row {}: it adds up {} where {} is right",
                   wraps.n_outputs, wraps.token, wraps.row, wraps.sums.kernel, wraps.sums.exact)};
@@ -158,7 +164,7 @@ std::optional<Explanation> CauseFinder::from_other_weights(const Suspect& suspec
   if (candidates.size() > max_candidates) candidates.resize(max_candidates);
   for (const TensorView* candidate : candidates) {
     weights_.substitute(weight.name, *candidate);
-    const bool fits = vanishes(suspect.expected, suspect.replayed);
+    const bool fits = vanishes(suspect.expected, suspect);
     weights_.restore(weight.name);
     if (!fits) continue;
     const bool same_layer = candidate->name.starts_with(layer);
@@ -183,10 +189,10 @@ std::optional<Explanation> CauseFinder::from_other_ops(const Suspect& suspect) {
   const auto among = [&](const auto& names) -> std::optional<Explanation> {
     const std::string& op = suspect.expected.op;
     if (std::find(std::begin(names), std::end(names), op) == std::end(names)) return std::nullopt;
-    Tap hypothesis = suspect.expected;
+    Operation hypothesis = suspect.expected;
     for (const char* name : names) {
       hypothesis.op = name;
-      if (op != name && vanishes(hypothesis, suspect.replayed)) {
+      if (op != name && vanishes(hypothesis, suspect)) {
         return Explanation{Cause::activation, "",
                            fmt::format("{} instead of {}: computed that way the difference "
                                        "vanishes",
@@ -196,7 +202,7 @@ std::optional<Explanation> CauseFinder::from_other_ops(const Suspect& suspect) {
     if (hypothesis.sources.size() == 2 && hypothesis.sources[1].ne[0] > 0) {
       hypothesis = suspect.expected;
       std::swap(hypothesis.sources[0], hypothesis.sources[1]);
-      if (vanishes(hypothesis, suspect.replayed)) {
+      if (vanishes(hypothesis, suspect)) {
         return Explanation{Cause::gate_up_swapped, "",
                            "the activation acts on the up projection instead of the gate: computed "
                            "that way the difference vanishes"};
@@ -229,13 +235,13 @@ std::optional<Explanation> CauseFinder::from_parameter_fits(const Suspect& suspe
       {"FLASH_ATTN_EXT", 0, Cause::attention_scale, "attention scale", scales},
       {"ROPE", 5, Cause::rope_base, "rope base", bases},
   };
-  Tap hypothesis = suspect.expected;
+  Operation hypothesis = suspect.expected;
   for (const Try& row : tries) {
     if (suspect.expected.op != row.op) continue;
     for (const float value : row.values) {
       hypothesis.params[row.index] = std::bit_cast<int32_t>(value);
       if (hypothesis.params[row.index] != suspect.expected.params[row.index] &&
-          vanishes(hypothesis, suspect.replayed)) {
+          vanishes(hypothesis, suspect)) {
         return Explanation{
             row.cause, "",
             fmt::format("computed with {} {:.6g} instead of {:.6g} the difference "
@@ -248,14 +254,14 @@ std::optional<Explanation> CauseFinder::from_parameter_fits(const Suspect& suspe
   if (suspect.expected.op == "ROPE") {
     constexpr size_t mode = 2, n_dims = 1;
     hypothesis.params[mode] = suspect.expected.params[mode] == 0 ? 2 : 0;
-    if (vanishes(hypothesis, suspect.replayed)) {
+    if (vanishes(hypothesis, suspect)) {
       return Explanation{Cause::rope_style, "",
                          "rotated in the other style (halves against adjacent pairs): computed "
                          "that way the difference vanishes"};
     }
     hypothesis = suspect.expected;
     hypothesis.params[n_dims] /= 2;
-    if (hypothesis.params[n_dims] % 2 == 0 && vanishes(hypothesis, suspect.replayed)) {
+    if (hypothesis.params[n_dims] % 2 == 0 && vanishes(hypothesis, suspect)) {
       return Explanation{Cause::rope_dims, "",
                          "half as many dimensions are rotated: computed that way the difference "
                          "vanishes"};
@@ -263,7 +269,7 @@ std::optional<Explanation> CauseFinder::from_parameter_fits(const Suspect& suspe
     if (suspect.expected.sources.size() > 2 && suspect.expected.sources[2].ne[0] > 0) {
       hypothesis = suspect.expected;
       hypothesis.sources.resize(2);
-      if (vanishes(hypothesis, suspect.replayed)) {
+      if (vanishes(hypothesis, suspect)) {
         return Explanation{Cause::rope_freqs, "",
                            "the frequency factors are not applied: computed without them the "
                            "difference vanishes"};

@@ -20,7 +20,7 @@ namespace crossval {
 // A tap that replay found wrong, and what it was compared with.
 struct Suspect {
   const Tap& found;                           // as the engine computed it
-  const Tap& expected;                        // as the model file wants it; found.out is shared
+  const Operation& expected;                  // what the model file wants of it
   const std::vector<ParameterFault>& faults;  // found -> expected
   const Replayed& replayed;                   // of `expected`
 };
@@ -48,7 +48,8 @@ class CauseFinder {
   std::optional<Explanation> from_other_ops(const Suspect& suspect);
   std::optional<Explanation> from_parameter_fits(const Suspect& suspect);
   Explanation unexplained(const Suspect& suspect);
-  bool vanishes(const Tap& hypothesis, const Replayed& before);
+  // Whether `operation` gives what the engine found.
+  bool vanishes(const Operation& operation, const Suspect& suspect);
 
   std::shared_ptr<const ModelFile> model_, engine_model_;
   WeightSource& weights_;

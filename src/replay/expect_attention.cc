@@ -14,25 +14,26 @@ constexpr size_t scale_factor = 0;
 
 }  // namespace
 
-void Expectations::correct_attention(Tap& tap, std::vector<ParameterFault>& faults) const {
+void Expectations::expect_attention(const Tap& tap, Expected& expected) const {
   const bool flash = tap.op == "FLASH_ATTN_EXT";
   const size_t mask_index = flash ? 3 : 1;
   // Attention has a mask; a softmax without one chooses experts.
   if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
-  expect_float(tap, flash ? flash_scale : soft_max_scale,
+  expect_float(expected, flash ? flash_scale : soft_max_scale,
                row_->scaled_queries ? 1.0f : config_->kq_scale, Cause::attention_scale,
-               "attention scale", faults);
-  expect_float(tap, flash ? flash_bias : soft_max_bias, 0, Cause::attention_scale,
-               "position bias (ALiBi)", faults);
-  if (flash) expect_float(tap, flash_softcap, softcap_, Cause::softcap, "soft cap", faults);
-  correct_mask(tap, tap.sources[mask_index], faults);
+               "attention scale");
+  expect_float(expected, flash ? flash_bias : soft_max_bias, 0, Cause::attention_scale,
+               "position bias (ALiBi)");
+  if (flash) expect_float(expected, flash_softcap, softcap_, Cause::softcap, "soft cap");
+  expect_mask(tap, mask_index, expected);
 }
 
 // Causal: row i sees the keys up to position first_position + i, in a windowed layer only so many
 // of the latest (llama.cpp llama-hparams.h `is_masked_swa`). After a reset keys lie in the cache in
 // the order of their positions, until a window's cache is full and begins anew.
-void Expectations::correct_mask(Tap& tap, TapTensor& mask,
-                                std::vector<ParameterFault>& faults) const {
+void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected) const {
+  const TapTensor& mask = tap.sources[source];
+  std::vector<ParameterFault>& faults = expected.faults;
   const bool half = mask.type == GgmlType::F16;
   const size_t width = half ? 2 : 4;
   const int64_t n_keys = mask.ne[0];
@@ -46,7 +47,8 @@ void Expectations::correct_mask(Tap& tap, TapTensor& mask,
   const int64_t window = has_window(tap.layer) ? window_ : INT64_MAX;
   for (int64_t t = 0; t < n_tokens; ++t) {
     for (int64_t key = 0; key < n_keys; ++key) {
-      std::byte* at = mask.data.data() + static_cast<size_t>(t * n_keys + key) * width;
+      const size_t offset = static_cast<size_t>(t * n_keys + key) * width;
+      const std::byte* at = mask.data.data() + offset;
       float value = 0;
       if (half) {
         uint16_t bits = 0;
@@ -66,25 +68,25 @@ void Expectations::correct_mask(Tap& tap, TapTensor& mask,
       }
       const float right = seen ? 0.0f : -INFINITY;
       const uint16_t right_half = seen ? 0 : 0xfc00;
-      std::memcpy(at, half ? static_cast<const void*>(&right_half) : &right, width);
+      std::memcpy(expected.operation.sources[source].data.own().data() + offset,
+                  half ? static_cast<const void*>(&right_half) : &right, width);
     }
   }
 }
 
 // Scales with a name of their own (llama.cpp llama-graph.cpp `build_attn_mha`,
 // src/models/gemma*.cpp).
-void Expectations::correct_scale(Tap& tap, std::vector<ParameterFault>& faults) const {
+void Expectations::expect_scale(const Tap& tap, Expected& expected) const {
   if (tap.name == "inp_scaled" && row_->scaled_queries) {
-    expect_float(tap, scale_factor, std::sqrt(static_cast<float>(config_->n_embd)),
-                 Cause::attention_scale, "the scale of the embedding", faults);
+    expect_float(expected, scale_factor, std::sqrt(static_cast<float>(config_->n_embd)),
+                 Cause::attention_scale, "the scale of the embedding");
   } else if (tap.name.starts_with("Qcur-") && row_->scaled_queries) {
-    expect_float(tap, scale_factor, config_->kq_scale, Cause::attention_scale, "attention scale",
-                 faults);
+    expect_float(expected, scale_factor, config_->kq_scale, Cause::attention_scale,
+                 "attention scale");
   } else if (tap.name.starts_with("kq_scaled_1-") && softcap_ > 0) {
-    expect_float(tap, scale_factor, 1.0f / softcap_, Cause::softcap, "soft cap (its inverse)",
-                 faults);
+    expect_float(expected, scale_factor, 1.0f / softcap_, Cause::softcap, "soft cap (its inverse)");
   } else if (tap.name.starts_with("kq_scaled_2-") && softcap_ > 0) {
-    expect_float(tap, scale_factor, softcap_, Cause::softcap, "soft cap", faults);
+    expect_float(expected, scale_factor, softcap_, Cause::softcap, "soft cap");
   }
 }
 

@@ -1,5 +1,5 @@
-// How a parameter of a tap is put right, and what an architecture's graph is known to be like. For
-// expectations.cc and expect_attention.cc.
+// How a parameter of an operation is put right, and what an architecture's graph is known to be
+// like. For expectations.cc and expect_attention.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -34,19 +34,22 @@ inline bool alike(float a, float b) {
 inline float as_float(int32_t word) { return std::bit_cast<float>(word); }
 
 // Makes a float parameter what it should be; one fault when it was not.
-inline void expect_float(Tap& tap, size_t index, float expected, Cause cause, const char* what,
-                         std::vector<ParameterFault>& faults) {
-  const float found = as_float(tap.params[index]);
-  if (alike(found, expected)) return;
-  faults.push_back({cause, what, fmt::format("{:.6g}", expected), fmt::format("{:.6g}", found)});
-  tap.params[index] = std::bit_cast<int32_t>(expected);
+inline void expect_float(Expected& expected, size_t index, float value, Cause cause,
+                         const char* what) {
+  int32_t& word = expected.operation.params[index];
+  const float found = as_float(word);
+  if (alike(found, value)) return;
+  expected.faults.push_back(
+      {cause, what, fmt::format("{:.6g}", value), fmt::format("{:.6g}", found)});
+  word = std::bit_cast<int32_t>(value);
 }
 
-inline void expect_int(Tap& tap, size_t index, int32_t expected, Cause cause, const char* what,
-                       std::vector<ParameterFault>& faults) {
-  if (tap.params[index] == expected) return;
-  faults.push_back({cause, what, std::to_string(expected), std::to_string(tap.params[index])});
-  tap.params[index] = expected;
+inline void expect_int(Expected& expected, size_t index, int32_t value, Cause cause,
+                       const char* what) {
+  int32_t& word = expected.operation.params[index];
+  if (word == value) return;
+  expected.faults.push_back({cause, what, std::to_string(value), std::to_string(word)});
+  word = value;
 }
 
 }  // namespace crossval

@@ -33,7 +33,7 @@ void expect_ids(TapTensor& tensor, std::span<const int32_t> expected, Cause caus
   }
   faults.push_back(
       {cause, what, fmt::format("{} at index {}", expected[at], at), std::to_string(found)});
-  std::memcpy(tensor.data.data(), expected.data(), expected.size_bytes());
+  std::memcpy(tensor.data.own().data(), expected.data(), expected.size_bytes());
 }
 
 }  // namespace
@@ -107,39 +107,42 @@ std::string Expectations::activation() const {
   return "";
 }
 
-std::vector<ParameterFault> Expectations::correct(Tap& tap, std::span<const TokenId> ids) const {
-  std::vector<ParameterFault> faults;
-  correct_inputs(tap, ids, faults);
-  if (!config_) return faults;
-  if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM") correct_norm(tap, faults);
-  if (tap.op == "ROPE") correct_rope(tap, faults);
-  if (tap.op == "SCALE") correct_scale(tap, faults);
-  if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") correct_attention(tap, faults);
-  correct_activation(tap, faults);
-  return faults;
+Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids) const {
+  Expected expected{tap, {}};
+  expect_inputs(tap, ids, expected);
+  if (!config_) return expected;
+  if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM") expect_norm(tap, expected);
+  if (tap.op == "ROPE") expect_rope(tap, expected);
+  if (tap.op == "SCALE") expect_scale(tap, expected);
+  if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") expect_attention(tap, expected);
+  expect_activation(tap, expected);
+  return expected;
 }
 
 // What goes into the graph: the ids, and where they stand.
-void Expectations::correct_inputs(Tap& tap, std::span<const TokenId> ids,
-                                  std::vector<ParameterFault>& faults) const {
+void Expectations::expect_inputs(const Tap& tap, std::span<const TokenId> ids,
+                                 Expected& expected) const {
+  std::vector<TapTensor>& sources = expected.operation.sources;
   if (tap.op == "GET_ROWS" && tap.sources.size() > 1 && tap.sources[0].is_weight &&
       tap.sources[0].name == "token_embd.weight") {
-    expect_ids(tap.sources[1], ids, Cause::tokens, "the ids looked up", faults);
+    expect_ids(sources[1], ids, Cause::tokens, "the ids looked up", expected.faults);
   }
   if (tap.op == "ROPE" && tap.sources.size() > 1) {
     std::vector<int32_t> positions(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       positions[i] = tap.first_position + static_cast<int32_t>(i);
     }
-    expect_ids(tap.sources[1], positions, Cause::positions, "the position", faults);
+    expect_ids(sources[1], positions, Cause::positions, "the position", expected.faults);
   }
 }
 
-void Expectations::correct_norm(Tap& tap, std::vector<ParameterFault>& faults) const {
-  expect_float(tap, norm_eps, config_->rms_eps, Cause::rms_eps, "rms eps", faults);
+void Expectations::expect_norm(const Tap&, Expected& expected) const {
+  expect_float(expected, norm_eps, config_->rms_eps, Cause::rms_eps, "rms eps");
 }
 
-void Expectations::correct_rope(Tap& tap, std::vector<ParameterFault>& faults) const {
+void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
+  std::vector<ParameterFault>& faults = expected.faults;
+  std::vector<TapTensor>& sources = expected.operation.sources;
   RopeConfig rope = config_->rope;
   if (row_->own_window_rope && has_window(tap.layer)) {
     rope.freq_base = window_rope_base_;
@@ -162,38 +165,36 @@ void Expectations::correct_rope(Tap& tap, std::vector<ParameterFault>& faults) c
                               : "another style";
     };
     faults.push_back({Cause::rope_style, "rope style", name(mode), name(tap.params[rope_mode])});
-    tap.params[rope_mode] = mode;
+    expected.operation.params[rope_mode] = mode;
   }
-  expect_int(tap, rope_n_dims, rope.n_dims, Cause::rope_dims, "rotated dimensions", faults);
-  expect_float(tap, rope_freq_base, rope.freq_base, Cause::rope_base, "rope base", faults);
-  expect_float(tap, rope_freq_scale, rope.freq_scale, Cause::rope_scaling, "rope frequency scale",
-               faults);
-  expect_float(tap, rope_ext_factor, rope.ext_factor, Cause::rope_scaling, "YaRN mix", faults);
+  expect_int(expected, rope_n_dims, rope.n_dims, Cause::rope_dims, "rotated dimensions");
+  expect_float(expected, rope_freq_base, rope.freq_base, Cause::rope_base, "rope base");
+  expect_float(expected, rope_freq_scale, rope.freq_scale, Cause::rope_scaling,
+               "rope frequency scale");
+  expect_float(expected, rope_ext_factor, rope.ext_factor, Cause::rope_scaling, "YaRN mix");
   if (rope.ext_factor != 0) {
-    expect_float(tap, rope_beta_fast, rope.beta_fast, Cause::rope_scaling, "YaRN beta_fast",
-                 faults);
-    expect_float(tap, rope_beta_slow, rope.beta_slow, Cause::rope_scaling, "YaRN beta_slow",
-                 faults);
+    expect_float(expected, rope_beta_fast, rope.beta_fast, Cause::rope_scaling, "YaRN beta_fast");
+    expect_float(expected, rope_beta_slow, rope.beta_slow, Cause::rope_scaling, "YaRN beta_slow");
   }
   // Frequency factors, one per pair: used exactly when the file has them.
   const TensorView* factors = model_->find_tensor("rope_freqs.weight");
   const bool used = tap.sources.size() > 2 && tap.sources[2].ne[0] > 0;
   if (factors != nullptr && !used) {
     faults.push_back({Cause::rope_freqs, "rope_freqs.weight", "divides the angles", "not used"});
-    tap.sources.resize(3);
-    tap.sources[2].name = "rope_freqs.weight";
-    tap.sources[2].ne = {factors->shape[0], 1, 1, 1};
-    tap.sources[2].is_weight = true;
+    sources.resize(3);
+    sources[2].name = "rope_freqs.weight";
+    sources[2].ne = {factors->shape[0], 1, 1, 1};
+    sources[2].is_weight = true;
   } else if (factors == nullptr && used && tap.sources[2].is_weight) {
     faults.push_back({Cause::rope_freqs, "frequency factors", "none in the model file",
                       "angles divided by " + tap.sources[2].name});
-    tap.sources.resize(2);
+    sources.resize(2);
   }
 }
 
 // The gate's activation, alone or in one operation with the product. relu^2 has no operation of
 // its own in ggml: replay knows it under names of ours.
-void Expectations::correct_activation(Tap& tap, std::vector<ParameterFault>& faults) const {
+void Expectations::expect_activation(const Tap& tap, Expected& expected) const {
   struct Name {
     std::string_view op;
     const char* activation;
@@ -214,16 +215,16 @@ void Expectations::correct_activation(Tap& tap, std::vector<ParameterFault>& fau
   for (const Name& name : names) {
     if (tap.op != name.op) continue;
     if (activation() == name.activation) return;
-    faults.push_back({Cause::activation, "the activation", activation(), name.activation});
+    expected.faults.push_back({Cause::activation, "the activation", activation(), name.activation});
     switch (row_->activation) {
       case Activation::silu:
-        tap.op = name.is_glu ? "SWIGLU" : "SILU";
+        expected.operation.op = name.is_glu ? "SWIGLU" : "SILU";
         return;
       case Activation::gelu:
-        tap.op = name.is_glu ? "GEGLU" : "GELU";
+        expected.operation.op = name.is_glu ? "GEGLU" : "GELU";
         return;
       case Activation::relu_squared:
-        tap.op = name.is_glu ? "RELU_SQUARED_GLU" : "RELU_SQUARED";
+        expected.operation.op = name.is_glu ? "RELU_SQUARED_GLU" : "RELU_SQUARED";
         return;
     }
   }
@@ -234,7 +235,7 @@ std::vector<std::string> Expectations::unused_weights(const std::set<std::string
   if (!config_) return unused;
   for (const TensorView& tensor : model_->tensors()) {
     const std::string& name = tensor.name;
-    if (used.contains(name) || name == "rope_freqs.weight") continue;  // see correct_rope
+    if (used.contains(name) || name == "rope_freqs.weight") continue;  // see expect_rope
     if (name.starts_with("blk.") && std::atoi(name.c_str() + 4) >= config_->n_layers) continue;
     if (name == "token_embd.weight" || name.starts_with("blk.") || name.starts_with("output")) {
       unused.push_back(name);

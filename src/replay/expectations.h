@@ -1,6 +1,6 @@
 // What a model file says about the operations of its graph: rms eps, rotation, attention scale and
-// mask, activation. A tap is put right before it is replayed, and each thing that had to be put
-// right is told: that is how a wrong hyperparameter is found, whatever the engine that used it.
+// mask, activation. What an operation should be stands beside the tap, and each thing that is not
+// so is told: that is how a wrong hyperparameter is found, whatever the engine that used it.
 //
 // Knows by name the architectures of its table; for others only what the graph feeds itself (ids,
 // positions) is expected.
@@ -29,6 +29,13 @@ struct ParameterFault {
   std::string found;     // "1e-06"
 };
 
+// What a tap's operation should be: the engine's own, put right where it was not. Data that need no
+// change are shared with the tap.
+struct Expected {
+  Operation operation;
+  std::vector<ParameterFault> faults;  // empty = it was as the model file says
+};
+
 class Expectations {
  public:
   explicit Expectations(std::shared_ptr<const ModelFile> model);
@@ -36,8 +43,8 @@ class Expectations {
   // Whether the architecture is in the table: otherwise structure and parameters go unchecked.
   bool knows_architecture() const { return config_.has_value(); }
 
-  // Corrects `tap` in place; empty = it was as the model file says. `ids` = those of the eval.
-  std::vector<ParameterFault> correct(Tap& tap, std::span<const TokenId> ids) const;
+  // What the model file makes of a tap. `ids` = those of the eval.
+  Expected expect(const Tap& tap, std::span<const TokenId> ids) const;
 
   // Weights of the file that none of `used` names although the graph needs each of them.
   std::vector<std::string> unused_weights(const std::set<std::string>& used) const;
@@ -46,15 +53,14 @@ class Expectations {
   std::string activation() const;
 
  private:
-  void correct_rope(Tap& tap, std::vector<ParameterFault>& faults) const;
-  void correct_norm(Tap& tap, std::vector<ParameterFault>& faults) const;
-  void correct_attention(Tap& tap, std::vector<ParameterFault>& faults) const;
-  void correct_mask(Tap& tap, TapTensor& mask, std::vector<ParameterFault>& faults) const;
-  void correct_activation(Tap& tap, std::vector<ParameterFault>& faults) const;
-  void correct_inputs(Tap& tap, std::span<const TokenId> ids,
-                      std::vector<ParameterFault>& faults) const;
+  void expect_rope(const Tap& tap, Expected& expected) const;
+  void expect_norm(const Tap& tap, Expected& expected) const;
+  void expect_attention(const Tap& tap, Expected& expected) const;
+  void expect_mask(const Tap& tap, size_t source, Expected& expected) const;
+  void expect_activation(const Tap& tap, Expected& expected) const;
+  void expect_inputs(const Tap& tap, std::span<const TokenId> ids, Expected& expected) const;
 
-  void correct_scale(Tap& tap, std::vector<ParameterFault>& faults) const;
+  void expect_scale(const Tap& tap, Expected& expected) const;
   void read_layers();
   // Whether a layer looks through the sliding window.
   bool has_window(int layer) const;

@@ -59,16 +59,25 @@ void require_shape(bool ok, const char* reason) {
   if (!ok) throw Unreplayable{ReplayStatus::bad_shape, reason};
 }
 
-std::vector<float> tap_values(const TapTensor& tensor) {
-  std::vector<float> values;
-  if (packed_bytes(tensor) != std::ssize(tensor.data)) return values;
-  if (!to_floats(tensor.type, tensor.data, tensor.ne[0], tensor.n_rows(), values)) values.clear();
-  return values;
+TapValues::TapValues(const TapTensor& tensor) {
+  if (packed_bytes(tensor) != static_cast<int64_t>(tensor.data.size())) return;
+  keeps_ = tensor.data;
+  values_ = tensor.floats();
+  if (!values_.empty()) return;
+  const std::span<const std::byte> bytes(tensor.data.data(), tensor.data.size());
+  if (to_floats(tensor.type, bytes, tensor.ne[0], tensor.n_rows(), converted_)) {
+    values_ = converted_;
+  }
 }
 
-Inputs::Inputs(const Tap& tap, const WeightSource& weights, ThreadPool& pool)
-    : tap_(tap), weights_(weights), pool_(pool), floats_(tap.sources.size()) {
-  for (const TapTensor& tensor : tap.sources) {
+Inputs::Inputs(const Operation& operation, const TapTensor& out, const WeightSource& weights,
+               ThreadPool& pool)
+    : operation_(operation),
+      out_(out),
+      weights_(weights),
+      pool_(pool),
+      floats_(operation.sources.size()) {
+  for (const TapTensor& tensor : operation.sources) {
     if (tensor.ne[0] > 0 && packed_bytes(tensor) < 0) {
       throw Unreplayable{ReplayStatus::bad_shape,
                          "the shape of " + tensor.name + " makes no sense"};
@@ -76,20 +85,24 @@ Inputs::Inputs(const Tap& tap, const WeightSource& weights, ThreadPool& pool)
   }
 }
 
-bool Inputs::has(size_t i) const { return i < tap_.sources.size() && tap_.sources[i].ne[0] > 0; }
+bool Inputs::has(size_t i) const {
+  return i < operation_.sources.size() && operation_.sources[i].ne[0] > 0;
+}
 
 const TapTensor& Inputs::source(size_t i) const {
   if (!has(i)) {
     throw Unreplayable{ReplayStatus::missing_data, "source " + std::to_string(i) + " is missing"};
   }
-  return tap_.sources[i];
+  return operation_.sources[i];
 }
 
 std::span<const std::byte> Inputs::stored(size_t i) const {
   const TapTensor& tensor = source(i);
   const int64_t n_bytes = packed_bytes(tensor);
   if (!tensor.data.empty() || (n_bytes == 0 && !tensor.is_weight)) {
-    if (static_cast<int64_t>(tensor.data.size()) == n_bytes) return tensor.data;
+    if (static_cast<int64_t>(tensor.data.size()) == n_bytes) {
+      return {tensor.data.data(), tensor.data.size()};
+    }
     throw Unreplayable{ReplayStatus::bad_shape,
                        "the data of " + tensor.name + " is not as long as its shape says"};
   }
@@ -142,6 +155,10 @@ std::span<const float> Inputs::floats(size_t i) {
   const TapTensor& tensor = source(i);
   if (!floats_[i].empty()) return floats_[i];
   const std::span<const std::byte> data = stored(i);
+  if (!tensor.is_weight || !tensor.data.empty()) {
+    const std::span<const float> own = tensor.floats();
+    if (!own.empty()) return own;
+  }
   GgmlType type = tensor.type;
   if (tensor.is_weight && tensor.data.empty()) type = weights_.find(tensor.name)->type;
   if (!to_floats(type, data, tensor.ne[0], tensor.n_rows(), floats_[i])) {

@@ -25,17 +25,19 @@ void require_shape(bool ok, const char* reason);
 
 class Inputs {
  public:
-  Inputs(const Tap& tap, const WeightSource& weights, ThreadPool& pool);
+  // `out` for its shape, type and name. Both must outlive this.
+  Inputs(const Operation& operation, const TapTensor& out, const WeightSource& weights,
+         ThreadPool& pool);
 
-  const Tap& tap() const { return tap_; }
-  const TapTensor& out() const { return tap_.out; }
+  const Operation& operation() const { return operation_; }
+  const TapTensor& out() const { return out_; }
   ThreadPool& pool() const { return pool_; }
-  float param_f32(size_t i) const { return std::bit_cast<float>(tap_.params[i]); }
-  int32_t param_i32(size_t i) const { return tap_.params[i]; }
+  float param_f32(size_t i) const { return std::bit_cast<float>(operation_.params[i]); }
+  int32_t param_i32(size_t i) const { return operation_.params[i]; }
 
   bool has(size_t i) const;
   const TapTensor& source(size_t i) const;  // missing_data when it is not there
-  // All of a source as floats, kept for the next call.
+  // All of a source as floats: its own where it is of floats, else kept for the next call.
   std::span<const float> floats(size_t i);
   std::vector<int64_t> indices(size_t i) const;  // of I32 or I64
   // A source in its stored form: all its rows, ne[1] * ne[2] * ne[3] of them.
@@ -45,7 +47,8 @@ class Inputs {
 
  private:
   std::span<const std::byte> stored(size_t i) const;
-  const Tap& tap_;
+  const Operation& operation_;
+  const TapTensor& out_;
   const WeightSource& weights_;
   ThreadPool& pool_;
   std::vector<std::vector<float>> floats_;

@@ -124,13 +124,13 @@ bool replay_order(Inputs& in, int variant, Recomputed& out, bool any_order) {
                 "there are not as many indices as values");
   const bool descending = any_order || in.param_i32(0) != 0;  // GGML_SORT_ORDER_DESC = 1
   const std::span<const float> values = in.floats(0);
-  const std::vector<float> chosen = tap_values(y);
+  const TapValues of_y(y);
+  const std::span<const float> chosen = of_y.get();
   out.resize(y.n_elements());
   std::fill(out.sigma.begin(), out.sigma.end(), 0.0f);
   for (int64_t r = 0; r < y.n_rows(); ++r) {
     check_order(values.subspan(static_cast<size_t>(r * x.ne[0]), static_cast<size_t>(x.ne[0])),
-                descending, any_order, y.ne[0],
-                std::span(chosen).subspan(static_cast<size_t>(r * y.ne[0])),
+                descending, any_order, y.ne[0], chosen.subspan(static_cast<size_t>(r * y.ne[0])),
                 out.expected.data() + r * y.ne[0]);
   }
   return true;

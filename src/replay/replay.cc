@@ -32,17 +32,18 @@ Replayed failed(ReplayStatus status, std::string reason) {
   return out;
 }
 
-Replayed replay_checked(const Tap& tap, const WeightSource& weights, ThreadPool& pool) {
-  const ReplayOp* op = find_replay_op(tap.op);
-  if (op == nullptr) return failed(ReplayStatus::unknown_op, tap.op + " is not replayed");
+Replayed replay_checked(const Operation& operation, const TapTensor& out,
+                        const WeightSource& weights, ThreadPool& pool) {
+  const ReplayOp* op = find_replay_op(operation.op);
+  if (op == nullptr) return failed(ReplayStatus::unknown_op, operation.op + " is not replayed");
   if (op->function == nullptr) return failed(ReplayStatus::view, "");
-  if (tap.out.data.empty())
-    return failed(ReplayStatus::missing_data, "the result was not captured");
-  const std::vector<float> values = tap_values(tap.out);
+  if (out.data.empty()) return failed(ReplayStatus::missing_data, "the result was not captured");
+  const TapValues of_out(out);
+  const std::span<const float> values = of_out.get();
   if (values.empty()) {
     return failed(ReplayStatus::bad_shape, "the result's type or size makes no sense");
   }
-  Inputs inputs(tap, weights, pool);
+  Inputs inputs(operation, out, weights, pool);
   Replayed best;
   for (int variant = 0;; ++variant) {
     Recomputed recomputed;
@@ -50,11 +51,11 @@ Replayed replay_checked(const Tap& tap, const WeightSource& weights, ThreadPool&
     require_shape(
         recomputed.expected.size() == values.size() && recomputed.sigma.size() == values.size(),
         "the result has another shape than its inputs give");
-    add_rounding_of(tap.out.type, recomputed);
+    add_rounding_of(out.type, recomputed);
     Replayed one;
     one.status = ReplayStatus::replayed;
     one.arithmetic = recomputed.arithmetic;
-    judge({values, tap.out.ne[0]}, recomputed, one);
+    judge({values, out.ne[0]}, recomputed, one);
     if (variant > 0 && one.ratio >= best.ratio) continue;
     one.expected = std::move(recomputed.expected);
     best = std::move(one);
@@ -83,9 +84,10 @@ const char* status_name(ReplayStatus status) {
   return "";
 }
 
-Replayed replay(const Tap& tap, const WeightSource& weights, ThreadPool& pool) {
+Replayed replay(const Operation& operation, const TapTensor& out, const WeightSource& weights,
+                ThreadPool& pool) {
   try {
-    return replay_checked(tap, weights, pool);
+    return replay_checked(operation, out, weights, pool);
   } catch (const Unreplayable& refusal) {
     return failed(refusal.status, refusal.reason);
   } catch (const Error& error) {

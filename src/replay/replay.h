@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,11 +45,27 @@ struct Replayed {
   bool passes() const { return status != ReplayStatus::replayed || ratio <= 1; }
 };
 
-// Never throws for a tap that makes no sense: its status says so.
-Replayed replay(const Tap& tap, const WeightSource& weights, ThreadPool& pool);
+// `out`: what the engine computed. `operation`: what it should have computed, and from what; a tap
+// is one itself. Never throws for what makes no sense: the status says so.
+Replayed replay(const Operation& operation, const TapTensor& out, const WeightSource& weights,
+                ThreadPool& pool);
+inline Replayed replay(const Tap& tap, const WeightSource& weights, ThreadPool& pool) {
+  return replay(tap, tap.out, weights, pool);
+}
 
-// The result of a tap as floats, whatever its type; integers as their value. Empty where the type
-// or the size of the data makes no sense.
-std::vector<float> tap_values(const TapTensor& tensor);
+// A tensor as floats, whatever its type; integers as their value. Empty where the type or the size
+// of the data makes no sense.
+class TapValues {
+ public:
+  explicit TapValues(const TapTensor& tensor);
+  TapValues(const TapValues&) = delete;
+  TapValues& operator=(const TapValues&) = delete;
+  std::span<const float> get() const { return values_; }
+
+ private:
+  TapData keeps_;
+  std::vector<float> converted_;
+  std::span<const float> values_;
+};
 
 }  // namespace crossval

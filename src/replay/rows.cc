@@ -101,7 +101,8 @@ bool replay_set_rows(Inputs& in, int variant, Recomputed& out) {
                 "rows, ids and result do not fit each other");
   const std::vector<int64_t> indices = in.indices(1);
   const std::span<const float> rows = in.floats(0);
-  out.expected = tap_values(y);
+  const TapValues of_y(y);
+  out.expected.assign(of_y.get().begin(), of_y.get().end());
   out.sigma.assign(out.expected.size(), 0);
   std::vector<float> values(static_cast<size_t>(y.ne[0])), sigma(static_cast<size_t>(y.ne[0]));
   for (int64_t r = 0; r < x.n_rows(); ++r) {

@@ -1,11 +1,12 @@
-// What the flags of the commands resolve to. Parsing and validation of values happen in flags.cc;
-// the commands see only these.
+// What is to be done: what the flags of the commands resolve to. Flags are parsed and their values
+// checked in cli/; everything behind it sees only these.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
+#include "compare/metrics.h"
 #include "engine/engine.h"
 
 namespace crossval {
@@ -20,6 +21,8 @@ struct CommonOptions {
   int n_threads = 0;  // 0 = as many as cores
   ProgressMode progress = ProgressMode::automatic;
   OutputFormat format = OutputFormat::text;
+
+  int threads() const;  // as asked, else one per core
 };
 
 // Exactly one of the sources is given.
@@ -89,5 +92,10 @@ struct CompareOptions {
   int last_positions = 0;
   std::string receipt;
 };
+
+// The columns to compute for --metrics; all of them when the list is empty.
+MetricSet metric_set(const std::vector<std::string>& names);
+// Of --backend-opt. Throws bad_input for what is not K=V.
+std::map<std::string, std::string> engine_settings(const std::vector<std::string>& opts);
 
 }  // namespace crossval

@@ -73,43 +73,15 @@ TraceAnalysis::TraceAnalysis(std::shared_ptr<const ModelFile> model,
       weights_(model),
       causes_(model, std::move(engine_model), weights_, *pool_) {}
 
-void TraceAnalysis::begin_eval(std::span<const TokenId> ids) {
-  ids_.assign(ids.begin(), ids.end());
-  current_ = ids_;
-  seen_ = 0;
-  layer_ = -1;
+void TraceAnalysis::enter_graph(const PlacedTap& placed) {
+  if (placed.graph == graph_) return;
+  graph_ = placed.graph;
   written_.clear();
 }
 
-// Every graph begins by looking up its ids; how many tells how far the eval has come.
-void TraceAnalysis::find_graph(const Tap& tap) {
-  if (tap.op != "GET_ROWS" || tap.sources.empty() || tap.sources[0].name != "token_embd.weight") {
-    return;
-  }
-  const auto n = static_cast<size_t>(std::clamp<int64_t>(tap.out.ne[1], 0, std::ssize(ids_)));
-  written_.clear();  // what one graph leaves for the next are caches, which are written to again
-  seen_ = seen_ + n > ids_.size() ? 0 : seen_;
-  current_ = std::span<const TokenId>(ids_).subspan(seen_, n);
-  seen_ += n;
-}
-
-void TraceAnalysis::place(Tap& tap) {
-  find_graph(tap);
-  if (!current_.empty()) tap.first_position += static_cast<int>(current_.data() - ids_.data());
-  // Nodes without a name belong to the layer around them.
-  if (tap.layer >= 0) {
-    layer_ = tap.layer;
-  } else if (tap.name.empty() || tap.name.starts_with("node_")) {
-    tap.layer = layer_;
-  }
-}
-
-void TraceAnalysis::add(Tap& tap) {
-  place(tap);
-  judge(tap);
-}
-
-void TraceAnalysis::judge(const Tap& tap) {
+void TraceAnalysis::add(const PlacedTap& placed) {
+  enter_graph(placed);
+  const Tap& tap = placed.tap;
   TapReport report;
   report.tensor = tap.name;
   report.op = tap.op;
@@ -120,12 +92,15 @@ void TraceAnalysis::judge(const Tap& tap) {
   for (const TapTensor& source : tap.sources) {
     if (source.is_weight) used_weights_.insert(source.name);
   }
-  judge(tap, report);
-  pass_over(tap);
+  judge(placed, report);
+  pass_over(placed);
   taps_.push_back(std::move(report));
 }
 
-void TraceAnalysis::pass_over(const Tap& tap) { written_[tap.name].push_back(hash_of(tap.out)); }
+void TraceAnalysis::pass_over(const PlacedTap& placed) {
+  enter_graph(placed);
+  written_[placed.tap.name].push_back(hash_of(placed.tap.out));
+}
 
 // A result is shown when it is written and again when it is read: in between nobody may touch it.
 const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) const {
@@ -138,10 +113,10 @@ const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) const {
   return nullptr;
 }
 
-void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
-  Tap expected = tap;
-  const std::vector<ParameterFault> faults = expectations_.correct(expected, current_);
-  const Replayed replayed = replay(expected, weights_, *pool_);
+void TraceAnalysis::judge(const PlacedTap& placed, TapReport& report) {
+  const Tap& tap = placed.tap;
+  Expected expected = expectations_.expect(tap, placed.ids);
+  const Replayed replayed = replay(expected.operation, tap.out, weights_, *pool_);
   if (replayed.status == ReplayStatus::missing_weight && expectations_.knows_architecture()) {
     // The engine reads a weight that the model file does not have.
     std::vector<ParameterFault> extra;
@@ -151,7 +126,8 @@ void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
       }
     }
     if (!extra.empty()) {
-      suspect(tap, expected, extra, replayed, report);
+      expected.faults = std::move(extra);
+      suspect(placed, expected, replayed, report);
       return;
     }
   }
@@ -161,7 +137,7 @@ void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
       not_replayed_.insert(fmt::format("{}: {}", tap.op, report.note));
     }
     // A parameter that is wrong is wrong, even where the result is not computed here.
-    if (!faults.empty()) suspect(tap, expected, faults, replayed, report);
+    if (!expected.faults.empty()) suspect(placed, expected, replayed, report);
     return;
   }
   report.own_error = replayed.rel_l2;
@@ -169,8 +145,8 @@ void TraceAnalysis::judge(const Tap& tap, TapReport& report) {
   report.ratio = replayed.ratio;
   report.arithmetic = replayed.arithmetic;
   const bool fails = replayed.ratio > 1 || replayed.n_born > 0 || replayed.n_lost > 0;
-  if (fails || !faults.empty()) {
-    suspect(tap, expected, faults, replayed, report);
+  if (fails || !expected.faults.empty()) {
+    suspect(placed, expected, replayed, report);
     return;
   }
   if (const TapTensor* input = find_overwritten(tap)) {
@@ -194,19 +170,19 @@ void TraceAnalysis::blame_input(const Tap& tap, const TapTensor& input, TapRepor
   first_->position = tap.first_position;
 }
 
-void TraceAnalysis::suspect(const Tap& found, const Tap& expected,
-                            const std::vector<ParameterFault>& faults, const Replayed& replayed,
-                            TapReport& report) {
+void TraceAnalysis::suspect(const PlacedTap& placed, const Expected& expected,
+                            const Replayed& replayed, TapReport& report) {
   report.verdict = TapVerdict::diverged;
   if (first_) return;
   first_.emplace();
   first_index_ = taps_.size();
-  const Explanation explanation = causes_.explain({found, expected, faults, replayed});
+  const Explanation explanation =
+      causes_.explain({placed.tap, expected.operation, expected.faults, replayed});
   first_->cause = explanation.cause;
   first_->explanation = explanation.sentence;
   if (!explanation.weight.empty()) report.weight = explanation.weight;
   first_->position =
-      position_of_row(found, std::max<int64_t>(replayed.row.index, 0), current_.size());
+      position_of_row(placed.tap, std::max<int64_t>(replayed.row.index, 0), placed.ids.size());
   first_->column = replayed.column.ratio >= replayed.row.ratio ? replayed.column.index : -1;
 }
 

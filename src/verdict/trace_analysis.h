@@ -12,7 +12,7 @@
 
 #include "base/parallel.h"
 #include "engine/engine.h"
-#include "engine/tap.h"
+#include "engine/placed_tap.h"
 #include "replay/causes.h"
 #include "replay/expectations.h"
 #include "replay/weight_source.h"
@@ -26,30 +26,23 @@ class TraceAnalysis {
   TraceAnalysis(std::shared_ptr<const ModelFile> model,
                 std::shared_ptr<const ModelFile> engine_model, std::shared_ptr<ThreadPool> pool);
 
-  // The ids of the eval whose taps follow.
-  void begin_eval(std::span<const TokenId> ids);
-  // Puts tap.first_position right where the engine cut the eval into several graphs (ubatch).
-  void add(Tap& tap);
-  // add() in two steps: every tap is placed, then judged, or passed over when it was judged in
-  // another run of the same ids, with the same inputs and result.
-  void place(Tap& tap);
-  void judge(const Tap& tap);
-  void pass_over(const Tap& tap);
-  // Ids of the graph that the latest tap belongs to.
-  int n_tokens() const { return static_cast<int>(current_.size()); }
+  void add(const PlacedTap& placed);
+  // Instead of add(), for a tap that was judged in another run of the same ids, with the same
+  // inputs and result.
+  void pass_over(const PlacedTap& placed);
 
   // Fills taps, counts and the first divergence. `complete` = nothing was filtered out, so that a
   // weight which no tap read is one the engine does not use.
   void finish(bool complete, TraceReport& report);
 
  private:
-  void find_graph(const Tap& tap);
-  void judge(const Tap& tap, TapReport& report);
+  void enter_graph(const PlacedTap& placed);
+  void judge(const PlacedTap& placed, TapReport& report);
   // The input that holds something else than what was computed under its name; null = none.
   const TapTensor* find_overwritten(const Tap& tap) const;
   void blame_input(const Tap& tap, const TapTensor& input, TapReport& report);
-  void suspect(const Tap& found, const Tap& expected, const std::vector<ParameterFault>& faults,
-               const Replayed& replayed, TapReport& report);
+  void suspect(const PlacedTap& placed, const Expected& expected, const Replayed& replayed,
+               TapReport& report);
   void blame_unused(const std::vector<std::string>& unused, TraceReport& report);
 
   std::shared_ptr<const ModelFile> model_;
@@ -57,14 +50,12 @@ class TraceAnalysis {
   Expectations expectations_;
   WeightSource weights_;
   CauseFinder causes_;
-  std::vector<TokenId> ids_;          // of the eval
-  size_t seen_ = 0;                   // how many of them belong to graphs so far
-  std::span<const TokenId> current_;  // of the graph at hand
+  int graph_ = -1;  // at hand
   std::vector<TapReport> taps_;
-  int layer_ = -1;  // of the latest tap that says it
   std::set<std::string> used_weights_;
   std::set<std::string> not_replayed_;
-  // Hashes of the results of this eval, by name.
+  // Hashes of the results of this graph, by name: what one graph leaves for the next are caches,
+  // which are written to again.
   std::unordered_map<std::string, std::vector<uint64_t>> written_;
   std::optional<TraceDivergence> first_;
   size_t first_index_ = 0;

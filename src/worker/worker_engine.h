@@ -41,7 +41,7 @@ class WorkerEngine : public Engine {
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
-  bool has_taps() const override { return hello_.taps; }
+  Capabilities can() const override { return {.taps = hello_.taps}; }
   void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                       const TapSink& sink) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;

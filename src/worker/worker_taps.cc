@@ -85,11 +85,12 @@ std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilt
     int64_t n_bytes = 0;
     TapTensor tensor = take_tensor((*found)[i], &n_bytes);
     if (n_bytes > 0) {
-      tensor.data.resize(static_cast<size_t>(n_bytes));
+      std::vector<std::byte>& bytes = tensor.data.own();
+      bytes.resize(static_cast<size_t>(n_bytes));
       channel_.call({.header = {{"op", "tap_data"}, {"tensor", i}},
                      .stage = "tensor " + tensor.name + " of " + tap.name,
-                     .max_reply_payload_bytes = tensor.data.size(),
-                     .reply_into = tensor.data,
+                     .max_reply_payload_bytes = bytes.size(),
+                     .reply_into = bytes,
                      .quiet = true});
     }
     if (i == 0) {
@@ -103,7 +104,7 @@ std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilt
 
 void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                                   const TapSink& sink) {
-  if (!has_taps()) Engine::eval_with_taps(ids, filter, sink);  // throws
+  if (!can().taps) Engine::eval_with_taps(ids, filter, sink);  // throws
   const auto start = std::chrono::steady_clock::now();
   const std::string stage = "eval of " + std::to_string(ids.size()) + " ids with taps";
   auto reply = channel_.call({.header = {{"op", "eval"}, {"capture", true}},

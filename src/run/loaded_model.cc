@@ -1,0 +1,121 @@
+#include "run/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/stopwatch.h"
+#include "engine/encode.h"
+#include "quant/matmul.h"
+
+namespace crossval {
+
+LoadedModel::LoadedModel(std::shared_ptr<const ModelFile> model, const ModelOptions& options,
+                         const CommonOptions& common, Progress& progress)
+    : options_(options),
+      progress_(progress),
+      n_threads_(common.threads()),
+      model_(std::move(model)),
+      pool_(std::make_shared<ThreadPool>(n_threads_)) {}
+
+void LoadedModel::load_tokenizer() {
+  tokenizer_ = options_.tokenizer.empty() ? Tokenizer::from_gguf(*model_)
+                                          : Tokenizer::from_file(options_.tokenizer, *model_);
+}
+
+ModelReport LoadedModel::report() const {
+  ModelReport report;
+  report.path = model_->path();
+  report.architecture = model_->architecture();
+  report.quantization = model_->quantization();
+  report.n_params = model_->n_params();
+  report.n_layers = model_->get_int(model_->architecture() + ".block_count");
+  if (const TensorView* embd = model_->find_tensor("token_embd.weight");
+      embd != nullptr && embd->shape.size() == 2) {
+    report.n_vocab = embd->shape[1];
+  }
+  return report;
+}
+
+PreparedPrompt LoadedModel::prepare(const PromptInput& input, const PromptOptions& options,
+                                    PromptReport& report) const {
+  PreparedPrompt prompt;
+  prompt.ids = input.ids;
+  if (input.ids) return prompt;
+  prompt.formatted = format_prompt(options.prompt_template, input.text, options.system_prompt,
+                                   *model_, *tokenizer_);
+  prompt.options.parse_special = options.special == "parse";
+  prompt.options.bos = options.bos == "on"    ? BosMode::on
+                       : options.bos == "off" ? BosMode::off
+                                              : BosMode::automatic;
+  // The template has written BOS already: adding it again would double it, on either side.
+  if (prompt.options.bos != BosMode::off && prompt.formatted.starts_with_bos) {
+    prompt.options.bos = BosMode::off;
+  }
+  report.text = input.text;
+  report.template_name = prompt.formatted.template_name;
+  report.formatted = prompt.formatted.text;
+  return prompt;
+}
+
+std::vector<TokenId> LoadedModel::tokenize(const PreparedPrompt& prompt,
+                                           double& tokenize_ms) const {
+  const Stopwatch watch;
+  std::vector<TokenId> ids =
+      encode_with_options(*tokenizer_, prompt.formatted.text, prompt.options);
+  tokenize_ms += watch.elapsed_ms();
+  return ids;
+}
+
+std::unique_ptr<Engine> LoadedModel::open(const EngineRef& ref, const std::string& model_path) {
+  LoadOptions load;
+  load.model = model_path;
+  load.n_threads = options_.worker_threads > 0 ? options_.worker_threads : n_threads_;
+  load.timeout_ms = static_cast<int>(std::min(options_.timeout_s * 1000.0, 2e9));
+  load.settings = engine_settings(options_.backend_opts);
+  load.on_message = [&progress = progress_](const MessageTrace& message) {
+    progress.verbose(fmt::format("worker: {} ({} bytes out, {} in, {:.1f} ms)", message.stage,
+                                 message.sent_bytes, message.received_bytes, message.time_ms));
+  };
+  return open_engine(ref, load);
+}
+
+std::unique_ptr<NativeEngine> LoadedModel::open_native(const NativeOptions& options,
+                                                       std::shared_ptr<const ModelFile> model) {
+  return std::make_unique<NativeEngine>(model ? std::move(model) : model_, tokenizer_, options,
+                                        pool_);
+}
+
+std::string LoadedModel::find_non_finite_weight(const ModelFile& model) {
+  for (const TensorView& tensor : model.tensors()) {
+    if (find_format(tensor.type) == nullptr) continue;
+    const int64_t at = crossval::find_non_finite(tensor, *pool_);
+    if (at >= 0) return fmt::format("{}[{}]", tensor.name, at);
+  }
+  return "";
+}
+
+void check_prompt_ids(const std::vector<TokenId>& ids, int n_vocab, const ModelFile& model,
+                      int n_decode) {
+  if (ids.empty()) {
+    bad_input("empty_prompt", "the prompt has no ids", "prompt",
+              "give a longer prompt, or --bos on for the beginning-of-text token alone");
+  }
+  for (TokenId id : ids) {
+    if (id < 0 || (n_vocab > 0 && id >= n_vocab)) {
+      bad_input("token_out_of_range",
+                fmt::format("id {} is not in the vocabulary of {} ids", id, n_vocab), "prompt",
+                fmt::format("ids go from 0 to {}", n_vocab - 1));
+    }
+  }
+  const int64_t limit = model.get_int(model.architecture() + ".context_length").value_or(0);
+  if (limit > 0 && static_cast<int64_t>(ids.size()) + n_decode > limit) {
+    bad_input("prompt_too_long",
+              fmt::format("{} prompt ids and {} to decode do not fit the model's context of {}",
+                          ids.size(), n_decode, limit),
+              "prompt", "use a shorter prompt or a smaller --max-tokens");
+  }
+}
+
+}  // namespace crossval

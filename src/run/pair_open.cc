@@ -1,0 +1,131 @@
+// Opening both sides of a comparison: preflight first, then the model, the vocabulary while the
+// workers load; native when the other side's settings are known.
+#include <fmt/format.h>
+
+#include "backends/open.h"
+#include "base/error.h"
+#include "base/sha256.h"
+#include "native/support.h"
+#include "run/engine_report.h"
+#include "run/pair.h"
+
+namespace crossval {
+
+Pair::Pair(const PerTokenOptions& options, Progress& progress, Report& report, PairsShare* shared)
+    : options_(options), progress_(progress), shared_(shared) {
+  choose_sides();
+  open_sides(report);
+}
+
+// Preflight comes before the model is opened; only `auto` has to look into it first.
+void Pair::choose_sides() {
+  std::string name = options_.backend;
+  selected_by_ = "flag";
+  if (name == "auto") {
+    model_file_ = ModelFile::open(options_.model.model, options_.model.i2_s_layout);
+    const BackendChoice choice = choose_backend(*model_file_);
+    name = choice.name;
+    selected_by_ = choice.selected_by;
+  }
+  backend_.ref = find_engine(name, "--backend");
+  engine_.ref = find_engine(options_.engine, "--engine");
+  progress_.verbose(fmt::format("Selected backend: {} ({})", backend_.ref.display_name(),
+                                selected_by_ == "flag" ? "from --backend" : "auto-detected"));
+  check_engine(backend_.ref);
+  check_engine(engine_.ref);
+}
+
+void Pair::open_sides(Report& report) {
+  const std::string& path = options_.model.model;
+  const std::string& backend_path = options_.backend_model.empty() ? path : options_.backend_model;
+  if (!model_file_) model_file_ = ModelFile::open(path, options_.model.i2_s_layout);
+  model_.emplace(model_file_, options_.model, options_.common, progress_);
+  report.model = model_->report();
+  if (shared_ != nullptr) sha256_ = shared_->sha256;
+  if (!sha256_.valid()) {
+    sha256_ = std::async(std::launch::async, [path] { return sha256_file(path); }).share();
+    if (shared_ != nullptr) shared_->sha256 = sha256_;
+  }
+  if (backend_path != path) backend_file_ = ModelFile::open(backend_path);
+  // The vocabulary is read while the workers start and load.
+  auto vocabulary = std::async(std::launch::async, [this] { model_->load_tokenizer(); });
+  open_side(backend_, backend_path);
+  open_side(engine_, path);
+  progress_.stage("");
+  vocabulary.get();
+  for (const std::string& warning : model_->tokenizer().warnings()) progress_.verbose(warning);
+  non_finite_weight_ = model_->find_non_finite_weight(*model_file_);
+  if (non_finite_weight_.empty() && backend_file_) {
+    non_finite_weight_ = model_->find_non_finite_weight(*backend_file_);
+  }
+  report.non_finite_weight = non_finite_weight_;
+  fill_engines(report);
+}
+
+void Pair::open_side(OpenedSide& side, const std::string& model_path) {
+  if (side.ref.is_builtin()) return;
+  progress_.stage(fmt::format("loading the model with {}", side.ref.display_name()));
+  side.engine = shared_ == nullptr ? std::shared_ptr<Engine>(model_->open(side.ref, model_path))
+                                   : shared_->engines.open(side.ref.name, [&] {
+                                       return model_->open(side.ref, model_path);
+                                     });
+}
+
+// Native's cache rounds as the other side's does.
+NativeOptions Pair::native_options(Numerics numerics, KvType instead_of_q8_0) const {
+  NativeOptions native;
+  native.numerics = numerics;
+  if (!engine_.ref.is_builtin() && !backend_.ref.is_builtin()) return native;
+  const Engine* other = engine_.ref.is_builtin() ? backend_.engine.get() : engine_.engine.get();
+  if (other == nullptr) return native;
+  const auto& settings = other->info().settings;
+  const auto type = [&](const char* key) {
+    const auto found = settings.find(key);
+    const auto known = found != settings.end() ? find_kv_type(found->second) : std::nullopt;
+    const KvType type = known.value_or(KvType::f32);
+    return type == KvType::q8_0 ? instead_of_q8_0 : type;
+  };
+  native.k_type = type("kv_type_k");
+  native.v_type = type("kv_type_v");
+  return native;
+}
+
+// Made when the other side's context exists, because its cache types are only known then.
+void Pair::open_native_sides() {
+  const bool exact = options_.model.numerics == NumericsChoice::exact;
+  const Numerics numerics = exact ? Numerics::exact : Numerics::ggml;
+  const Numerics other = exact ? Numerics::ggml : Numerics::exact;
+  // Engines round a cache to 8 bits each in their own way (llama.cpp rotates keys before): neither
+  // is imitated, and what such a cache does to the model is part of the measured noise.
+  const NativeOptions options = native_options(numerics, KvType::f32);
+  if (engine_.ref.is_builtin() && !engine_.engine) engine_.engine = model_->open_native(options);
+  if (backend_.ref.is_builtin() && !backend_.engine) {
+    backend_.engine = model_->open_native(options, backend_file_);
+  }
+  if (noise_) return;
+  if (native_unsupported_reason(*model_file_)) return;  // the noise stays unknown
+  if (!engine_.ref.is_builtin()) {
+    noise_base_ = model_->open_native(native_options(Numerics::ggml, KvType::f32));
+  }
+  noise_ = model_->open_native(
+      native_options(engine_.ref.is_builtin() ? other : Numerics::exact, KvType::q8_0));
+}
+
+bool Pair::engine_can_run() const {
+  return !engine_.ref.is_builtin() || !native_unsupported_reason(*model_file_);
+}
+
+void Pair::fill_engines(Report& report) const {
+  if (const Engine* engine = engine_.engine.get()) {
+    report.engine = describe_engine(*engine_.engine, "");
+    report.timing.engine = timing_since(engine->timing(), engine_.before);
+    if (engine_.ref.is_builtin()) report.timing.engine->tokenize_ms = tokenize_ms_;
+  }
+  if (const Engine* backend = backend_.engine.get()) {
+    report.backend = describe_engine(*backend_.engine, selected_by_);
+    report.backend->numerics.clear();  // native's word, which is the engine's
+    report.timing.backend = timing_since(backend->timing(), backend_.before);
+  }
+}
+
+}  // namespace crossval
