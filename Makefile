@@ -1,59 +1,86 @@
 # The commands of this project. Each installs or builds what it needs first; a second run is quick.
 MODEL := .cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 PROMPT ?= What is the capital of France?
+PREFIX ?= /usr/local
 CROSSVAL := build/bin/crossval
 
-.PHONY: help deps build engines demo test faults lint format asan fuzz bench clean
+.PHONY: help deps deps-dev program build engines demo install unit test faults lint format docs \
+        asan fuzz bench clean
 
 help:
-	@echo "make demo    a real model through native and through llama.cpp, compared"
-	@echo "make test    everything demo needs, then all tests"
-	@echo "make lint    clang-format, clang-tidy, the order of the folders"
-	@echo "make asan    the tests of untrusted input under AddressSanitizer and UBSan"
-	@echo "make fuzz    damaged model files for a minute, under the sanitizers"
-	@echo "make faults  seeded faults and clean pairs through trace: found, named, explained, false alarms"
-	@echo "make bench   kernels, and native against llama.cpp in the same run"
+	@echo "make demo     a real model through native and through llama.cpp, compared"
+	@echo "make install  PREFIX=$(PREFIX) (DESTDIR=...): the program, its manual, completions"
+	@echo "make unit     unit tests: no engine, no network"
+	@echo "make test     everything demo needs, then all tests"
+	@echo "make lint     clang-format, clang-tidy, the order of the folders"
+	@echo "make docs     the tables of docs/json.md, from the program's own description"
+	@echo "make asan     the tests of untrusted input under AddressSanitizer and UBSan"
+	@echo "make fuzz     damaged model files for a minute, under the sanitizers"
+	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
+	@echo "make bench    kernels, and native against llama.cpp in the same run"
 
 deps:
 	@scripts/install_deps.sh
 
-build: deps
+deps-dev:
+	@scripts/install_deps.sh dev
+
+# The program alone; a build folder that is there stays configured as it is.
+program: deps
 	@test -f build/build.ninja || cmake --preset default
+	@cmake --build build --target crossval
+
+# With the tests.
+build: deps-dev
+	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
 	@cmake --build build
 
-engines: build
+engines: program
 	@scripts/fetch_models.sh
 	@scripts/fetch_engines.sh
 
-demo: engines
+demo: program
+	@scripts/fetch_models.sh
+	@scripts/fetch_engines.sh llama-v0.5.0
 	$(CROSSVAL) per-token --model $(MODEL) --prompt "$(PROMPT)"
 
-test: engines
-	@ctest --test-dir build --output-on-failure
+install: program
+	@cmake --install build --prefix $(PREFIX)
 
-faults: engines
+unit: build
+	@ctest --test-dir build --output-on-failure -L unit -j "$$(nproc)"
+
+test: build engines
+	@ctest --test-dir build --output-on-failure -j "$$(nproc)"
+
+faults: build engines
 	@build/bin/faults
 
-lint: deps
-	@test -f build/build.ninja || cmake --preset default
+lint: deps-dev
+	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
 	@scripts/lint.sh
 
 format:
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
 
-asan: deps
+docs: build
+	@CROSSVAL_WRITE_DOCS=1 build/bin/render_test --gtest_filter='JsonDocs.*' --gtest_brief=1
+
+asan: deps-dev
 	@cmake --preset asan
 	@cmake --build build-asan --target crossval base_test gguf_test engine_test gguf_damage_test gguf_fuzz
 	@ctest --test-dir build-asan --output-on-failure -L untrusted
 
-fuzz: deps
+fuzz: deps-dev
 	@cmake --preset asan
 	@cmake --build build-asan --target gguf_fuzz
 	@build-asan/bin/gguf_fuzz --seconds 60
 
-bench: engines
+bench: deps-dev
 	@cmake --preset bench
 	@cmake --build build
+	@scripts/fetch_models.sh
+	@scripts/fetch_engines.sh
 	@bench/run
 
 clean:

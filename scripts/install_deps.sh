@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Installs what building needs and this machine lacks, from Debian's packages. Quick and silent when
-# nothing is missing. Needs root (or sudo) only when something is.
+# install_deps.sh [dev]: installs what building the program needs and this machine lacks, from
+# Debian's packages; with dev, what tests, lint and benchmarks need too. Quick and silent when nothing
+# is missing. Needs root (or sudo) only when something is.
 set -euo pipefail
 
-packages=(cmake ninja-build g++ git python3 python3-pip libgtest-dev libgmock-dev libbenchmark-dev
-  nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev libsentencepiece-dev ca-certificates
-  clang-format clang-tidy)
+packages=(cmake ninja-build g++ git python3 python3-pip pkg-config nlohmann-json3-dev libfmt-dev
+  libcli11-dev libssl-dev libsentencepiece-dev libre2-dev libutf8proc-dev ca-certificates)
+if [ "${1:-}" = dev ]; then
+  packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang-format clang-tidy ccache)
+fi
 
 missing=()
 for package in "${packages[@]}"; do

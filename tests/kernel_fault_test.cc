@@ -6,7 +6,7 @@
 #include <map>
 #include <string>
 
-#include "backends/open.h"
+#include "backends/engine_ref.h"
 #include "support/crossval_run.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
@@ -20,8 +20,8 @@ struct Captured {
 };
 
 Captured capture(const std::string& backend, const std::string& model) {
-  const auto engine = open_backend(
-      {backend},
+  const auto engine = open_engine(
+      find_engine(backend, "--backend"),
       {.model = model, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
   const std::vector<TokenId> ids = {5, 80, 120, 7, 200, 33, 12, 259};
   Captured out;

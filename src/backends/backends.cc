@@ -3,57 +3,97 @@
 // ik_llama.cpp wheel (lib64 and a .libs folder beside it).
 #include "backends/backends.h"
 
+#include <algorithm>
+
 namespace crossval {
 
-std::span<const BackendSpec> all_backends() {
-  static const std::vector<BackendSpec> table = {
-      {"llama",
-       "llama.cpp",
-       "LLAMA_CPP_DIR",
-       {".", "build", "build/bin", "build/lib", "lib", "lib64", "bin", "build/src",
-        "build/ggml/src", "src", "ggml/src"},
-       {"include", ".", "ggml/include"},
-       "build llama.cpp with -DBUILD_SHARED_LIBS=ON, or run scripts/fetch_engines.sh"},
-      {"bitnet",
-       "bitnet.cpp",
-       "BITNET_CPP_DIR",
-       {"build/3rdparty/llama.cpp/src", "build/3rdparty/llama.cpp/ggml/src",
-        "3rdparty/llama.cpp/build/src", "3rdparty/llama.cpp/build/ggml/src",
-        "3rdparty/llama.cpp/build/bin", "build/lib", ".", "build", "build/bin", "lib", "lib64",
-        "bin"},
-       {"3rdparty/llama.cpp/include", "3rdparty/llama.cpp/ggml/include", "include", "."},
-       "build microsoft/BitNet with -DBUILD_SHARED_LIBS=ON"},
-      {"ik",
-       "ik_llama.cpp",
-       "IK_LLAMA_CPP_DIR",
-       {".", "build", "build/bin", "build/lib", "lib", "lib64", "bin", "build/src",
-        "build/ggml/src", "src", "ggml/src", "ik_llama_cpp/lib64", "ik_llama_cpp/lib"},
-       {"include", ".", "ggml/include", "ik_llama_cpp/include"},
-       "build ik_llama.cpp with -DBUILD_SHARED_LIBS=ON, or unpack its Python wheel"},
+std::span<const Backend> all_backends() {
+  static const std::vector<Backend> table = {
+      {.name = "llama",
+       .display_name = "llama.cpp",
+       .argument = "",
+       .how_to_get = "build llama.cpp with -DBUILD_SHARED_LIBS=ON, or run scripts/fetch_engines.sh",
+       .start =
+           LlamaLibrary{.env_var = "LLAMA_CPP_DIR",
+                        .library_dirs = {".", "build", "build/bin", "build/lib", "lib", "lib64",
+                                         "bin", "build/src", "build/ggml/src", "src", "ggml/src"},
+                        .include_dirs = {"include", ".", "ggml/include"},
+                        .in_system_path = true}},
+      {.name = "bitnet",
+       .display_name = "bitnet.cpp",
+       .argument = "",
+       .how_to_get = "build microsoft/BitNet with -DBUILD_SHARED_LIBS=ON",
+       .start =
+           LlamaLibrary{
+               .env_var = "BITNET_CPP_DIR",
+               .library_dirs = {"build/3rdparty/llama.cpp/src", "build/3rdparty/llama.cpp/ggml/src",
+                                "3rdparty/llama.cpp/build/src", "3rdparty/llama.cpp/build/ggml/src",
+                                "3rdparty/llama.cpp/build/bin", "build/lib", ".", "build",
+                                "build/bin", "lib", "lib64", "bin"},
+               .include_dirs = {"3rdparty/llama.cpp/include", "3rdparty/llama.cpp/ggml/include",
+                                "include", "."}}},
+      {.name = "ik",
+       .display_name = "ik_llama.cpp",
+       .argument = "",
+       .how_to_get = "build ik_llama.cpp with -DBUILD_SHARED_LIBS=ON, or unpack its Python wheel",
+       .start =
+           LlamaLibrary{.env_var = "IK_LLAMA_CPP_DIR",
+                        .library_dirs = {".", "build", "build/bin", "build/lib", "lib", "lib64",
+                                         "bin", "build/src", "build/ggml/src", "src", "ggml/src",
+                                         "ik_llama_cpp/lib64", "ik_llama_cpp/lib"},
+                        .include_dirs = {"include", ".", "ggml/include", "ik_llama_cpp/include"}}},
+      {.name = "native",
+       .display_name = "native",
+       .argument = "",
+       .how_to_get = "it is built in",
+       .start = Builtin{}},
+      {.name = "worker",
+       .display_name = "",
+       .argument = "PATH",
+       .how_to_get = "write a program that speaks docs/protocol.md",
+       .start = Program{}},
+      {.name = "trace",
+       .display_name = "",
+       .argument = "FILE",
+       .how_to_get = "save a run with --save-trace",
+       .start = Recording{}},
+#ifdef CROSSVAL_EXTENSION
+#include "extension/backend_rows.h"
+#endif
   };
   return table;
 }
 
-const BackendSpec* find_backend(std::string_view name) {
-  for (const BackendSpec& spec : all_backends()) {
-    if (spec.name == name || spec.display_name == name) {
-      return &spec;
-    }
+const Backend* find_backend(std::string_view name) {
+  for (const Backend& row : all_backends()) {
+    if (row.name == name || (!row.display_name.empty() && row.display_name == name)) return &row;
   }
   return nullptr;
 }
 
-std::string backend_names() {
+const Backend& program_backend() {
+  const auto rows = all_backends();
+  return *std::find_if(rows.begin(), rows.end(), [](const Backend& row) {
+    return std::holds_alternative<Program>(row.start);
+  });
+}
+
+std::string library_names() {
   std::string names;
-  for (const BackendSpec& spec : all_backends()) {
-    names += (names.empty() ? "" : ", ") + std::string(spec.name);
+  for (const Backend& row : all_backends()) {
+    if (row.library() == nullptr) continue;
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
   }
   return names;
 }
 
-std::string backend_display_name(std::string_view name) {
-  const BackendSpec* spec = find_backend(name);
-  return std::string(spec != nullptr ? spec->display_name : name);
+std::string backend_names() {
+  std::string names;
+  for (const Backend& row : all_backends()) {
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
+    if (!row.argument.empty()) names += ":" + std::string(row.argument);
+  }
+  return names;
 }
 
 }  // namespace crossval

@@ -1,33 +1,51 @@
-// The table of backends: what each is called, where its files lie, and how a user gets it. The
-// one place to add a row for another engine with a llama.h (design: "to add X").
+// The table of engines: what each is called, how it is started, where its files lie, and how a user
+// gets it. The one place to add a row; nothing elsewhere asks for an engine by its name.
 #pragma once
 
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace crossval {
 
-struct BackendSpec {
-  std::string_view name;          // on the command line: "llama"
-  std::string_view display_name;  // in reports: "llama.cpp"
-  std::string_view env_var;       // names the engine's folder, before anything remembered
+// A library with a llama.h: a worker of ours is compiled against it.
+struct LlamaLibrary {
+  std::string_view env_var;  // names the engine's folder, before anything remembered
   // Folders below the engine's own that may hold the library or the headers, in this order.
   std::vector<std::string_view> library_dirs;
   std::vector<std::string_view> include_dirs;
-  std::string_view how_to_get;  // one line for somebody who has nothing yet
+  bool in_system_path = false;  // a system's libllama is this engine's
+};
+// A program that speaks the protocol itself (docs/protocol.md).
+struct Program {};
+// In this process.
+struct Builtin {};
+// A saved run.
+struct Recording {};
+
+struct Backend {
+  std::string_view name;          // on the command line: "llama"
+  std::string_view display_name;  // in results: "llama.cpp"; "" = it says itself
+  std::string_view argument;      // what follows the name and a colon: "PATH"; "" = nothing must
+  std::string_view how_to_get;    // one line for somebody who has nothing yet
+  std::variant<LlamaLibrary, Program, Builtin, Recording> start;
+
+  // Null for those that are no library.
+  const LlamaLibrary* library() const { return std::get_if<LlamaLibrary>(&start); }
 };
 
-std::span<const BackendSpec> all_backends();
+std::span<const Backend> all_backends();
 
-// nullptr when there is no such backend; "cpp-backend" names of the seed are the same names.
-const BackendSpec* find_backend(std::string_view name);
+// nullptr when there is no such row. By name or display name.
+const Backend* find_backend(std::string_view name);
+// The row of programs that `setup --program` gave a name.
+const Backend& program_backend();
 
-// "llama, bitnet, ik" for messages.
+// Those that `setup BACKEND --dir` takes: "llama, bitnet, ik".
+std::string library_names();
+// All, as the command line takes them: "llama, bitnet, ik, native, worker:PATH, trace:FILE".
 std::string backend_names();
-
-// "llama" -> "llama.cpp"; other names ("worker:PATH", "native") come back as they are.
-std::string backend_display_name(std::string_view name);
 
 }  // namespace crossval

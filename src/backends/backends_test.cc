@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "backends/build_worker.h"
+#include "backends/engine_ref.h"
 #include "backends/locate.h"
-#include "backends/open.h"
 #include "backends/preflight.h"
 #include "backends/probe_model.h"
 #include "backends/state_dir.h"
@@ -27,8 +27,8 @@ class Backends : public ::testing::Test {
  protected:
   void SetUp() override {
     setenv("CROSSVAL_HOME", home_.path().c_str(), 1);
-    for (const BackendSpec& spec : all_backends()) {
-      unsetenv(std::string(spec.env_var).c_str());
+    for (const Backend& row : all_backends()) {
+      if (row.library() != nullptr) unsetenv(std::string(row.library()->env_var).c_str());
     }
   }
   void TearDown() override { unsetenv("CROSSVAL_HOME"); }
@@ -41,8 +41,8 @@ class Backends : public ::testing::Test {
     return dir_.path();
   }
 
-  const BackendSpec& llama_ = *find_backend("llama");
-  const BackendSpec& bitnet_ = *find_backend("bitnet");
+  const Backend& llama_ = *find_backend("llama");
+  const Backend& bitnet_ = *find_backend("bitnet");
   TempDir home_, dir_;
 };
 
@@ -59,15 +59,21 @@ Error error_of(Body body) {
 
 TEST_F(Backends, UnknownAndMissing) {
   EXPECT_EQ(find_backend("gpt"), nullptr);
-  EXPECT_EQ(backend_display_name("ik"), "ik_llama.cpp");
-  EXPECT_EQ(error_of([] { check_backend({"gpt"}); }).status, Status::bad_input);
-  EXPECT_EQ(error_of([] { check_backend({"worker:/nonexistent"}); }).status,
-            Status::backend_failed);
+  const auto check = [](const std::string& name) {
+    return error_of([&] { check_engine(find_engine(name, "--backend")); });
+  };
+  EXPECT_EQ(find_engine("ik", "").display_name(), "ik_llama.cpp");
+  EXPECT_EQ(check("gpt").status, Status::bad_input);
+  EXPECT_NE(check("lama").fix.find("did you mean 'llama'?"), std::string::npos);
+  EXPECT_NE(check("gpt").fix.find("native"), std::string::npos);
+  EXPECT_EQ(check("native:x").status, Status::bad_input);
+  EXPECT_EQ(check("trace:").status, Status::bad_input);
+  EXPECT_EQ(check("worker:/nonexistent").status, Status::backend_failed);
 
   const BackendStatus status = preflight(bitnet_, false);
   EXPECT_EQ(status.state, BackendState::not_set_up);
   EXPECT_NE(status.fix.find("crossval setup bitnet --dir DIR"), std::string::npos);
-  const Error error = error_of([] { check_backend({"bitnet"}); });
+  const Error error = check("bitnet");
   EXPECT_EQ(error.status, Status::backend_failed);
   EXPECT_EQ(error.code, "backend_not_set_up");
   EXPECT_NE(error.fix.find("crossval setup bitnet --dir"), std::string::npos);
@@ -113,6 +119,38 @@ TEST_F(Backends, MemorySurvivesRubbish) {
   EXPECT_EQ(remembered_dir("llama"), "/a");
   EXPECT_EQ(remembered_dir("ik"), "/b");
   EXPECT_EQ(home_.n_entries(), 1);  // no temporary file
+}
+
+TEST_F(Backends, BuildsHaveNames) {
+  const auto find = [](const std::string& name) { return find_engine(name, "--engine"); };
+  remember_dir("llama", "/default");
+  remember_build("llama", "old", "/builds/old");
+  remember_dir("llama", "/other");  // the builds stay
+  EXPECT_EQ(remembered_dir("llama"), "/other");
+  EXPECT_EQ(find("llama").dir, "");
+  EXPECT_EQ(find("llama:old").dir, "/builds/old");
+  EXPECT_EQ(find("llama:old").display_name(), "llama.cpp (old)");
+  EXPECT_EQ(find("llama:" + dir_.path()).dir, fs::canonical(dir_.path()).string());
+  const Error error = error_of([&] { find("llama:odl"); });
+  EXPECT_EQ(error.code, "unknown_build");
+  EXPECT_NE(error.fix.find("did you mean 'llama:old'?"), std::string::npos) << error.fix;
+  EXPECT_EQ(error_of([&] { find("ik:old"); }).code, "unknown_build");
+  std::vector<std::string> names;
+  for (const BackendStatus& status : preflight_all(false)) names.push_back(status.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"llama", "llama:old", "bitnet", "ik", "native"}));
+}
+
+TEST_F(Backends, ProgramsHaveNames) {
+  EXPECT_EQ(error_of([] { setup_program("native", {"true"}, {}); }).code, "name_taken");
+  EXPECT_EQ(error_of([] { setup_program("a b", {"true"}, {}); }).code, "bad_name");
+  EXPECT_EQ(error_of([] { setup_program("mine", {"/no/such"}, {}); }).code, "backend_missing");
+  EXPECT_EQ(error_of([] { setup_program("mine", {"true"}, {}); }).status, Status::backend_failed);
+  EXPECT_TRUE(remembered_programs().empty());  // what does not answer is not remembered
+  remember_program("mine", {"/bin/true", "--x"});
+  const EngineRef ref = find_engine("mine", "--backend");
+  EXPECT_EQ(ref.argv, (std::vector<std::string>{"/bin/true", "--x"}));
+  EXPECT_EQ(ref.display_name(), "mine");
+  EXPECT_EQ(preflight_all(false).back().kind, "program");
 }
 
 TEST_F(Backends, LibraryNames) {

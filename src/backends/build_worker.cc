@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -113,20 +114,20 @@ std::string first_error_lines(const std::string& output) {
   int n_chosen = 0, n_first = 0;
   for (std::string line; std::getline(in, line);) {
     if (n_first++ < max_lines) {
-      first += "\n  | " + line;
+      first += "\n" + line;
     }
     if (n_chosen < max_lines && (line.find("error") != std::string::npos ||
                                  line.find("undefined reference") != std::string::npos ||
                                  line.find("cannot find") != std::string::npos ||
                                  line.find("not found") != std::string::npos)) {
-      chosen += "\n  | " + line;
+      chosen += "\n" + line;
       ++n_chosen;
     }
   }
   return chosen.empty() ? first : chosen;
 }
 
-void compile(const BackendSpec& spec, const fs::path& dir, const fs::path& root,
+void compile(const Backend& spec, const fs::path& dir, const fs::path& root,
              const EngineLibraries& libraries, const std::vector<fs::path>& headers,
              const fs::path& output) {
   std::vector<std::string> arguments = {"-std=c++20", "-O1", "-w", "-Wfatal-errors", "-pthread"};
@@ -181,6 +182,34 @@ void compile(const BackendSpec& spec, const fs::path& dir, const fs::path& root,
                  "names other headers");
 }
 
+// Letters, digits, '-', '_' and '.', so that it can stand behind a colon, in a list and in a shell.
+void check_new_name(const std::string& name, const std::string& where) {
+  const bool plain = !name.empty() && name.size() <= 64 && name[0] != '-' &&
+                     std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                       return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+                     });
+  if (plain) return;
+  bad_input("bad_name", "'" + name + "' cannot be a name", where,
+            "use letters, digits, '-', '_' and '.'");
+}
+
+// A word that is a file, by its whole path; the first also found on PATH.
+std::string whole_path(const std::string& word, bool on_path) {
+  std::error_code ignored;
+  if (fs::is_regular_file(word, ignored)) return fs::absolute(word, ignored).string();
+  if (!on_path || word.find('/') != std::string::npos) return word;
+  const char* path = std::getenv("PATH");
+  std::istringstream dirs(path != nullptr ? path : "");
+  for (std::string dir; std::getline(dirs, dir, ':');) {
+    const fs::path candidate = fs::path(dir) / word;
+    if (!dir.empty() && ::access(candidate.c_str(), X_OK) == 0 &&
+        fs::is_regular_file(candidate, ignored)) {
+      return candidate.string();
+    }
+  }
+  return word;
+}
+
 void say(const SetupOptions& options, const std::string& line) {
   if (options.on_progress) {
     options.on_progress(line);
@@ -188,6 +217,39 @@ void say(const SetupOptions& options, const std::string& line) {
 }
 
 }  // namespace
+
+BackendStatus setup_program(const std::string& name, const std::vector<std::string>& argv,
+                            const std::function<void(const std::string&)>& on_progress) {
+  check_new_name(name, "setup");
+  if (find_backend(name) != nullptr || name == "all" || name == "auto") {
+    bad_input("name_taken", "'" + name + "' is the name of another engine", "setup",
+              "choose another name");
+  }
+  if (argv.empty()) {
+    bad_input("no_program", "--program names no program", "--program",
+              "write: setup " + name + " --program COMMAND [ARGUMENT...]");
+  }
+  std::vector<std::string> words;
+  for (const std::string& word : argv) words.push_back(whole_path(word, words.empty()));
+  if (::access(words.front().c_str(), X_OK) != 0) {
+    backend_failed("backend_missing", "'" + argv.front() + "' is not an executable file",
+                   "--program", "give the path of a program, or its name where PATH has it");
+  }
+  if (on_progress) on_progress("trying it on a tiny model");
+  const ProbedEngine probed = probe_worker(program_backend(), words);
+  remember_program(name, words);
+  BackendStatus status;
+  status.kind = "program";
+  status.name = name;
+  status.display_name = probed.info.name;
+  status.state = BackendState::ready;
+  status.version = probed.info.version;
+  status.device = probed.info.device;
+  status.worker = words.front();
+  status.dir = words.front();
+  status.dir_source = "setup";
+  return status;
+}
 
 WorkerStamp read_stamp(const fs::path& worker_dir) {
   std::ifstream in(worker_dir / "stamp.json");
@@ -224,11 +286,12 @@ std::string why_stale(const WorkerStamp& stamp, const EngineLibraries& libraries
 }
 
 BackendStatus setup_backend(const SetupOptions& options) {
-  const BackendSpec* spec = find_backend(options.backend);
-  if (spec == nullptr) {
+  const Backend* spec = find_backend(options.backend);
+  if (spec == nullptr || spec->library() == nullptr) {
     bad_input("unknown_backend", "there is no backend '" + options.backend + "' to set up", "setup",
-              "one of: " + backend_names());
+              "one of: " + library_names() + "; or a name for a program of yours, with --program");
   }
+  if (!options.as.empty()) check_new_name(options.as, "--as");
   std::error_code error;
   const fs::path dir = fs::canonical(options.dir, error);
   if (error || !fs::is_directory(dir, error)) {
@@ -280,7 +343,7 @@ BackendStatus setup_backend(const SetupOptions& options) {
     say(options, "compiling the worker against " + libraries->llama.string());
     compile(*spec, dir, *root, *libraries, headers, fresh);
     say(options, "trying it on a tiny model");
-    const WorkerHello hello = probe_worker(*spec, fresh);
+    const WorkerHello hello = probe_worker(*spec, {fresh.string()}).hello;
     WorkerStamp stamp = stamp_of(*libraries, *root);
     stamp.version = hello.version;
     stamp.api_era = hello.api_era;
@@ -291,10 +354,15 @@ BackendStatus setup_backend(const SetupOptions& options) {
     }
     write_stamp(target_dir, stamp);
   }
-  if (options.remember) {
+  if (options.remember && !options.as.empty()) {
+    remember_build(spec->name, options.as, dir);
+    // The first that there is serves where no build is named.
+    if (!remembered_dir(spec->name)) remember_dir(spec->name, dir);
+  } else if (options.remember) {
     remember_dir(spec->name, dir);
   }
   BackendStatus status;
+  status.build = options.as;
   const WorkerStamp stamp = read_stamp(target_dir);
   status.name = spec->name;
   status.display_name = spec->display_name;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "backends/backends.h"
 #include "backends/locate.h"
@@ -16,13 +17,19 @@ struct SetupOptions {
   std::string backend;      // "llama", "bitnet", "ik"
   std::string dir;          // where the engine is built or installed
   std::string include_dir;  // its headers, where they are not in `dir`; may be empty
-  bool remember = true;     // make this folder the backend's default
+  std::string as = {};      // remember it under this name; "" = as the backend's default
+  bool remember = true;     // false: build and probe only
   bool force = false;       // compile even when the worker is up to date
   std::function<void(const std::string&)> on_progress;  // one line each; may be empty
 };
 
 // Throws bad_input (wrong flags) or backend_failed (no engine there, no compiler, probe failed).
 BackendStatus setup_backend(const SetupOptions& options);
+
+// A program of the user's own that speaks the protocol, remembered under a name. `argv`: the words
+// that start it; files among them are remembered with their whole path. Throws as setup_backend.
+BackendStatus setup_program(const std::string& name, const std::vector<std::string>& argv,
+                            const std::function<void(const std::string&)>& on_progress);
 
 // What a worker was built from, kept beside it.
 struct WorkerStamp {

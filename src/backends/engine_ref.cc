@@ -1,16 +1,202 @@
 #include "backends/engine_ref.h"
 
-#include "engine/trace_engine.h"
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+#include "backends/build_worker.h"
+#include "backends/preflight.h"
+#include "backends/state_dir.h"
+#include "base/closest.h"
+#include "base/error.h"
+#include "engine/trace_set.h"
+#include "worker/worker_engine.h"
+
+namespace fs = std::filesystem;
 
 namespace crossval {
-std::string EngineRef::display_name() const { return backend_display_name(name); }
-EngineRef find_engine(const std::string& name, const std::string&) { return {name}; }
-void check_engine(const EngineRef& ref) {
-  if (!ref.is_builtin() && !ref.is_recording()) check_backend({ref.name});
+namespace {
+
+[[noreturn]] void unknown(const std::string& name, const std::string& flag) {
+  std::vector<std::string> known;
+  for (const Backend& row : all_backends()) known.emplace_back(row.name);
+  std::string names = backend_names();
+  for (const auto& [program, argv] : remembered_programs()) {
+    known.push_back(program);
+    names += ", " + program;
+  }
+  const std::string like = closest_word(name, known);
+  bad_input("unknown_backend", fmt::format("there is no engine '{}'", name), flag,
+            (like.empty() ? "" : fmt::format("did you mean '{}'? ", like)) + "one of: " + names);
 }
+
+// "old" or a folder behind "llama:".
+void find_build(const std::string& flag, EngineRef& ref) {
+  const std::string name(ref.recipe->name);
+  const auto builds = remembered_builds(name);
+  if (const auto found = builds.find(ref.build); found != builds.end()) {
+    ref.dir = found->second;
+    return;
+  }
+  std::error_code ignored;
+  if (fs::is_directory(ref.build, ignored)) {
+    ref.dir = fs::canonical(ref.build, ignored).string();
+    return;
+  }
+  std::string known;
+  std::vector<std::string> names;
+  for (const auto& [build, dir] : builds) {
+    known += (known.empty() ? "" : ", ") + build;
+    names.push_back(build);
+  }
+  const std::string like = closest_word(ref.build, names);
+  bad_input("unknown_build",
+            fmt::format("'{}' is neither a build of {} that was set up nor a folder", ref.build,
+                        ref.recipe->display_name),
+            flag + " " + ref.name,
+            (like.empty() ? "" : fmt::format("did you mean '{}:{}'? ", name, like)) +
+                (known.empty() ? "" : "builds: " + known + "; ") +
+                fmt::format("{} setup {} --dir DIR --as {}", program_command(), name,
+                            shell_quoted(ref.build)));
+}
+
+// The first word is a program: a path, or found on PATH when it was registered.
+void check_program(const EngineRef& ref) {
+  std::error_code ignored;
+  const std::string& program = ref.argv.front();
+  if (program.empty() || !fs::is_regular_file(program, ignored) ||
+      ::access(program.c_str(), X_OK) != 0) {
+    backend_failed("backend_missing", "'" + program + "' is not an executable file",
+                   "engine " + ref.name, "give the path of a worker (docs/protocol.md)");
+  }
+}
+
+BackendStatus status_of(const EngineRef& ref) {
+  if (ref.dir.empty()) return preflight(*ref.recipe, false);
+  return preflight_dir(*ref.recipe, {ref.dir, "--backend"}, false);
+}
+
+[[noreturn]] void not_ready(const BackendStatus& status) {
+  const bool broken = status.state == BackendState::broken;
+  backend_failed(
+      broken ? "backend_broken" : "backend_not_set_up",
+      status.display_name + " is " + backend_state_name(status.state) + ": " + status.reason,
+      "backend " + status.name,
+      "run: " + status.fix + (status.hint.empty() ? "" : "   (" + status.hint + ")"));
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+}  // namespace
+
+bool EngineRef::is_builtin() const { return std::holds_alternative<Builtin>(recipe->start); }
+
+bool EngineRef::is_recording() const { return std::holds_alternative<Recording>(recipe->start); }
+
+std::string EngineRef::display_name() const {
+  if (recipe->display_name.empty()) return name;
+  return std::string(recipe->display_name) + (build.empty() ? "" : " (" + build + ")");
+}
+
+EngineRef find_engine(const std::string& name, const std::string& flag) {
+  EngineRef ref;
+  ref.name = name;
+  const size_t colon = name.find(':');
+  const std::string argument = colon == name.npos ? "" : name.substr(colon + 1);
+  ref.recipe = find_backend(name.substr(0, colon));
+  if (ref.recipe == nullptr) {
+    const auto programs = remembered_programs();
+    const auto found = programs.find(name);
+    if (found == programs.end()) unknown(name, flag);
+    ref.recipe = &program_backend();
+    ref.argv = found->second;
+    return ref;
+  }
+  const bool takes_argument = ref.recipe->library() != nullptr || !ref.recipe->argument.empty();
+  if (colon != name.npos && !takes_argument) unknown(name, flag);
+  if (!ref.recipe->argument.empty() && argument.empty()) {
+    bad_input("bad_engine", fmt::format("'{}' lacks its {}", name, ref.recipe->argument), flag,
+              fmt::format("write {}:{}", ref.recipe->name, ref.recipe->argument));
+  }
+  if (ref.recipe->library() != nullptr) {
+    ref.build = argument;
+    if (!argument.empty()) find_build(flag, ref);
+  } else if (std::holds_alternative<Program>(ref.recipe->start)) {
+    ref.argv = {argument};
+  } else if (ref.is_recording()) {
+    ref.file = argument;
+  }
+  return ref;
+}
+
+void check_engine(const EngineRef& ref, const Tell& tell) {
+  if (ref.is_builtin() || ref.is_recording()) return;
+  if (ref.recipe->library() == nullptr) {
+    check_program(ref);
+    return;
+  }
+  const BackendStatus status = status_of(ref);
+  if (status.state == BackendState::ready) return;
+  // A folder named for this run is what the user means to use now.
+  const bool named_now = !ref.dir.empty() || status.dir_source == ref.recipe->library()->env_var;
+  if (status.state == BackendState::broken || status.library.empty() || !named_now) {
+    not_ready(status);
+  }
+  setup_backend({.backend = std::string(ref.recipe->name),
+                 .dir = status.dir,
+                 .include_dir = "",
+                 .remember = false,
+                 .on_progress = tell});
+}
+
 std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& options) {
-  if (ref.is_recording()) return std::make_unique<TraceEngine>(ref.name.substr(6));
-  return open_backend({ref.name}, options);
+  if (ref.is_recording()) return open_recording(ref.file);
+  std::vector<std::string> argv = ref.argv;
+  if (ref.recipe->library() != nullptr) {
+    const BackendStatus status = status_of(ref);
+    if (status.state != BackendState::ready) not_ready(status);
+    argv = {status.worker};
+  } else {
+    check_program(ref);
+    argv.front() = fs::absolute(argv.front()).string();
+  }
+  if (::access(options.model.c_str(), R_OK) != 0) {
+    bad_input("unreadable_model", "the model cannot be read", options.model,
+              "check the path and its permissions");
+  }
+  auto engine = std::make_unique<WorkerEngine>(WorkerLaunch{.argv = argv,
+                                                            .name = ref.display_name(),
+                                                            .timeout_ms = options.timeout_ms,
+                                                            .on_message = options.on_message});
+  engine->load(options.model, options.n_threads, options.settings);
+  return engine;
 }
-std::vector<std::string> ready_engines() { return ready_backends(); }
+
+BackendChoice choose_backend(const ModelFile& model) {
+  for (const TensorView& tensor : model.tensors()) {
+    if (tensor.type == GgmlType::I2_S) return {"bitnet", "metadata"};
+  }
+  const std::string path = lower(model.path());
+  if (path.find("bitnet") != std::string::npos) return {"bitnet", "path"};
+  if (path.find("llama") != std::string::npos) return {"llama", "path"};
+  return {"llama", "default"};
+}
+
+std::vector<std::string> ready_engines() {
+  std::vector<std::string> names;
+  for (const BackendStatus& status : preflight_all(false)) {
+    if (status.state == BackendState::ready && status.kind != "builtin") {
+      names.push_back(status.name);
+    }
+  }
+  return names;
+}
+
 }  // namespace crossval

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "backends/build_worker.h"
-#include "backends/open.h"
+#include "backends/engine_ref.h"
 #include "backends/state_dir.h"
 #include "native/native_engine.h"
 #include "quant/lift.h"
@@ -69,11 +69,11 @@ TEST_P(LiftedEngines, LlamaCppLoadsItAndAgrees) {
                  .remember = false,
                  .on_progress = {}});
   const LiftedModel lifted = lift_model(*ModelFile::open(path_), dir_.path());
-  const auto engine = open_backend({"llama"}, {.model = lifted.path(),
-                                               .n_threads = 1,
-                                               .settings = {},
-                                               .timeout_ms = 120'000,
-                                               .on_message = {}});
+  const auto engine = open_engine(find_engine("llama", "--backend"), {.model = lifted.path(),
+                                                                      .n_threads = 1,
+                                                                      .settings = {},
+                                                                      .timeout_ms = 120'000,
+                                                                      .on_message = {}});
   unsetenv("LLAMA_CPP_DIR");
   EXPECT_LT(distance(logits_of(*engine), native_logits(lifted.path())), 1e-5);
 }

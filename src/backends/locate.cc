@@ -72,9 +72,9 @@ std::vector<fs::path> bundled_dirs(const fs::path& dir) {
 
 std::vector<fs::path> system_prefixes() { return {"/usr/local", "/usr"}; }
 
-std::vector<fs::path> library_places(const BackendSpec& spec, const fs::path& dir) {
+std::vector<fs::path> library_places(const Backend& spec, const fs::path& dir) {
   std::vector<fs::path> places;
-  for (const std::string_view sub : spec.library_dirs) {
+  for (const std::string_view sub : spec.library()->library_dirs) {
     places.push_back(sub == "." ? dir : dir / sub);
   }
 #ifdef __x86_64__
@@ -100,9 +100,9 @@ std::string first_match(const std::string& text, const char* expression) {
 
 }  // namespace
 
-EngineSearch find_engine_dir(const BackendSpec& spec) {
+EngineSearch find_engine_dir(const Backend& spec) {
   EngineSearch search;
-  const std::string variable(spec.env_var);
+  const std::string variable(spec.library()->env_var);
   const char* value = std::getenv(variable.c_str());
   if (value != nullptr && *value != '\0') {
     search.searched.push_back(variable + "=" + value);
@@ -115,8 +115,8 @@ EngineSearch find_engine_dir(const BackendSpec& spec) {
     search.found = EngineDir{*dir, "setup"};
     return search;
   }
-  if (spec.name != "llama") {
-    return search;  // a system's libllama is llama.cpp's own
+  if (!spec.library()->in_system_path) {
+    return search;
   }
   std::vector<fs::path> prefixes;
   std::istringstream loader_path(std::getenv("LD_LIBRARY_PATH") ? std::getenv("LD_LIBRARY_PATH")
@@ -139,7 +139,7 @@ EngineSearch find_engine_dir(const BackendSpec& spec) {
   return search;
 }
 
-std::optional<EngineLibraries> find_libraries(const BackendSpec& spec, const fs::path& dir) {
+std::optional<EngineLibraries> find_libraries(const Backend& spec, const fs::path& dir) {
   std::vector<fs::path> places = library_places(spec, dir);
   EngineLibraries found;
   for (const fs::path& place : places) {
@@ -184,7 +184,7 @@ std::optional<EngineLibraries> find_libraries(const BackendSpec& spec, const fs:
   return found;
 }
 
-std::vector<fs::path> find_headers(const BackendSpec& spec, const fs::path& dir,
+std::vector<fs::path> find_headers(const Backend& spec, const fs::path& dir,
                                    const fs::path& extra) {
   std::vector<fs::path> roots;
   if (!extra.empty()) {
@@ -196,7 +196,7 @@ std::vector<fs::path> find_headers(const BackendSpec& spec, const fs::path& dir,
   for (const fs::path& root : roots) {
     std::vector<fs::path> places;
     bool has_llama = false, has_ggml = false;
-    for (const std::string_view sub : spec.include_dirs) {
+    for (const std::string_view sub : spec.library()->include_dirs) {
       const fs::path place = sub == "." ? root : root / sub;
       const bool llama = is_file(place / "llama.h"), ggml = is_file(place / "ggml.h");
       // ggml-bitnet.h lies apart in bitnet.cpp and is included by its ggml.
@@ -213,7 +213,7 @@ std::vector<fs::path> find_headers(const BackendSpec& spec, const fs::path& dir,
   return {};
 }
 
-bool has_static_library(const BackendSpec& spec, const fs::path& dir) {
+bool has_static_library(const Backend& spec, const fs::path& dir) {
   const auto places = library_places(spec, dir);
   return std::any_of(places.begin(), places.end(),
                      [](const fs::path& place) { return is_file(place / "libllama.a"); });

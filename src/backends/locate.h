@@ -1,4 +1,5 @@
 // Finds an engine's files: the folder to look in, the library with what it needs, the headers.
+// Every row given here is a library's.
 #pragma once
 
 #include <filesystem>
@@ -22,7 +23,7 @@ struct EngineSearch {
 };
 
 // The environment variable wins even when its folder holds nothing: its user meant it.
-EngineSearch find_engine_dir(const BackendSpec& spec);
+EngineSearch find_engine_dir(const Backend& spec);
 
 struct EngineLibraries {
   std::filesystem::path llama;                // the libllama to link
@@ -30,17 +31,17 @@ struct EngineLibraries {
   std::vector<std::filesystem::path> dirs;    // all their folders, for the run path
 };
 // nullopt when no shared libllama is there.
-std::optional<EngineLibraries> find_libraries(const BackendSpec& spec,
+std::optional<EngineLibraries> find_libraries(const Backend& spec,
                                               const std::filesystem::path& dir);
 
 // Folders to give the compiler: those with llama.h, ggml.h and what they include; empty when
 // llama.h is not found. `extra` (may be empty) is searched first.
-std::vector<std::filesystem::path> find_headers(const BackendSpec& spec,
+std::vector<std::filesystem::path> find_headers(const Backend& spec,
                                                 const std::filesystem::path& dir,
                                                 const std::filesystem::path& extra);
 
 // A static libllama.a instead of a shared one: worth a better message.
-bool has_static_library(const BackendSpec& spec, const std::filesystem::path& dir);
+bool has_static_library(const Backend& spec, const std::filesystem::path& dir);
 
 // The version as files of the folder tell it (VERSION, CMake package, build-info.cpp); "" if none.
 std::string version_from_files(const std::filesystem::path& dir);

@@ -8,13 +8,14 @@
 #include "backends/probe_worker.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
+#include "base/version.h"
 
 namespace fs = std::filesystem;
 
 namespace crossval {
 namespace {
 
-std::string setup_command(const BackendSpec& spec, const std::string& dir) {
+std::string setup_command(const Backend& spec, const std::string& dir) {
   return program_command() + " setup " + std::string(spec.name) + " --dir " +
          (dir.empty() ? "DIR" : shell_quoted(dir));
 }
@@ -26,6 +27,28 @@ BackendStatus not_ready(BackendStatus status, BackendState state, std::string re
   status.fix = std::move(fix);
   status.hint = std::move(hint);
   return status;
+}
+
+BackendStatus begin_status(const Backend& spec) {
+  BackendStatus status;
+  status.name = spec.name;
+  status.display_name = spec.display_name;
+  return status;
+}
+
+// What the engine says of itself when it is started and runs a tiny model.
+void try_out(const Backend& spec, const std::vector<std::string>& argv, const std::string& setup,
+             BackendStatus& status) {
+  try {
+    const ProbedEngine probed = probe_worker(spec, argv);
+    status.version = probed.info.version;
+    status.api_era = probed.hello.api_era;
+    status.commit = probed.info.commit;
+    status.device = probed.info.device;
+  } catch (const Error& error) {
+    status = not_ready(std::move(status), BackendState::broken,
+                       "it does not run a tiny model: " + error.what_, setup);
+  }
 }
 
 }  // namespace
@@ -42,19 +65,24 @@ const char* backend_state_name(BackendState state) {
   return "broken";
 }
 
-BackendStatus preflight(const BackendSpec& spec, bool start_it) {
-  BackendStatus status;
-  status.name = spec.name;
-  status.display_name = spec.display_name;
+BackendStatus preflight(const Backend& spec, bool start_it) {
   const EngineSearch search = find_engine_dir(spec);
-  status.searched = search.searched;
-  if (!search.found) {
-    return not_ready(status, BackendState::not_set_up, "no " + status.display_name + " was found",
-                     setup_command(spec, ""),
-                     "DIR is where it is built or installed; " + std::string(spec.how_to_get));
+  if (search.found) {
+    BackendStatus status = preflight_dir(spec, *search.found, start_it);
+    status.searched = search.searched;
+    return status;
   }
-  status.dir = search.found->dir.string();
-  status.dir_source = search.found->source;
+  BackendStatus status = begin_status(spec);
+  status.searched = search.searched;
+  return not_ready(status, BackendState::not_set_up, "no " + status.display_name + " was found",
+                   setup_command(spec, ""),
+                   "DIR is where it is built or installed; " + std::string(spec.how_to_get));
+}
+
+BackendStatus preflight_dir(const Backend& spec, const EngineDir& dir, bool start_it) {
+  BackendStatus status = begin_status(spec);
+  status.dir = dir.dir.string();
+  status.dir_source = dir.source;
   const std::string setup = setup_command(spec, status.dir);
   std::error_code ignored;
   if (!fs::is_directory(status.dir, ignored)) {
@@ -80,31 +108,53 @@ BackendStatus preflight(const BackendSpec& spec, bool start_it) {
   status.worker = worker.string();
   const WorkerStamp stamp = read_stamp(worker.parent_path());
   status.api_era = stamp.api_era;
-  if (!stamp.version.empty()) {
-    status.version = stamp.version;
-  }
+  if (!stamp.version.empty()) status.version = stamp.version;
   const std::string stale = why_stale(stamp, *libraries);
-  if (!stale.empty()) {
-    return not_ready(status, BackendState::not_set_up, stale, setup);
-  }
-  if (start_it) {
-    try {
-      const WorkerHello hello = probe_worker(spec, status.worker);
-      status.version = hello.version;
-      status.api_era = hello.api_era;
-    } catch (const Error& error) {
-      return not_ready(status, BackendState::broken, "it does not run a tiny model: " + error.what_,
-                       setup);
-    }
-  }
+  if (!stale.empty()) return not_ready(status, BackendState::not_set_up, stale, setup);
   status.state = BackendState::ready;
+  if (start_it) try_out(spec, {status.worker}, setup, status);
   return status;
 }
 
 std::vector<BackendStatus> preflight_all(bool start_them) {
   std::vector<BackendStatus> all;
-  for (const BackendSpec& spec : all_backends()) {
-    all.push_back(preflight(spec, start_them));
+  for (const Backend& row : all_backends()) {
+    if (std::holds_alternative<Builtin>(row.start)) {
+      BackendStatus status = begin_status(row);
+      status.kind = "builtin";
+      status.state = BackendState::ready;
+      status.version = version();
+      status.device = "CPU";
+      all.push_back(std::move(status));
+    }
+    if (row.library() == nullptr) continue;
+    all.push_back(preflight(row, start_them));
+    const std::string default_dir = all.back().dir;
+    for (const auto& [build, dir] : remembered_builds(row.name)) {
+      BackendStatus status = preflight_dir(row, {dir, "setup"}, start_them);
+      status.build = build;
+      status.name += ":" + build;
+      all.push_back(std::move(status));
+    }
+  }
+  for (const auto& [name, argv] : remembered_programs()) {
+    BackendStatus status = begin_status(program_backend());
+    status.kind = "program";
+    status.name = status.display_name = name;
+    status.worker = argv.front();
+    status.dir_source = "setup";
+    status.state = BackendState::ready;
+    std::string command;
+    for (const std::string& word : argv) command += " " + shell_quoted(word);
+    const std::string setup = program_command() + " setup " + name + " --program" + command;
+    std::error_code ignored;
+    if (!fs::exists(argv.front(), ignored)) {
+      status = not_ready(status, BackendState::broken, "its program is not there: " + argv.front(),
+                         setup);
+    } else if (start_them) {
+      try_out(program_backend(), argv, setup, status);
+    }
+    all.push_back(std::move(status));
   }
   return all;
 }

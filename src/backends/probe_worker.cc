@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ constexpr int probe_timeout_ms = 60'000;
 
 }  // namespace
 
-WorkerHello probe_worker(const BackendSpec& spec, const fs::path& worker) {
+ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& argv) {
   const fs::path model =
       fs::temp_directory_path() / ("crossval-probe-" + std::to_string(::getpid()) + ".gguf");
   write_probe_model(model.string());
@@ -30,10 +31,11 @@ WorkerHello probe_worker(const BackendSpec& spec, const fs::path& worker) {
       fs::remove(path, ignored);
     }
   } const remove_model{model};
-  WorkerEngine engine({.argv = {worker.string()},
-                       .name = std::string(spec.display_name),
-                       .timeout_ms = probe_timeout_ms,
-                       .on_message = {}});
+  WorkerEngine engine(
+      {.argv = argv,
+       .name = spec.display_name.empty() ? argv.front() : std::string(spec.display_name),
+       .timeout_ms = probe_timeout_ms,
+       .on_message = {}});
   engine.load(model.string(), 1, {});
   const std::vector<TokenId> ids = {1, 7, 3, 5};
   engine.reset(static_cast<int>(ids.size()));
@@ -46,10 +48,10 @@ WorkerHello probe_worker(const BackendSpec& spec, const fs::path& worker) {
       std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
   if (n_vocab != probe_model_vocab || !finite || *low == *high) {
     backend_failed("probe_failed",
-                   "the engine loads, but its logits of a tiny model are not usable",
-                   worker.string(), "use another build of " + std::string(spec.display_name));
+                   "the engine loads, but its logits of a tiny model are not usable", argv.front(),
+                   "use another build of it");
   }
-  return engine.hello();
+  return {engine.hello(), engine.info()};
 }
 
 }  // namespace crossval

@@ -2,7 +2,8 @@
 // (another CPU), so a tiny model is run.
 #pragma once
 
-#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "backends/backends.h"
 #include "worker/worker_engine.h"
@@ -11,6 +12,10 @@ namespace crossval {
 
 // Starts the worker, loads the probe model, evaluates four ids. Throws backend_failed with what
 // went wrong and at which stage.
-WorkerHello probe_worker(const BackendSpec& spec, const std::filesystem::path& worker);
+struct ProbedEngine {
+  WorkerHello hello;
+  EngineInfo info;  // of the tiny model
+};
+ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& argv);
 
 }  // namespace crossval

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "backends/build_worker.h"
-#include "backends/open.h"
+#include "backends/engine_ref.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
 #include "support/temp_dir.h"
@@ -41,11 +41,11 @@ class RealEngine : public ::testing::TestWithParam<const char*> {
 
   std::unique_ptr<Engine> open(std::map<std::string, std::string> settings = {},
                                const std::string& path = model, int n_threads = 1) {
-    return open_backend({"llama"}, {.model = path,
-                                    .n_threads = n_threads,
-                                    .settings = std::move(settings),
-                                    .timeout_ms = 120'000,
-                                    .on_message = {}});
+    return open_engine(find_engine("llama", "--backend"), {.model = path,
+                                                           .n_threads = n_threads,
+                                                           .settings = std::move(settings),
+                                                           .timeout_ms = 120'000,
+                                                           .on_message = {}});
   }
 
   bool is_old() const { return std::string(GetParam()) == "b3889"; }

@@ -9,7 +9,7 @@
 #include <map>
 
 #include "backends/build_worker.h"
-#include "backends/open.h"
+#include "backends/engine_ref.h"
 #include "base/error.h"
 
 namespace crossval {
@@ -30,8 +30,8 @@ class RealTaps : public ::testing::TestWithParam<const char*> {
     setenv("LLAMA_CPP_DIR", dir_.c_str(), 1);
     setup_backend(
         {.backend = "llama", .dir = dir_, .include_dir = "", .remember = false, .on_progress = {}});
-    engine_ = open_backend(
-        {"llama"},
+    engine_ = open_engine(
+        find_engine("llama", "--backend"),
         {.model = model, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
   }
   void TearDown() override { unsetenv("LLAMA_CPP_DIR"); }

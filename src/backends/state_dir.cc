@@ -45,6 +45,28 @@ nlohmann::json read_memory_file() {
   return json.is_object() ? json : nlohmann::json::object();
 }
 
+// Null where there is none.
+const nlohmann::json* member(const nlohmann::json* object, const std::string& key) {
+  if (object == nullptr || !object->is_object()) return nullptr;
+  const auto found = object->find(key);
+  return found == object->end() ? nullptr : &*found;
+}
+
+// The object under a key, made where there is none; what else stood there is rubbish.
+nlohmann::json& object_in(nlohmann::json& object, const std::string& key) {
+  nlohmann::json& found = object[key];
+  if (!found.is_object()) found = nlohmann::json::object();
+  return found;
+}
+
+template <class Change>
+void change_memory(const Change& change) {
+  auto json = read_memory_file();
+  json["schema"] = memory_schema;
+  change(json);
+  write_state_file(state_dir() / "backends.json", json.dump(2) + "\n");
+}
+
 }  // namespace
 
 fs::path state_dir() {
@@ -107,26 +129,56 @@ fs::path worker_dir(std::string_view backend, const fs::path& dir) {
 
 std::optional<fs::path> remembered_dir(std::string_view backend) {
   const auto json = read_memory_file();
-  const auto backends = json.find("backends");
-  if (backends == json.end() || !backends->is_object()) {
-    return std::nullopt;
-  }
-  const auto entry = backends->find(std::string(backend));
-  if (entry == backends->end() || !entry->is_object() || !entry->contains("dir") ||
-      !(*entry)["dir"].is_string()) {
-    return std::nullopt;
-  }
-  return fs::path((*entry)["dir"].get<std::string>());
+  const auto* dir = member(member(member(&json, "backends"), std::string(backend)), "dir");
+  if (dir == nullptr || !dir->is_string()) return std::nullopt;
+  return fs::path(dir->get<std::string>());
 }
 
 void remember_dir(std::string_view backend, const fs::path& dir) {
-  auto json = read_memory_file();
-  json["schema"] = memory_schema;
-  if (!json.contains("backends") || !json["backends"].is_object()) {
-    json["backends"] = nlohmann::json::object();
+  change_memory([&](nlohmann::json& json) {
+    object_in(object_in(json, "backends"), std::string(backend))["dir"] = dir.string();
+  });
+}
+
+std::map<std::string, std::string> remembered_builds(std::string_view backend) {
+  std::map<std::string, std::string> builds;
+  const auto json = read_memory_file();
+  const auto* found = member(member(member(&json, "backends"), std::string(backend)), "builds");
+  if (found == nullptr || !found->is_object()) return builds;
+  for (const auto& [name, dir] : found->items()) {
+    if (dir.is_string()) builds[name] = dir.get<std::string>();
   }
-  json["backends"][std::string(backend)] = {{"dir", dir.string()}};
-  write_state_file(state_dir() / "backends.json", json.dump(2) + "\n");
+  return builds;
+}
+
+void remember_build(std::string_view backend, const std::string& name, const fs::path& dir) {
+  change_memory([&](nlohmann::json& json) {
+    object_in(object_in(object_in(json, "backends"), std::string(backend)), "builds")[name] =
+        dir.string();
+  });
+}
+
+std::map<std::string, std::vector<std::string>> remembered_programs() {
+  std::map<std::string, std::vector<std::string>> programs;
+  const auto json = read_memory_file();
+  const auto* found = member(&json, "programs");
+  if (found == nullptr || !found->is_object()) return programs;
+  for (const auto& [name, entry] : found->items()) {
+    const auto* argv = member(&entry, "argv");
+    if (argv == nullptr || !argv->is_array() || argv->empty()) continue;
+    std::vector<std::string> words;
+    for (const auto& word : *argv) {
+      if (word.is_string()) words.push_back(word.get<std::string>());
+    }
+    if (words.size() == argv->size()) programs[name] = std::move(words);
+  }
+  return programs;
+}
+
+void remember_program(const std::string& name, const std::vector<std::string>& argv) {
+  change_memory([&](nlohmann::json& json) {
+    object_in(json, "programs")[name] = {{"argv", argv}};
+  });
 }
 
 void write_state_file(const fs::path& path, const std::string& text) {

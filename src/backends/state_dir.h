@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace crossval {
 
@@ -24,6 +26,15 @@ std::filesystem::path worker_dir(std::string_view backend, const std::filesystem
 // The folder setup remembered for a backend; nullopt when there is none.
 std::optional<std::filesystem::path> remembered_dir(std::string_view backend);
 void remember_dir(std::string_view backend, const std::filesystem::path& dir);
+
+// Builds that were set up under a name of their own: name -> folder.
+std::map<std::string, std::string> remembered_builds(std::string_view backend);
+void remember_build(std::string_view backend, const std::string& name,
+                    const std::filesystem::path& dir);
+
+// Programs that were given a name: name -> the words that start them.
+std::map<std::string, std::vector<std::string>> remembered_programs();
+void remember_program(const std::string& name, const std::vector<std::string>& argv);
 
 // Writes the whole file or leaves the old one. Throws bad_input when the place cannot be written.
 void write_state_file(const std::filesystem::path& path, const std::string& text);

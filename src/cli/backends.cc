@@ -1,11 +1,13 @@
-// Table and JSON of the backends' states; each ready one was really started.
-#include "cli/backends.h"
+// crossval backends: each engine, whether it is ready, and what to do when not. Each ready one was
+// really started. Exit code 0: the answer is the output.
+#include <fmt/format.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "backends/preflight.h"
 #include "base/error.h"
+#include "cli/commands.h"
 
 namespace crossval {
 namespace {
@@ -17,8 +19,12 @@ nlohmann::json text_or_null(const std::string& text) {
 nlohmann::json to_json(const BackendStatus& status) {
   return {{"name", status.name},
           {"display_name", status.display_name},
+          {"kind", status.kind},
+          {"build", text_or_null(status.build)},
           {"state", backend_state_name(status.state)},
           {"version", text_or_null(status.version)},
+          {"commit", text_or_null(status.commit)},
+          {"device", text_or_null(status.device)},
           {"api_era", text_or_null(status.api_era)},
           {"library", text_or_null(status.library)},
           {"dir", text_or_null(status.dir)},
@@ -30,43 +36,53 @@ nlohmann::json to_json(const BackendStatus& status) {
           {"hint", text_or_null(status.hint)}};
 }
 
-void print_text(const BackendStatus& status) {
-  std::printf("%-8s %-13s %-11s %s\n", status.name.c_str(), status.display_name.c_str(),
-              backend_state_name(status.state), status.version.c_str());
-  if (!status.library.empty()) {
-    std::printf("         library  %s\n", status.library.c_str());
-  }
-  if (status.state != BackendState::ready) {
-    std::printf("         why      %s\n", status.reason.c_str());
-    std::printf("         fix      %s\n", status.fix.c_str());
-    if (!status.hint.empty()) {
-      std::printf("                  (%s)\n", status.hint.c_str());
-    }
-    for (const std::string& place : status.searched) {
-      std::printf("         searched %s\n", place.c_str());
-    }
-  }
+std::string to_text(const BackendStatus& status) {
+  std::string version = status.version;
+  if (!status.commit.empty()) version += " (" + status.commit + ")";
+  if (!status.device.empty()) version += ", on " + status.device;
+  std::string out = fmt::format("{:<12} {:<13} {:<11} {}\n", status.name, status.display_name,
+                                backend_state_name(status.state), version);
+  const auto line = [&](const char* name, const std::string& words) {
+    if (!words.empty()) out += fmt::format("             {:<8} {}\n", name, words);
+  };
+  line("library", status.library);
+  if (status.kind == "program") line("program", status.worker);
+  if (status.state == BackendState::ready) return out;
+  line("why", status.reason);
+  line("fix", status.fix);
+  if (!status.hint.empty()) line("", "(" + status.hint + ")");
+  for (const std::string& place : status.searched) line("searched", place);
+  return out;
 }
 
-}  // namespace
-
-int run_backends(const BackendsOptions& options) {
+int run_backends(const std::string& format) {
   const auto all = preflight_all(true);
-  if (options.json) {
+  std::string text;
+  if (format == "json") {
     nlohmann::json out = {{"schema", "crossval/backends/1"},
                           {"status", "ok"},
                           {"exit_code", 0},
                           {"backends", nlohmann::json::array()}};
-    for (const BackendStatus& status : all) {
-      out["backends"].push_back(to_json(status));
-    }
-    std::printf("%s\n", out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    for (const BackendStatus& status : all) out["backends"].push_back(to_json(status));
+    text = out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   } else {
-    for (const BackendStatus& status : all) {
-      print_text(status);
-    }
+    for (const BackendStatus& status : all) text += to_text(status);
   }
+  std::fputs(text.c_str(), stdout);
   return std::fflush(stdout) == 0 ? 0 : static_cast<int>(Status::bad_input);
+}
+
+}  // namespace
+
+void add_backends(CLI::App& app, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("backends", "Each engine and build: ready, not set up, or broken and why");
+  const auto format = std::make_shared<std::string>("text");
+  command->add_option("--format", *format, "Result on stdout")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->capture_default_str()
+      ->type_name("text|json");
+  command->callback([format, &action] { action = [format] { return run_backends(*format); }; });
 }
 
 }  // namespace crossval

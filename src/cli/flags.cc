@@ -1,7 +1,10 @@
 #include "cli/flags.h"
 
+#include <fmt/format.h>
+
 #include "compare/metrics.h"
 #include "gguf/i2_s_layout.h"
+#include "render/renderers.h"
 #include "text/chat_template.h"
 
 namespace crossval {
@@ -19,12 +22,6 @@ std::vector<std::string> metric_names() {
   return names;
 }
 
-// A choice of words: shown as its type in --help, checked and turned into the enum's value.
-template <class Enum>
-void choice(CLI::Option* option, const std::map<std::string, Enum>& words, const char* shown) {
-  option->transform(CLI::CheckedTransformer(words).description(""))->type_name(shown);
-}
-
 }  // namespace
 
 void add_common_flags(CLI::App& command, CommonOptions& options) {
@@ -34,14 +31,27 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
   command.add_option("--threads", options.n_threads, "Threads of each engine (default: all cores)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
-  command.add_option("--progress", options.progress, "Progress on stderr: auto, always, never")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, ProgressMode>{{"auto", ProgressMode::automatic},
-                                              {"always", ProgressMode::always},
-                                              {"never", ProgressMode::never}}));
-  command.add_option("--format", options.format, "Result on stdout as text or json")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, OutputFormat>{
-          {"text", OutputFormat::text}, {"json", OutputFormat::json}}));
+  choice<ProgressMode>(command.add_option("--progress", options.progress,
+                                          "Progress on stderr; auto = on a terminal"),
+                       {{"auto", ProgressMode::automatic},
+                        {"always", ProgressMode::always},
+                        {"never", ProgressMode::never}},
+                       "auto|always|never");
+  add_format_flag(command, options.format);
+}
+
+void add_format_flag(CLI::App& command, std::string& format) {
+  std::vector<std::string> names;
+  std::string meanings;
+  for (const Renderer& renderer : renderers()) {
+    names.emplace_back(renderer.name);
+    meanings +=
+        fmt::format("{}{} ({})", meanings.empty() ? "" : ", ", renderer.name, renderer.meaning);
+  }
+  command.add_option("--format", format, "Result on stdout: " + meanings)
+      ->check(CLI::IsMember(names).description(""))
+      ->capture_default_str()
+      ->type_name(fmt::format("{}", fmt::join(names, "|")));
 }
 
 void add_prompt_flags(CLI::App& command, PromptOptions& options) {

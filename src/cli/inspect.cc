@@ -1,4 +1,5 @@
-#include "cli/inspect.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,12 @@
 
 namespace crossval {
 namespace {
+
+struct InspectOptions {
+  std::string model;
+  std::string format = "text";
+  std::string i2_s_layout = "auto";
+};
 
 using Json = nlohmann::ordered_json;
 
@@ -254,7 +261,9 @@ std::string inspect_text(const Json& report) {
        fmt::format("{} ({})", report["n_params"].get<int64_t>(), cell(report["quantization"])));
   const Json& native = report["native"];
   line("native engine",
-       native["supported"].get<bool>() ? "supported" : "not supported: " + cell(native["reason"]));
+       native["supported"].get<bool>()
+           ? "supported"
+           : "not supported: " + visible(native["reason"].get<std::string>()));
   const Json& vocabulary = report["vocabulary"];
   line("vocabulary", fmt::format("{}, pre-tokenizer {}, {} tokens", cell(vocabulary["model"]),
                                  cell(vocabulary["pre"]), cell(vocabulary["size"])));
@@ -284,7 +293,7 @@ std::string inspect_text(const Json& report) {
 
 int report_error(const InspectOptions& options, const Error& error) {
   const auto code = static_cast<int>(error.status);
-  if (options.json) {
+  if ((options.format == "json")) {
     const Json report = {{"schema", "crossval/inspect/1"},
                          {"status", status_name(error.status)},
                          {"exit_code", code},
@@ -300,17 +309,32 @@ int report_error(const InspectOptions& options, const Error& error) {
   return code;
 }
 
-}  // namespace
-
 int run_inspect(const InspectOptions& options) {
   try {
     const Json report = inspect(*ModelFile::open(options.model, options.i2_s_layout));
-    std::cout << (options.json ? report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
-                               : inspect_text(report));
+    std::cout << ((options.format == "json")
+                      ? report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
+                      : inspect_text(report));
     return 0;
   } catch (const Error& error) {
     return report_error(options, error);
   }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Architecture, quantisation, vocabulary, tensors; whether native supports it");
+  command->footer("Example:\n  crossval inspect m.gguf");
+  const auto options = std::make_shared<InspectOptions>();
+  command->add_option("MODEL", options->model, "GGUF model")->required()->type_name("FILE");
+  command->add_option("--format", options->format, "Result on stdout")
+      ->check(CLI::IsMember({"text", "json"}).description(""))
+      ->capture_default_str()
+      ->type_name("text|json");
+  add_i2_s_flag(*command, options->i2_s_layout);
+  command->callback([options, &action] { action = [options] { return run_inspect(*options); }; });
 }
 
 }  // namespace crossval

@@ -2,114 +2,76 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <iostream>
-#include <optional>
 
+#include "base/error.h"
+#include "cli/command_line.h"
+#include "render/json.h"
 #include "render/receipt.h"
-#include "render/renderers.h"
 #include "render/text.h"
 
 namespace crossval {
 
-int Output::emit(Report& report) {
-  print_dumps(report);
-  const Renderer& json = find_renderer("json");
+Output::Output(const CommonOptions& options, std::string receipt_path, Results results)
+    : options_(options),
+      renderer_(find_renderer(options.format)),
+      results_(results),
+      receipt_path_(std::move(receipt_path)) {}
+
+Output::~Output() {
+  if (n_emitted_ > 0 && renderer_.end != nullptr) std::cout << renderer_.end() << std::flush;
+}
+
+int Output::emit(Result result) {
+  const bool many = results_ == Results::many;
+  ++n_emitted_;
+  set_run(result, run_info());
+  print_dumps(result);
   if (!receipt_path_.empty()) {
-    receipt_ += json.per_token(report, {.one_line = many_});
+    receipt_ += json_result(result, {.one_line = many});
     try {
       write_receipt(receipt_path_, receipt_);
     } catch (const Error& error) {
       // The comparison stands and is printed; that its record is lost decides the exit code.
-      if (report.error) print_error(report.error, report.status);
-      set_error(report, error);
+      print_errors(result, false);
+      set_error(result, error);
     }
   }
-  if (options_.format == OutputFormat::json) {
-    std::cout << json.per_token(report, {.one_line = many_}) << std::flush;
-  } else if (!report.error || !report.positions.empty() || report.tokens.first_mismatch) {
-    std::cout << find_renderer("text").per_token(report, {.color = isatty(STDOUT_FILENO) == 1})
-              << std::flush;
+  const bool shown = renderer_.shows_errors || holds_something(result);
+  if (n_emitted_ == 1 && renderer_.begin != nullptr) std::cout << renderer_.begin();
+  if (shown) {
+    std::cout << renderer_.render(
+        result,
+        {.color = isatty(STDOUT_FILENO) == 1, .one_line = many, .number = many ? n_emitted_ : 0});
   }
-  print_error(report.error, report.status);
-  return report.exit_code();
+  std::cout << std::flush;
+  print_errors(result, shown);
+  return exit_code_of(result);
 }
 
-int Output::emit(ParityReport& report) {
-  for (const Report& pair : report.pairs) print_dumps(pair);
-  const Renderer& json = find_renderer("json");
-  std::optional<Error> receipt_error;
-  if (!receipt_path_.empty()) {
-    receipt_ += json.parity(report, {.one_line = many_});
-    try {
-      write_receipt(receipt_path_, receipt_);
-    } catch (const Error& error) {
-      receipt_error = error;
-    }
-  }
-  const bool as_json = options_.format == OutputFormat::json;
-  // Without participants there is only an error, which goes to stderr.
-  if (as_json) {
-    std::cout << json.parity(report, {.one_line = many_}) << std::flush;
-  } else if (!report.participants.empty()) {
-    std::cout << find_renderer("text").parity(report, {.color = isatty(STDOUT_FILENO) == 1})
-              << std::flush;
+// --dump-ids and --dump-cpp-ids; stdout holds the result alone, where a program reads it.
+void Output::print_dumps(const Result& result) const {
+  std::ostream& to = options_.format == "text" ? std::cout : std::cerr;
+  for (const TokenDump& dump : dumps_of(result)) to << token_list_text(dump.side, dump.tokens);
+}
+
+void Output::print_errors(const Result& result, bool shown) const {
+  const RenderOptions options = {.color = isatty(STDERR_FILENO) == 1};
+  const auto print = [&](const ErrorReport& error, Status status) {
+    std::cerr << error_text(error, status, options);
+  };
+  const auto* parity = std::get_if<ParityReport>(&result);
+  if (parity == nullptr) {
+    if (const ErrorReport* error = error_of(result)) print(*error, status_of(result));
+    return;
   }
   std::string last;  // an engine that cannot be used fails alike in each of its pairs
-  for (const Report& pair : report.pairs) {
+  for (const Report& pair : parity->pairs) {
     if (!pair.error || pair.error->what == last) continue;
     last = pair.error->what;
-    if (as_json || report.participants.empty()) print_error(pair.error, pair.status);
+    if (options_.format != "text" || !shown) print(*pair.error, pair.status);
   }
-  if (!receipt_error) return static_cast<int>(report.status());
-  // The comparison stands and is printed; that its record is lost decides the exit code.
-  const Error& e = *receipt_error;
-  print_error(ErrorReport{e.code, e.what_, e.where, e.fix}, e.status);
-  return std::max(static_cast<int>(report.status()), static_cast<int>(e.status));
-}
-
-int Output::emit(RunReport& report) {
-  const bool as_json = options_.format == OutputFormat::json;
-  if (as_json || !report.error) {
-    const Renderer& renderer = find_renderer(as_json ? "json" : "text");
-    std::cout << renderer.run(report, {.color = isatty(STDOUT_FILENO) == 1, .one_line = many_})
-              << std::flush;
-  }
-  print_error(report.error, report.status);
-  return report.exit_code();
-}
-
-int Output::emit(TraceReport& report) {
-  Report& base = report.base;
-  print_dumps(base);
-  const Renderer& json = find_renderer("json");
-  if (!receipt_path_.empty()) {
-    receipt_ += json.trace(report, {.one_line = many_});
-    try {
-      write_receipt(receipt_path_, receipt_);
-    } catch (const Error& error) {
-      if (base.error) print_error(base.error, base.status);
-      set_error(base, error);
-    }
-  }
-  if (options_.format == OutputFormat::json) {
-    std::cout << json.trace(report, {.one_line = many_}) << std::flush;
-  } else if (!base.error || !report.taps.empty() || base.tokens.first_mismatch) {
-    std::cout << find_renderer("text").trace(report, {.color = isatty(STDOUT_FILENO) == 1})
-              << std::flush;
-  }
-  print_error(base.error, base.status);
-  return base.exit_code();
-}
-
-// --dump-ids and --dump-cpp-ids; stdout holds the JSON alone.
-void Output::print_dumps(const Report& report) const {
-  std::ostream& to = options_.format == OutputFormat::json ? std::cerr : std::cout;
-  for (const TokenDump& dump : report.dumps) to << token_list_text(dump.side, dump.tokens);
-}
-
-void Output::print_error(const std::optional<ErrorReport>& error, Status status) const {
-  if (error) std::cerr << error_text(*error, status, {.color = isatty(STDERR_FILENO) == 1});
+  if (parity->receipt_error) print(*parity->receipt_error, Status::bad_input);
 }
 
 }  // namespace crossval

@@ -1,36 +1,41 @@
-// Where a command's result goes: stdout in the asked format, the receipt file, errors on stderr.
+// Where a command's results go: stdout in the asked format, the receipt file, errors on stderr.
 #pragma once
 
 #include <string>
 
+#include "render/renderers.h"
 #include "run/plan.h"
-#include "verdict/report.h"
-#include "verdict/trace_report.h"
 
 namespace crossval {
 
 class Output {
  public:
-  Output(const CommonOptions& options, std::string receipt_path)
-      : options_(options), receipt_path_(std::move(receipt_path)) {}
+  // `many`: several results may come (--prompts), so each has a number, JSON objects are one a
+  // line, and what makes one document is opened and closed around all.
+  enum class Results { one, many };
+  Output(const CommonOptions& options, std::string receipt_path, Results results = Results::one);
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
-  // Several results: JSON objects are one a line, on stdout and in the receipt.
-  void set_many(bool many) { many_ = many; }
-
-  // Prints a report and writes the receipt (whole, with all reports so far). Returns the exit
-  // code: the report's, or bad_input when the receipt cannot be written.
-  int emit(Report& report);
-  int emit(RunReport& report);
-  int emit(ParityReport& report);
-  int emit(TraceReport& report);
+  // Prints a result and writes the receipt (whole, with all results so far). Returns the exit code:
+  // the result's, or bad_input when the receipt cannot be written.
+  int emit(Result result);
 
  private:
-  void print_dumps(const Report& report) const;
-  void print_error(const std::optional<ErrorReport>& error, Status status) const;
+  void print_dumps(const Result& result) const;
+  void print_errors(const Result& result, bool shown) const;
 
   const CommonOptions& options_;
+  const Renderer& renderer_;
+  Results results_;
   std::string receipt_path_, receipt_;
-  bool many_ = false;
+  int n_emitted_ = 0;
 };
+
+// --prompts gives many results, whatever is in the file.
+inline Output::Results results_of(const PromptOptions& options) {
+  return options.prompts_file.empty() ? Output::Results::one : Output::Results::many;
+}
 
 }  // namespace crossval

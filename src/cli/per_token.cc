@@ -2,21 +2,50 @@
 #include "run/per_token.h"
 
 #include "cli/commands.h"
+#include "cli/flags.h"
 #include "cli/output.h"
+#include "cli/pair_flags.h"
 #include "cli/terminal_progress.h"
 #include "run/parity.h"
 
 namespace crossval {
+namespace {
 
 int run_per_token(const PerTokenOptions& options) {
   TerminalProgress progress(options.common);
-  Output output(options.common, options.receipt);
-  output.set_many(!options.prompt.prompts_file.empty());
+  Output output(options.common, options.receipt, results_of(options.prompt));
   if (names_several_backends(options.backend)) {
     return compare_all_pairs(options, progress,
-                             [&](ParityReport& report) { return output.emit(report); });
+                             [&](ParityReport& report) { return output.emit(std::move(report)); });
   }
-  return compare_per_token(options, progress, [&](Report& report) { return output.emit(report); });
+  return compare_per_token(options, progress,
+                           [&](Report& report) { return output.emit(std::move(report)); });
+}
+
+}  // namespace
+
+void add_per_token(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "per-token", "Both engines over one prompt: ids first, then the logits at every position");
+  command->footer(
+      "Examples:\n"
+      "  crossval per-token --model m.gguf --prompt \"What is 2+2?\"\n"
+      "  crossval per-token --model m.gguf --prompts prompts.jsonl --format junit > report.xml\n"
+      "  crossval per-token --model m.gguf --prompt Hi --engine llama:old --backend llama:new");
+  const auto options = std::make_shared<PerTokenOptions>();
+  add_pair_flags(*command, *options);
+  choice<Ladder>(command->add_option("--ladder", options->ladder, "How far to go"),
+                 {{"tokens", Ladder::tokens},
+                  {"first-logit", Ladder::first_logit},
+                  {"positions", Ladder::positions},
+                  {"decode", Ladder::decode}},
+                 "tokens|first-logit|positions|decode");
+  command
+      ->add_option("--save-trace", options->save_trace_dir,
+                   "Save both sides as safetensors for `compare` and Python")
+      ->type_name("DIR");
+  add_common_flags(*command, options->common);
+  command->callback([options, &action] { action = [options] { return run_per_token(*options); }; });
 }
 
 }  // namespace crossval

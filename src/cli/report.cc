@@ -1,4 +1,6 @@
-#include "cli/report.h"
+// crossval report: receipts as one self-contained page. A receipt that cannot be used is exit 3
+// with its Error, and then no page is written.
+#include "cli/commands.h"
 
 #include <fmt/format.h>
 
@@ -15,6 +17,12 @@
 
 namespace crossval {
 namespace {
+
+struct ReportOptions {
+  std::vector<std::string> receipts;
+  std::string output;
+  bool quiet = false;
+};
 
 void write_report(const ReportOptions& options) {
   std::vector<Receipt> receipts;
@@ -33,8 +41,6 @@ void write_report(const ReportOptions& options) {
   }
 }
 
-}  // namespace
-
 int run_report(const ReportOptions& options) {
   try {
     write_report(options);
@@ -43,6 +49,23 @@ int run_report(const ReportOptions& options) {
     std::cerr << error_text({error.code, error.what_, error.where, error.fix}, error.status, {});
     return static_cast<int>(error.status);
   }
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "report", "Receipts (--receipt, or saved --format json) as one self-contained HTML page");
+  command->footer("Example:\n  crossval report receipt.json -o report.html");
+  const auto options = std::make_shared<ReportOptions>();
+  command->add_option("RECEIPT", options->receipts, "JSON of per-token, trace or run")
+      ->required()
+      ->type_name("FILE...");
+  command->add_option("-o,--output", options->output, "The page to write")
+      ->required()
+      ->type_name("FILE");
+  command->add_flag("--quiet", options->quiet, "Nothing on stderr but errors");
+  command->callback([options, &action] { action = [options] { return run_report(*options); }; });
 }
 
 }  // namespace crossval

@@ -1,28 +1,86 @@
-// The command around setup_backend.
-#include "cli/setup.h"
+// crossval setup: makes an installed engine usable, or gives a program of the user's own a name.
+// Progress goes to stderr.
+#include <fmt/format.h>
 
 #include <cstdio>
+#include <iostream>
 
 #include "backends/build_worker.h"
+#include "base/error.h"
+#include "cli/commands.h"
+#include "render/text.h"
 
 namespace crossval {
+namespace {
+
+struct SetupCommand {
+  SetupOptions engine;
+  std::vector<std::string> program;
+  bool quiet = false;
+};
+
+BackendStatus set_up(const SetupCommand& command) {
+  const bool has_dir = !command.engine.dir.empty();
+  if (has_dir == !command.program.empty()) {
+    bad_input("bad_flags", "setup takes either --dir or --program", "setup",
+              "write: setup llama --dir DIR, or: setup NAME --program COMMAND");
+  }
+  SetupOptions options = command.engine;
+  if (!command.quiet) {
+    options.on_progress = [](const std::string& line) { std::cerr << line << "\n"; };
+  }
+  return has_dir ? setup_backend(options)
+                 : setup_program(options.backend, command.program, options.on_progress);
+}
 
 int run_setup(const SetupCommand& command) {
-  SetupOptions options{.backend = command.backend,
-                       .dir = command.dir,
-                       .include_dir = command.include_dir,
-                       .remember = command.remember,
-                       .force = command.force,
-                       .on_progress = {}};
-  if (!command.quiet) {
-    options.on_progress = [](const std::string& line) {
-      std::fprintf(stderr, "%s\n", line.c_str());
-    };
+  try {
+    const BackendStatus status = set_up(command);
+    const std::string how = !status.build.empty()
+                                ? fmt::format(" as {}:{}", status.name, status.build)
+                            : command.engine.remember ? ""
+                                                      : " (not the default)";
+    const std::string text =
+        fmt::format("{} {} is ready{}: {}\n", status.display_name, status.version, how, status.dir);
+    std::fputs(text.c_str(), stdout);
+    return 0;
+  } catch (const Error& error) {
+    std::cerr << error_text({error.code, error.what_, error.where, error.fix}, error.status, {});
+    return static_cast<int>(error.status);
   }
-  const BackendStatus status = setup_backend(options);
-  std::printf("%s %s is ready%s: %s\n", status.display_name.c_str(), status.version.c_str(),
-              command.remember ? "" : " (not the default)", status.dir.c_str());
-  return 0;
+}
+
+}  // namespace
+
+void add_setup(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "setup",
+      "Builds the worker for an engine that is installed or built in DIR, or names a program");
+  command->footer(
+      "Examples:\n"
+      "  crossval setup llama --dir ~/llama.cpp\n"
+      "  crossval setup llama --dir ~/llama.cpp-old --as old     then: --engine llama:old\n"
+      "  crossval setup mine --program python3 my_worker.py      then: --backend mine");
+  const auto options = std::make_shared<SetupCommand>();
+  command
+      ->add_option("BACKEND", options->engine.backend,
+                   library_names() + "; or a name for --program")
+      ->required();
+  command->add_option("--dir", options->engine.dir, "The engine's folder")->type_name("DIR");
+  command->add_option("--as", options->engine.as, "Remember this build under a name")
+      ->type_name("NAME");
+  command
+      ->add_option("--include", options->engine.include_dir,
+                   "Folder of llama.h, when it is elsewhere")
+      ->type_name("DIR");
+  command->add_flag("!--no-default", options->engine.remember, "Build and probe, do not remember");
+  command->add_flag("--force", options->engine.force, "Build again although it is up to date");
+  command->add_flag("--quiet", options->quiet, "Nothing on stderr but errors");
+  command
+      ->add_option("--program", options->program,
+                   "A program that speaks docs/protocol.md, with its arguments; comes last")
+      ->type_name("COMMAND...");
+  command->callback([options, &action] { action = [options] { return run_setup(*options); }; });
 }
 
 }  // namespace crossval

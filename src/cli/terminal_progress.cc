@@ -47,7 +47,8 @@ struct TerminalProgress::State {
   }
 };
 
-TerminalProgress::TerminalProgress(const CommonOptions& options) : state_(std::make_unique<State>()) {
+TerminalProgress::TerminalProgress(const CommonOptions& options)
+    : state_(std::make_unique<State>()) {
   state_->terminal = isatty(STDERR_FILENO) == 1;
   state_->verbose = options.verbose;
   state_->quiet = options.quiet;

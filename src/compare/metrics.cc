@@ -10,7 +10,11 @@
 #include "base/error.h"
 #include "compare/distance.h"
 #include "compare/kl.h"
+#include "compare/row_pair.h"
 #include "compare/topk.h"
+#ifdef CROSSVAL_EXTENSION  // tests/extension: a row as a newcomer adds it
+#include "extension/shared_mass.h"
+#endif
 
 namespace crossval {
 namespace {
@@ -57,37 +61,48 @@ void non_finite_json(const PositionMetrics* m, Json& out) {
 
 using P = PositionMetrics;
 constexpr MetricInfo kTable[] = {
-    {Metric::cosine, "cosine", "cosine", 10, "", "cosine of the two rows; what --cos-tol bounds",
+    {"cosine", "cosine", 10, "", "cosine of the two rows; what --cos-tol bounds", nullptr,
      cosine_cell, [](const P* m, Json& out) { json_value<&P::cosine>("cosine", m, out); }},
-    {Metric::l2, "l2", "l2", 9, "", "Euclidean distance of the rows",
+    {"l2", "l2", 9, "", "Euclidean distance of the rows", nullptr,
      [](const P& m) { return small(m.l2); },
      [](const P* m, Json& out) { json_value<&P::l2>("l2", m, out); }},
-    {Metric::rel_l2, "rel_l2", "rel_l2", 9, "",
-     "distance over the norm of the backend's row; what noise is measured in",
+    {"rel_l2", "rel_l2", 9, "",
+     "distance over the norm of the backend's row; what noise is measured in", nullptr,
      [](const P& m) { return small(m.rel_l2); },
      [](const P* m, Json& out) { json_value<&P::rel_l2>("rel_l2", m, out); }},
-    {Metric::mse, "mse", "mse", 9, "", "mean squared difference",
+    {"mse", "mse", 9, "", "mean squared difference", nullptr,
      [](const P& m) { return small(m.mse); },
      [](const P* m, Json& out) { json_value<&P::mse>("mse", m, out); }},
-    {Metric::max_abs, "max_abs", "max_abs", 9, "", "largest difference of one logit, and its token",
+    {"max_abs", "max_abs", 9, "", "largest difference of one logit, and its token", nullptr,
      [](const P& m) { return small(m.max_abs); },
      [](const P* m, Json& out) {
        json_value<&P::max_abs>("max_abs", m, out);
        json_value<&P::max_abs_token>("max_abs_token", m, out);
      }},
-    {Metric::kl, "kl", "kl", 9, "nats", "KL(backend || engine) of the next-token probabilities",
+    {"kl", "kl", 9, "nats", "KL(backend || engine) of the next-token probabilities", nullptr,
      [](const P& m) { return small(m.kl); },
      [](const P* m, Json& out) { json_value<&P::kl>("kl", m, out); }},
-    {Metric::top1, "top1", "top1", 5, "",
-     "most likely token: same, tie (a flip within the distance), flip", top1_cell, top1_json},
-    {Metric::topk_overlap, "topk_overlap", "top10", 5, "", "share of the ten most likely in common",
+    {"top1", "top1", 5, "", "most likely token: same, tie (a flip within the distance), flip",
+     nullptr, top1_cell, top1_json},
+    {"topk_overlap", "top10", 5, "", "share of the ten most likely in common", nullptr,
      [](const P& m) { return m.topk_overlap ? fmt::format("{:.1f}", *m.topk_overlap) : "-"; },
      [](const P* m, Json& out) { json_value<&P::topk_overlap>("topk_overlap", m, out); }},
-    {Metric::non_finite, "non_finite", "nan/inf", 7, "logits", "NaN and Inf on each side",
+    {"non_finite", "nan/inf", 7, "logits", "NaN and Inf on each side", nullptr,
      [](const P& m) { return fmt::format("{}/{}", m.non_finite_engine, m.non_finite_backend); },
      non_finite_json},
+#ifdef CROSSVAL_EXTENSION
+#include "extension/metric_rows.h"
+#endif
 };
-static_assert(std::size(kTable) == kNMetrics);
+static_assert(std::size(kTable) <= MetricSet().size());
+
+size_t place_of(const MetricInfo& row) { return static_cast<size_t>(&row - kTable); }
+
+const MetricInfo* find_metric(std::string_view name) {
+  const auto* row = std::find_if(std::begin(kTable), std::end(kTable),
+                                 [&](const MetricInfo& info) { return info.name == name; });
+  return row == std::end(kTable) ? nullptr : row;
+}
 
 void fill_distance(const DistanceSums& sums, std::span<const float> engine,
                    std::span<const float> backend, PositionMetrics& m) {
@@ -126,7 +141,18 @@ void fill_top1(const DistanceSums& sums, std::span<const float> engine,
 
 std::span<const MetricInfo> metric_table() { return kTable; }
 
-MetricSet all_metrics() { return MetricSet().set(); }
+MetricSet all_metrics() {
+  MetricSet set;
+  for (size_t i = 0; i < std::size(kTable); ++i) set.set(i);
+  return set;
+}
+
+bool has(const MetricSet& set, const MetricInfo& row) { return set[place_of(row)]; }
+
+bool has(const MetricSet& set, std::string_view name) {
+  const MetricInfo* row = find_metric(name);
+  return row != nullptr && has(set, *row);
+}
 
 MetricSet parse_metrics(const std::string& list) {
   MetricSet set;
@@ -135,18 +161,17 @@ MetricSet parse_metrics(const std::string& list) {
     const std::string name = list.substr(start, end - start);
     start = end + 1;
     if (name == "all") {
-      set.set();
+      set |= all_metrics();
       continue;
     }
-    const auto* row = std::find_if(std::begin(kTable), std::end(kTable),
-                                   [&](const MetricInfo& info) { return info.name == name; });
-    if (row == std::end(kTable)) {
+    const MetricInfo* row = find_metric(name);
+    if (row == nullptr) {
       std::string known = "all";
       for (const MetricInfo& info : kTable) known += std::string(", ") + info.name;
       bad_input("unknown_metric", fmt::format("'{}' is not a metric", name), "--metrics",
                 "choose from: " + known);
     }
-    set.set(static_cast<size_t>(row->metric));
+    set.set(place_of(*row));
   }
   return set;
 }
@@ -161,25 +186,47 @@ PositionMetrics compare_rows(std::span<const float> engine, std::span<const floa
         "give both sides the same model, or files with the same vocabulary");
   }
   PositionMetrics m;
-  const DistanceSums sums = distance_sums(engine, backend);
+  RowPair rows(engine, backend);
+  const DistanceSums& sums = rows.sums();
   if (!std::isfinite(sums.ee)) m.non_finite_engine = count_non_finite(engine);
   if (!std::isfinite(sums.bb)) m.non_finite_backend = count_non_finite(backend);
   if (m.finite()) fill_distance(sums, engine, backend, m);
-
-  const bool wants_kl = has(metrics, Metric::kl);
-  if (!wants_kl && !has(metrics, Metric::top1) && !has(metrics, Metric::topk_overlap)) return m;
-  const auto top_engine = top_k(engine, kTopK), top_backend = top_k(backend, kTopK);
-  if (m.non_finite_engine == 0) m.top1.engine = top_engine.front().token;
-  if (m.non_finite_backend == 0) m.top1.backend = top_backend.front().token;
+  for (const MetricInfo& row : kTable) {
+    if (row.value != nullptr && has(metrics, row)) m.values[place_of(row)] = row.value(rows);
+  }
+  const bool wants_kl = has(metrics, "kl");
+  if (!wants_kl && !has(metrics, "top1") && !has(metrics, "topk_overlap")) return m;
+  if (m.non_finite_engine == 0) m.top1.engine = rows.top_engine().front().token;
+  if (m.non_finite_backend == 0) m.top1.backend = rows.top_backend().front().token;
   fill_top1(sums, engine, backend, m.top1);
   if (!m.finite()) return m;
-  m.topk_overlap = overlap(top_engine, top_backend);
+  m.topk_overlap = overlap(rows.top_engine(), rows.top_backend());
   if (wants_kl) {
     m.kl = sums.dd == 0 ? 0
-                        : kl_divergence(engine, backend, top_engine.front().logit,
-                                        top_backend.front().logit);
+                        : kl_divergence(engine, backend, rows.top_engine().front().logit,
+                                        rows.top_backend().front().logit);
   }
   return m;
+}
+
+std::string metric_cell(const MetricInfo& row, const PositionMetrics& metrics) {
+  if (row.cell != nullptr) return row.cell(metrics);
+  const auto found = metrics.values.find(place_of(row));
+  return found != metrics.values.end() && found->second ? fmt::format("{:.4g}", *found->second)
+                                                        : "-";
+}
+
+void metric_json(const MetricInfo& row, const PositionMetrics* metrics, Json& out) {
+  if (row.json != nullptr) {
+    row.json(metrics, out);
+    return;
+  }
+  out[row.name] = nullptr;
+  if (metrics == nullptr) return;
+  const auto found = metrics->values.find(place_of(row));
+  if (found != metrics->values.end() && found->second && std::isfinite(*found->second)) {
+    out[row.name] = *found->second;
+  }
 }
 
 }  // namespace crossval

@@ -4,10 +4,12 @@
 
 #include <bitset>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "engine/engine.h"
 
@@ -41,33 +43,45 @@ struct PositionMetrics {
   Top1 top1;
   std::optional<double> topk_overlap;
   int64_t non_finite_engine = 0, non_finite_backend = 0;
+  // Of the rows of the table that have a `value`, by their place in it.
+  std::map<size_t, std::optional<double>> values = {};
 
   bool finite() const { return non_finite_engine == 0 && non_finite_backend == 0; }
 };
 
-enum class Metric { cosine, l2, rel_l2, mse, max_abs, kl, top1, topk_overlap, non_finite };
-inline constexpr size_t kNMetrics = 9;
-using MetricSet = std::bitset<kNMetrics>;
+class RowPair;
 
+// A row of the table: from it follow --metrics and its help, the text's column, the keys of the
+// JSON, the columns of CSV and docs/json.md.
 struct MetricInfo {
-  Metric metric;
-  const char* name;                             // in --metrics, and the JSON key
-  const char* header;                           // text column
-  int columns;                                  // its width
-  const char* unit;                             // "" = none
-  const char* meaning;                          // one line for --help
-  std::string (*cell)(const PositionMetrics&);  // text; "-" when absent
+  const char* name;     // in --metrics, and the JSON key
+  const char* header;   // text column
+  int columns;          // its width
+  const char* unit;     // "" = none
+  const char* meaning;  // one line for --help
+  // The metric of a position, one number; absent where it cannot be computed. This is all that a
+  // new metric needs. Null for those with members of their own in PositionMetrics, which have:
+  std::optional<double> (*value)(RowPair& rows) = nullptr;
+  std::string (*cell)(const PositionMetrics&) = nullptr;  // "-" when absent
   // Adds the metric's keys; with null in place of every value when `metrics` is nullptr.
-  void (*json)(const PositionMetrics* metrics, nlohmann::ordered_json& out);
+  void (*json)(const PositionMetrics* metrics, nlohmann::ordered_json& out) = nullptr;
 };
 
 // In the order of columns and JSON keys.
 std::span<const MetricInfo> metric_table();
 
+// Which rows of the table.
+using MetricSet = std::bitset<64>;
 MetricSet all_metrics();
-inline bool has(const MetricSet& set, Metric metric) { return set[static_cast<size_t>(metric)]; }
+bool has(const MetricSet& set, const MetricInfo& row);
+bool has(const MetricSet& set, std::string_view name);
 // "all" or a comma-separated list of names; bad_input names the known ones.
 MetricSet parse_metrics(const std::string& list);
+
+// A position's value under a row of the table, as text and as JSON.
+std::string metric_cell(const MetricInfo& row, const PositionMetrics& metrics);
+void metric_json(const MetricInfo& row, const PositionMetrics* metrics,
+                 nlohmann::ordered_json& out);
 
 // The distance family is always computed (verdicts need it); the others when asked for.
 // Throws bad_input when the rows differ in length or are empty.

@@ -1,6 +1,7 @@
 #include "engine/tap.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -8,25 +9,19 @@
 namespace crossval {
 
 TapRegex::TapRegex(const std::string& text) : text_(text) {
-  constexpr size_t max_length = 1000;  // std::regex compiles by recursion: long ones end the stack
-  constexpr const char* fix = "give an ECMAScript expression such as 'Kcur|Vcur' or '^ffn_.*-3$'";
   if (text.empty()) return;
-  if (text.size() > max_length) {
-    bad_input("bad_regex", fmt::format("an expression of {} characters is too long", text.size()),
-              "--taps", fix);
-  }
-  try {
-    regex_ = std::make_shared<const std::regex>(
-        text, std::regex::ECMAScript | std::regex::nosubs | std::regex::optimize);
-  } catch (const std::regex_error& error) {
-    bad_input("bad_regex",
-              fmt::format("'{}' is not a regular expression: {}", printable(text), error.what()),
-              "--taps", fix);
-  }
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(1 << 20);
+  regex_ = std::make_shared<const re2::RE2>(text, options);
+  if (regex_->ok()) return;
+  bad_input("bad_regex",
+            fmt::format("'{}' is not a regular expression: {}", printable(text), regex_->error()),
+            "--taps", "give an expression as RE2 takes them, such as 'Kcur|Vcur' or '^ffn_.*-3$'");
 }
 
 bool TapRegex::found_in(const std::string& name) const {
-  return !regex_ || std::regex_search(name, *regex_);
+  return !regex_ || re2::RE2::PartialMatch(name, *regex_);
 }
 
 bool TapFilter::wants(const std::string& name, int layer) const {

@@ -9,12 +9,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <regex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "gguf/types.h"
+
+namespace re2 {
+class RE2;
+}
 
 namespace crossval {
 
@@ -80,8 +83,9 @@ struct Tap : Operation {
   TapTensor out;
 };
 
-// An ECMAScript expression, searched in a name; "" matches every name. Compiled once, when it is
-// assigned; copies share it. Throws bad_input naming --taps when it is no expression.
+// An expression of RE2, whose time is linear in the name, searched in it; "" matches every name.
+// Compiled once, when it is assigned; copies share it. Throws bad_input naming --taps when it is no
+// expression.
 class TapRegex {
  public:
   TapRegex() = default;
@@ -93,7 +97,7 @@ class TapRegex {
 
  private:
   std::string text_;
-  std::shared_ptr<const std::regex> regex_;  // null = all
+  std::shared_ptr<const re2::RE2> regex_;  // null = all
 };
 
 // Which taps an eval gives. Everything by default.

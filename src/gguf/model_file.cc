@@ -1,6 +1,7 @@
 #include "gguf/model_file.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <cmath>
 #include <limits>
@@ -201,7 +202,42 @@ std::string ModelFile::architecture() const {
   return *name;
 }
 
+namespace {
+
+struct FileType {
+  int64_t value;
+  std::string_view name;
+  std::string_view family;  // a type of its weights begins so; else the key is not to be believed
+};
+
+// general.file_type (llama.cpp include/llama.h: llama_ftype; 40 is bitnet.cpp's).
+constexpr FileType kFileTypes[] = {
+    {0, "F32", "F32"},        {1, "F16", "F16"},        {2, "Q4_0", "Q4_0"},
+    {3, "Q4_1", "Q4_1"},      {7, "Q8_0", "Q8_0"},      {8, "Q5_0", "Q5_0"},
+    {9, "Q5_1", "Q5_1"},      {10, "Q2_K", "Q2_K"},     {11, "Q3_K_S", "Q3_K"},
+    {12, "Q3_K_M", "Q3_K"},   {13, "Q3_K_L", "Q3_K"},   {14, "Q4_K_S", "Q4_K"},
+    {15, "Q4_K_M", "Q4_K"},   {16, "Q5_K_S", "Q5_K"},   {17, "Q5_K_M", "Q5_K"},
+    {18, "Q6_K", "Q6_K"},     {19, "IQ2_XXS", "IQ2"},   {20, "IQ2_XS", "IQ2"},
+    {21, "Q2_K_S", "Q2_K"},   {22, "IQ3_XS", "IQ3"},    {23, "IQ3_XXS", "IQ3"},
+    {24, "IQ1_S", "IQ1"},     {25, "IQ4_NL", "IQ4_NL"}, {26, "IQ3_S", "IQ3"},
+    {27, "IQ3_M", "IQ3"},     {28, "IQ2_S", "IQ2"},     {29, "IQ2_M", "IQ2"},
+    {30, "IQ4_XS", "IQ4_XS"}, {31, "IQ1_M", "IQ1"},     {32, "BF16", "BF16"},
+    {36, "TQ1_0", "TQ1_0"},   {37, "TQ2_0", "TQ2_0"},   {40, "I2_S", "I2_S"},
+};
+
+}  // namespace
+
+// Quantisers of a mix of types say which in the file type; where most weights are of another type
+// than the file's name promises (a small model with a large embedding), the name is still it.
 std::string ModelFile::quantization() const {
+  const int64_t file_type = get_int("general.file_type").value_or(-1) % 1024;  // 1024: guessed
+  for (const FileType& known : kFileTypes) {
+    if (known.value != file_type) continue;
+    const bool is_so = std::any_of(tensors_.begin(), tensors_.end(), [&](const TensorView& tensor) {
+      return type_name(tensor.type).starts_with(known.family);
+    });
+    if (is_so) return std::string(known.name);
+  }
   std::map<GgmlType, int64_t> weights;
   for (const TensorView& tensor : tensors_) weights[tensor.type] += tensor.n_elements();
   const std::pair<const GgmlType, int64_t>* most = nullptr;

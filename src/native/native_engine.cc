@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <cassert>
-#include <chrono>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
+#include "base/version.h"
 #include "engine/encode.h"
 #include "native/archs.h"
 #include "native/support.h"
@@ -19,17 +20,6 @@ namespace {
 
 // Tokens evaluated together: bounds the buffers, changes no result.
 constexpr int max_batch = 512;
-
-class Stopwatch {
- public:
-  double elapsed_ms() const {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start_).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 const Arch& supported_arch(const ModelFile& model) {
   if (auto reason = native_unsupported_reason(model)) {
@@ -109,7 +99,7 @@ NativeEngine::NativeEngine(std::shared_ptr<const ModelFile> model,
   impl_ = std::make_unique<Impl>(std::move(model), std::move(tokenizer), options, std::move(pool));
   EngineInfo& info = impl_->info;
   info.name = "native";
-  info.version = CROSSVAL_VERSION;
+  info.version = version();
   info.model = impl_->model->path();
   info.n_threads = impl_->pool->n_threads();
   info.n_vocab = impl_->config.n_vocab;

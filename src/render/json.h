@@ -1,15 +1,22 @@
-// The contract's JSON: every key on every exit code, null for what is unknown, never NaN, always
-// valid UTF-8 (bytes that are not become U+FFFD), numbers in full precision. Ends with a newline.
+// Results as JSON: every key on every exit code, null for what is unknown, never NaN, always valid
+// UTF-8 (bytes that are not become U+FFFD), numbers in full precision. Ends with a newline.
 #pragma once
 
 #include <string>
 
+#include "render/json_writer.h"
 #include "render/renderers.h"
 
 namespace crossval {
 
-std::string per_token_json(const Report& report, const RenderOptions& options);
-std::string parity_json(const ParityReport& report, const RenderOptions& options);
-std::string run_json(const RunReport& report, const RenderOptions& options);
+// One line for each member, and one for each element of its lists of objects: long runs stay
+// readable, diffable and small.
+std::string write_json(const Json& object, const RenderOptions& options);
+
+template <class T>
+std::string json_of(const T& report, const RenderOptions& options) {
+  return write_json(to_json(report), options);
+}
+std::string json_result(const Result& result, const RenderOptions& options);
 
 }  // namespace crossval

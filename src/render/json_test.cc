@@ -60,14 +60,14 @@ Json parse(const std::string& text) {
 }
 
 TEST(PerTokenJson, EveryKeyOfTheContract) {
-  const Json got = parse(per_token_json(sample_report(), {}));
+  const Json got = parse(json_of(sample_report(), {}));
   expect_keys(Json::parse(kContract), got, true, "");
   EXPECT_EQ(got["positions"].size(), 3U);
   EXPECT_EQ(got["engine"]["settings"]["kv_type"], "f16");
 }
 
 TEST(PerTokenJson, EveryKeyEvenWhenNothingIsKnown) {
-  const Json got = parse(per_token_json(Report{}, {}));
+  const Json got = parse(json_of(Report{}, {}));
   expect_keys(Json::parse(kContract), got, false, "");
   EXPECT_EQ(got["status"], "bad_input");
   EXPECT_EQ(got["exit_code"], 3);
@@ -85,7 +85,7 @@ TEST(PerTokenJson, ErrorsOnTheirExitCodes) {
   Report report = sample_report();
   set_error(report, Error(Status::backend_failed, "worker_crashed", "killed by SIGSEGV",
                           "stage eval", "try --threads 1"));
-  const Json got = parse(per_token_json(report, {}));
+  const Json got = parse(json_of(report, {}));
   EXPECT_EQ(got["status"], "backend_failed");
   EXPECT_EQ(got["exit_code"], 4);
   EXPECT_EQ(got["error"]["code"], "worker_crashed");
@@ -100,7 +100,7 @@ TEST(PerTokenJson, NumbersAreExactAndNeverNaN) {
   m.l2 = std::numeric_limits<double>::quiet_NaN();
   m.mse = std::numeric_limits<double>::infinity();
   m.max_abs = 4.9e-324;
-  const Json got = parse(per_token_json(report, {}))["positions"][0];
+  const Json got = parse(json_of(report, {}))["positions"][0];
   EXPECT_EQ(got["kl"].get<double>(), 0.1 + 0.2);
   EXPECT_EQ(got["max_abs"].get<double>(), 4.9e-324);
   EXPECT_TRUE(got["l2"].is_null());
@@ -117,7 +117,7 @@ TEST(PerTokenJson, AnyBytesBecomeValidUtf8) {
   report.model.path = "/tmp/\xC0\xAF";
   report.engine->info.settings["\xFE"] = "\xFE";
   report.tokens.first_mismatch->hint = all;
-  const Json got = parse(per_token_json(report, {}));
+  const Json got = parse(json_of(report, {}));
   EXPECT_EQ(got["prompt"]["text"], "\xEF\xBF\xBD");
   EXPECT_EQ(got["positions"][0]["token"]["text"].get<std::string>().substr(0, 128),
             all.substr(0, 128));
@@ -126,7 +126,7 @@ TEST(PerTokenJson, AnyBytesBecomeValidUtf8) {
 TEST(PerTokenJson, MetricsNotAskedForAreNull) {
   Report report = sample_report();
   report.metrics = parse_metrics("cosine");
-  const Json got = parse(per_token_json(report, {}));
+  const Json got = parse(json_of(report, {}));
   expect_keys(Json::parse(kContract), got, false, "");
   EXPECT_TRUE(got["positions"][0]["kl"].is_null());
   EXPECT_TRUE(got["positions"][0]["non_finite"]["engine"].is_null());
@@ -134,9 +134,9 @@ TEST(PerTokenJson, MetricsNotAskedForAreNull) {
 }
 
 TEST(PerTokenJson, OneLineIsOneLine) {
-  const std::string line = per_token_json(sample_report(), {.color = false, .one_line = true});
+  const std::string line = json_of(sample_report(), {.color = false, .one_line = true});
   EXPECT_EQ(line.find('\n'), line.size() - 1);
-  EXPECT_EQ(parse(line), parse(per_token_json(sample_report(), {})));
+  EXPECT_EQ(parse(line), parse(json_of(sample_report(), {})));
 }
 
 TEST(RunJson, EveryKeyOfTheContract) {
@@ -145,25 +145,25 @@ TEST(RunJson, EveryKeyOfTheContract) {
    "positions": [{"index": 0, "phase": "prompt", "token": {"id": 1, "text": ""}, "top": [{"id": 5, "text": "", "logit": 1.5}]}],
    "timing_ms": {"total": 0, "load": 0, "tokenize": 0, "prompt_eval": 0, "decode": 0},
    "tokens_per_second": {"prompt": 0.0, "decode": 0.0}, "peak_rss_bytes": 0, "error": null})";
-  const Json got = parse(run_json(sample_run(), {}));
+  const Json got = parse(json_of(sample_run(), {}));
   expect_keys(Json::parse(contract), got, true, "");
   EXPECT_EQ(got["status"], "ok");
-  const Json empty = parse(run_json(RunReport{}, {}));
+  const Json empty = parse(json_of(RunReport{}, {}));
   expect_keys(Json::parse(contract), empty, false, "");
   EXPECT_EQ(empty["status"], "bad_input");
   RunReport odd = sample_run();
   odd.positions[0].top[0].logit = std::numeric_limits<double>::infinity();
-  EXPECT_TRUE(parse(run_json(odd, {}))["positions"][0]["top"][0]["logit"].is_null());
+  EXPECT_TRUE(parse(json_of(odd, {}))["positions"][0]["top"][0]["logit"].is_null());
 }
 
 TEST(ParityJson, PairsAndVote) {
   ParityReport parity{{sample_report(), sample_report()}, std::nullopt};
-  Json got = parse(parity_json(parity, {}));
+  Json got = parse(json_of(parity, {}));
   EXPECT_EQ(got["schema"], "crossval/parity/1");
   EXPECT_TRUE(got["vote"].is_null());
   EXPECT_EQ(got["pairs"].size(), 2U);
   parity.vote = Vote{"bitnet.cpp", {"native", "llama.cpp"}, "two agree"};
-  got = parse(parity_json(parity, {}));
+  got = parse(json_of(parity, {}));
   EXPECT_EQ(got["vote"]["outlier"], "bitnet.cpp");
   EXPECT_EQ(got["vote"]["agreeing"].size(), 2U);
 }

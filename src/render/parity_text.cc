@@ -52,14 +52,6 @@ std::string matrix(const ParityReport& report) {
   return out.substr(0, out.find_last_not_of(' ') + 1) + "\n(status and lowest cosine)\n";
 }
 
-std::string vote_words(const ParityReport& report) {
-  if (report.vote) return visible(report.vote->reason);
-  if (report.status() == Status::agree) {
-    return fmt::format("all {} engines agree", report.participants.size());
-  }
-  return "no single outlier can be named";
-}
-
 }  // namespace
 
 std::string parity_text(const ParityReport& report, const RenderOptions& options) {
@@ -84,7 +76,7 @@ std::string parity_text(const ParityReport& report, const RenderOptions& options
                                   : meaning_text(pair) + "\n" + log_text(pair));
   }
   if (complete) out += fmt::format("\n{}", matrix(report));
-  return out + fmt::format("\n{}: {}\n", status_name(report.status()), vote_words(report));
+  return out + "\n" + finding_text(finding_of(report), status_name(report.status())) + "\n";
 }
 
 }  // namespace crossval

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
+#include "render/field_list.h"
 #include "render/report_sections.h"
 
 namespace crossval {
@@ -59,6 +60,56 @@ void check_status(const ReceiptValue& value, bool is_run) {
   value["status"].refuse(fmt::format("\"{}\" is no status", printable(status)));
 }
 
+// Every value that is there is of its field's kind; what is not listed is passed over.
+void check_kind(const ReceiptValue& value, const std::string& path, FieldKind kind) {
+  if (path.empty()) {
+    switch (kind) {
+      case FieldKind::text:
+        value.text();
+        return;
+      case FieldKind::number:
+        value.number();
+        return;
+      case FieldKind::integer:
+        value.integer();
+        return;
+      case FieldKind::flag:
+        value.flag();
+        return;
+      case FieldKind::object:
+        value.members();
+        return;
+      case FieldKind::list:
+        value.size();
+        return;
+      case FieldKind::any:
+        return;
+    }
+  }
+  const size_t dot = std::min(path.find('.'), path.size());
+  std::string key = path.substr(0, dot);
+  const std::string rest = dot < path.size() ? path.substr(dot + 1) : "";
+  const bool each = key.ends_with("[]");
+  if (each) key.resize(key.size() - 2);
+  const ReceiptValue inner = value[key.c_str()];
+  if (!each) {
+    check_kind(inner, rest, kind);
+  } else {
+    for (const ReceiptValue& element : inner.elements()) check_kind(element, rest, kind);
+  }
+}
+
+void check_kinds(const std::string& schema, const ReceiptValue& value) {
+  for (const ListedSchema& one : listed_schemas()) {
+    if (schema != one.name) continue;
+    for (const ListedField& field : one.fields) check_kind(value, field.path, field.kind);
+  }
+  if (schema != "crossval/parity/1") return;
+  for (const ReceiptValue& pair : value["pairs"].elements()) {
+    check_kinds("crossval/per-token/1", pair);
+  }
+}
+
 Receipt check(Json json, std::string where) {
   Receipt receipt{std::move(where), "", std::move(json)};
   const ReceiptValue value = receipt.value();
@@ -75,6 +126,7 @@ Receipt check(Json json, std::string where) {
               receipt.where, "a report can hold: " + known);
   }
   check_status(value, receipt.schema == "crossval/run/1");
+  check_kinds(receipt.schema, value);
   for (const char* key : section->required) value.require(key);
   return receipt;
 }

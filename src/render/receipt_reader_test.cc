@@ -33,18 +33,18 @@ void expect_refused(const std::string& content, const std::string& words) {
 }
 
 std::string with(const std::string& from, const std::string& to) {
-  std::string json = per_token_json(sample_report(), {});
+  std::string json = json_of(sample_report(), {});
   const size_t at = json.find(from);
   EXPECT_NE(at, json.npos) << from;
   return json.replace(at, from.size(), to);
 }
 
 TEST(ReceiptReader, OneObjectOrOneALine) {
-  const std::string line = per_token_json(sample_report(), {.one_line = true});
-  EXPECT_EQ(parse_receipts(per_token_json(sample_report(), {}), "a").size(), 1U);
+  const std::string line = json_of(sample_report(), {.one_line = true});
+  EXPECT_EQ(parse_receipts(json_of(sample_report(), {}), "a").size(), 1U);
   EXPECT_EQ(parse_receipts(line, "a").size(), 1U);
   const auto three =
-      parse_receipts(line + "\n" + line + run_json(sample_run(), {.one_line = true}), "a");
+      parse_receipts(line + "\n" + line + json_of(sample_run(), {.one_line = true}), "a");
   ASSERT_EQ(three.size(), 3U);
   EXPECT_EQ(three[0].where, "a, line 1");
   EXPECT_EQ(three[2].where, "a, line 4");
@@ -61,11 +61,11 @@ TEST(ReceiptReader, NotAReceipt) {
   expect_refused(R"({"schema": 3})", "schema: expected text");
   expect_refused(R"({"schema": "crossval/per-token/99", "status": "agree"})", "is not known");
   expect_refused(R"({"schema": "crossval/run/1", "status": "ok", "exit_code": 0})", "is missing");
-  expect_refused(per_token_json(sample_report(), {.one_line = true}) + "{\"schema\"", "not JSON");
+  expect_refused(json_of(sample_report(), {.one_line = true}) + "{\"schema\"", "not JSON");
 }
 
 TEST(ReceiptReader, EveryCutIsRefused) {
-  const std::string whole = per_token_json(sample_report(), {});
+  const std::string whole = json_of(sample_report(), {});
   const size_t end = whole.find_last_of('}');
   for (size_t n = 0; n <= end; n += 7) EXPECT_TRUE(refusal(whole.substr(0, n)).has_value()) << n;
 }
@@ -95,7 +95,7 @@ TEST(ReceiptReader, DeepNestingIsRefused) {
 
 // Whatever the damage: a page or an Error.
 TEST(ReceiptReader, DamageNeverCrashes) {
-  const std::string good = per_token_json(sample_report(), {});
+  const std::string good = json_of(sample_report(), {});
   int n_refused = 0;
   for (uint64_t seed = 0; seed < 2000; ++seed) {
     n_refused += refusal(testing::damaged_copy(good, good.size(), seed)).has_value();

@@ -4,17 +4,31 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "render/csv.h"
 #include "render/json.h"
+#include "render/junit.h"
+#include "render/markdown.h"
 #include "render/text.h"
-#include "render/trace_json.h"
-#include "render/trace_text.h"
+#ifdef CROSSVAL_EXTENSION  // tests/extension: a row as a newcomer adds it
+#include "extension/tap_output.h"
+#endif
 
 namespace crossval {
 namespace {
 
 constexpr Renderer kTable[] = {
-    {"text", per_token_text, parity_text, run_text, trace_text},
-    {"json", per_token_json, parity_json, run_json, trace_json},
+    {.name = "text", .meaning = "for people", .render = text_result, .shows_errors = false},
+    {.name = "json", .meaning = "everything, docs/json.md", .render = json_result},
+    {.name = "junit",
+     .meaning = "a test report that CI systems show",
+     .render = junit_result,
+     .begin = junit_begin,
+     .end = junit_end},
+    {.name = "markdown", .meaning = "a job summary or comment", .render = markdown_result},
+    {.name = "csv", .meaning = "a row for each position or tensor", .render = csv_result},
+#ifdef CROSSVAL_EXTENSION
+#include "extension/renderer_rows.h"
+#endif
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "render/json.h"
 #include "render/log_chart.h"
 #include "render/sample_report.h"
-#include "render/trace_json.h"
+#include "render/well_formed.h"
 
 namespace crossval {
 namespace {
@@ -19,26 +19,8 @@ const std::string kScript = "<script>alert(\"1\")</script>&'\x1b[31m\xff";
 
 std::string page(const std::string& json) { return report_page(parse_receipts(json, "r.json")); }
 
-// Tags that are opened and closed in order, attributes in quotes: what an XML parser asks for.
 void expect_well_formed(const std::string& html) {
-  std::vector<std::string> open;
-  for (size_t at = html.find('<'); at != html.npos; at = html.find('<', at)) {
-    const size_t end = html.find('>', at);
-    ASSERT_NE(end, html.npos);
-    const std::string tag = html.substr(at + 1, end - at - 1);
-    at = end;
-    ASSERT_EQ(tag.find('<'), tag.npos) << tag;
-    if (tag[0] == '!' || tag.back() == '/') continue;
-    const std::string name = tag.substr(tag[0] == '/', tag.find(' ') - (tag[0] == '/'));
-    if (tag[0] != '/') {
-      open.push_back(name);
-      continue;
-    }
-    ASSERT_FALSE(open.empty()) << tag;
-    ASSERT_EQ(open.back(), name);
-    open.pop_back();
-  }
-  EXPECT_TRUE(open.empty());
+  expect_tags_match(html);
   for (const char* outside : {"<script", "src=", "url(", "@import", "href=\"http", "\x1b"}) {
     EXPECT_EQ(html.find(outside), html.npos) << outside;
   }
@@ -46,45 +28,22 @@ void expect_well_formed(const std::string& html) {
 
 bool has(const std::string& html, const std::string& part) { return html.find(part) != html.npos; }
 
-TraceReport sample_trace() {
-  TraceReport trace;
-  trace.base = sample_report();
-  trace.base.error = std::nullopt;
-  trace.base.tokens.first_mismatch = std::nullopt;
-  for (int layer = -1; layer < 4; ++layer) {
-    TapReport tap;
-    tap.tensor = "Kcur-" + std::to_string(layer);
-    tap.op = "MUL_MAT";
-    tap.layer = layer;
-    tap.own_error = layer == 2 ? 1e-2 : 0;
-    tap.floor = 1e-6;
-    tap.ratio = *tap.own_error / 1e-6;
-    tap.verdict = layer == 2 ? TapVerdict::diverged : TapVerdict::ok;
-    trace.taps.push_back(tap);
-  }
-  trace.n_taps = trace.n_replayed = 5;
-  trace.n_diverged = 1;
-  trace.first_divergence = TraceDivergence{
-      .tap = trace.taps[3], .position = 7, .column = 1, .explanation = "because <b>"};
-  trace.not_replayed = {"SSM_SCAN: not yet"};
-  return trace;
-}
-
 TEST(ReportPage, PerToken) {
-  const std::string html = page(per_token_json(sample_report(), {}));
+  const std::string html = page(json_of(sample_report(), {}));
   expect_well_formed(html);
-  for (const char* part : {"✗ diverged", "tiny.gguf", "kv_type=f16", "selected by metadata",
-                           "Ids around the first mismatch", "Hint: why", "<dt>fix</dt><dd>fix</dd>",
-                           "class=\"diverged\"", "All 3 positions", "b\\n", "&lt;|im_start|&gt;"}) {
+  for (const char* part :
+       {"✗ diverged", "tiny.gguf", "kv_type=f16", "selected by metadata",
+        "Ids around the first mismatch", "<p>hint: why</p>", "<dt>fix</dt><dd>fix</dd>",
+        "class=\"diverged\"", "All 3 positions", "b\\n", "&lt;|im_start|&gt;"}) {
     EXPECT_TRUE(has(html, part)) << part;
   }
 }
 
 TEST(ReportPage, Trace) {
-  const std::string html = page(trace_json(sample_trace(), {}));
+  const std::string html = page(json_of(sample_trace(), {}));
   expect_well_formed(html);
-  for (const char* part : {"First divergence: Kcur-2, MUL_MAT, is off by 0.01", "because &lt;b&gt;",
-                           "Worst tensor of each layer", "Not recomputed: SSM_SCAN", "own error"}) {
+  for (const char* part : {"in llama.cpp, Kcur-2, MUL_MAT, is off by 1.00e-02", "because &lt;b&gt;",
+                           "Worst tensor of each layer", "not recomputed: SSM_SCAN", "own error"}) {
     EXPECT_TRUE(has(html, part)) << part;
   }
 }
@@ -97,7 +56,7 @@ TEST(ReportPage, TraceDiffHasNoOwnErrors) {
       {"tensor": "Qcur-0", "op": "ROPE", "layer": 0, "rel_l2": 0.5, "verdict": "diverged"}],
     "error": null})");
   expect_well_formed(html);
-  EXPECT_TRUE(has(html, "Qcur-0, ROPE, where the two runs are 0.5 apart; worst at position 3"));
+  EXPECT_TRUE(has(html, "first at Qcur-0 ROPE; worst at position 3"));  // older than findings
   EXPECT_TRUE(has(html, "Distance of the two runs at each tensor"));
 }
 
@@ -105,7 +64,7 @@ TEST(ReportPage, ParityHasMatrixAndVote) {
   ParityReport parity{{sample_report(), sample_report(), sample_report()}, std::nullopt};
   parity.participants = {"native", "llama.cpp", "bit<net>"};
   parity.vote = Vote{"bit<net>", {"native", "llama.cpp"}, "two agree against one"};
-  const std::string html = page(parity_json(parity, {}));
+  const std::string html = page(json_of(parity, {}));
   expect_well_formed(html);
   EXPECT_TRUE(has(html, "two agree against one"));
   EXPECT_TRUE(has(html, "<th>bit&lt;net&gt;</th>"));
@@ -113,7 +72,7 @@ TEST(ReportPage, ParityHasMatrixAndVote) {
 }
 
 TEST(ReportPage, Run) {
-  const std::string html = page(run_json(sample_run(), {}));
+  const std::string html = page(json_of(sample_run(), {}));
   expect_well_formed(html);
   EXPECT_TRUE(has(html, "✓ ok"));
   EXPECT_TRUE(has(html, "prompt 100.0 tokens/s"));
@@ -132,8 +91,7 @@ TEST(ReportPage, NothingFromAReceiptIsMarkup) {
   for (auto& position : report.positions) position.compared.token.text = kScript;
   report.error = ErrorReport{kScript, kScript, kScript, kScript};
   const std::string html = report_page(parse_receipts(
-      per_token_json(report, {.one_line = true}) + run_json(sample_run(), {.one_line = true}),
-      kScript));
+      json_of(report, {.one_line = true}) + json_of(sample_run(), {.one_line = true}), kScript));
   expect_well_formed(html);
   EXPECT_TRUE(has(html, "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\\u{1B}[31m"));
   EXPECT_TRUE(has(html, "href=\"#r2\""));
@@ -147,12 +105,12 @@ TEST(ReportPage, UnknownNumbersAndNoPositions) {
     position.noise_ratio = std::nullopt;
     position.verdict = Verdict::diverged;
   }
-  expect_well_formed(page(per_token_json(report, {})));
-  expect_well_formed(page(per_token_json(Report{}, {})));
-  expect_well_formed(page(run_json(RunReport{}, {})));
-  expect_well_formed(page(parity_json(ParityReport{}, {})));
-  expect_well_formed(page(trace_json(TraceReport{}, {})));
-  EXPECT_TRUE(has(page(per_token_json(Report{}, {})), "Nothing was compared"));
+  expect_well_formed(page(json_of(report, {})));
+  expect_well_formed(page(json_of(Report{}, {})));
+  expect_well_formed(page(json_of(RunReport{}, {})));
+  expect_well_formed(page(json_of(ParityReport{}, {})));
+  expect_well_formed(page(json_of(TraceReport{}, {})));
+  EXPECT_TRUE(has(page(json_of(Report{}, {})), "nothing was compared"));
 }
 
 TEST(ReportPage, AReceiptThatContradictsItselfIsNotShownAsAgreement) {
@@ -160,11 +118,11 @@ TEST(ReportPage, AReceiptThatContradictsItselfIsNotShownAsAgreement) {
   report.error = std::nullopt;
   report.tokens.first_mismatch = std::nullopt;
   report.status = Status::agree;  // though a position diverged
-  EXPECT_THROW(page(per_token_json(report, {})), Error);
+  EXPECT_THROW(page(json_of(report, {})), Error);
   TraceReport trace = sample_trace();
   trace.base.status = Status::agree;
-  EXPECT_THROW(page(trace_json(trace, {})), Error);
-  std::string json = per_token_json(sample_report(), {});
+  EXPECT_THROW(page(json_of(trace, {})), Error);
+  std::string json = json_of(sample_report(), {});
   json.replace(json.find("\"n_positions\":3"), 15, "\"n_positions\":4");
   EXPECT_THROW(page(json), Error);
 }

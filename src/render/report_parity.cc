@@ -72,24 +72,11 @@ void add_matrix(const Pairs& pairs, Html& out) {
   out.add("</table>\n");
 }
 
-std::string finding(const ReceiptValue& receipt, const Pairs& pairs) {
-  const ReceiptValue vote = receipt["vote"];
-  if (!vote.is_null()) {
-    return vote["reason"].text_or("the outlier is " + vote["outlier"].text_or("unknown"));
-  }
-  if (receipt["status"].text_or("") == "agree") {
-    return pairs.complete ? fmt::format("All {} engines agree", pairs.participants.size())
-                          : "All pairs agree";
-  }
-  if (pairs.pairs.size() == 1) return per_token_finding(pairs.pairs.front());
-  return "No single outlier can be named";
-}
-
 }  // namespace
 
 ReportOutline outline_parity(const ReceiptValue& receipt) {
   const Pairs pairs(receipt);
-  ReportOutline out{"unknown model", "", finding(receipt, pairs)};
+  ReportOutline out{"unknown model", "", headline_of(receipt)};
   for (const ReceiptValue& pair : pairs.pairs) {
     out.model = outline_per_token(pair).model;
     break;
@@ -102,16 +89,7 @@ ReportOutline outline_parity(const ReceiptValue& receipt) {
 
 void draw_parity(const ReceiptValue& receipt, Html& out) {
   const Pairs pairs(receipt);
-  std::vector<std::string> notes;
-  std::string agreeing;
-  for (const ReceiptValue& name : receipt["vote"]["agreeing"].elements()) {
-    agreeing += (agreeing.empty() ? "" : ", ") + name.text_or("?");
-  }
-  if (!agreeing.empty()) {
-    notes.push_back(fmt::format("Outlier: {}; in agreement: {}",
-                                receipt["vote"]["outlier"].text_or("unknown"), agreeing));
-  }
-  add_verdict(receipt, finding(receipt, pairs), notes, out);
+  add_verdict(receipt, out);
   add_matrix(pairs, out);
   const std::vector<std::string> titles = pairs.titles();
   for (size_t i = 0; i < pairs.pairs.size(); ++i) {

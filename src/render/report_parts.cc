@@ -91,10 +91,6 @@ std::string count_words(const std::optional<int64_t>& value) {
   return value ? fmt::format("{}", *value) : "-";
 }
 
-std::string plural(int64_t n, const std::string& noun) {
-  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
-}
-
 std::string token_words(const ReceiptValue& token) {
   if (token.is_null()) return "nothing (it has ended)";
   return fmt::format("{} \"{}\"", count_words(token["id"].integer()), token["text"].text_or(""));
@@ -121,13 +117,26 @@ void add_badge(const std::string& status, Html& out) {
           status);
 }
 
-void add_verdict(const ReceiptValue& receipt, const std::string& finding,
-                 const std::vector<std::string>& notes, Html& out) {
+std::string headline_of(const ReceiptValue& receipt) {
+  const ReceiptValue headline = receipt["finding"]["headline"];
+  if (!headline.is_null()) return headline.text_or("");
+  if (const ReceiptValue error = receipt["error"]; !error.is_null()) {
+    return error["what"].text_or("an error without words");
+  }
+  const ReceiptValue first = receipt["first_divergence"];
+  if (!first.is_null()) {
+    return fmt::format("first at {} {}; worst at position {}", first["tensor"].text_or("(unnamed)"),
+                       first["op"].text_or(""), count_words(first["position"].integer()));
+  }
+  return "no finding was saved with it";
+}
+
+void add_verdict(const ReceiptValue& receipt, Html& out) {
   out.add("<p class=\"verdict\">");
   add_badge(receipt["status"].text_or(""), out);
-  out.add(" {}</p>\n", finding);
-  for (const std::string& note : notes) {
-    if (!note.empty()) out.add("<p>{}</p>\n", note);
+  out.add(" {}</p>\n", headline_of(receipt));
+  for (const ReceiptValue& note : receipt["finding"]["notes"].elements()) {
+    out.add("<p>{}</p>\n", note.text_or(""));
   }
   add_error(receipt["error"], out);
 }

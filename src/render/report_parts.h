@@ -8,13 +8,13 @@
 #include "render/html.h"
 #include "render/log_chart.h"
 #include "render/receipt_value.h"
+#include "verdict/finding_words.h"
 
 namespace crossval {
 
 // A number for people; "-" where it is unknown or was not finite.
 std::string figure(const std::optional<double>& value);
 std::string count_words(const std::optional<int64_t>& value);
-std::string plural(int64_t n, const std::string& noun);
 // 17 " piece"
 std::string token_words(const ReceiptValue& token);
 // The name without its folders.
@@ -24,9 +24,11 @@ std::string engine_name(const ReceiptValue& engine);
 
 // Colour and word: a mark, the status.
 void add_badge(const std::string& status, Html& out);
-// The badge, the sentence, and lines of notes under it.
-void add_verdict(const ReceiptValue& receipt, const std::string& finding,
-                 const std::vector<std::string>& notes, Html& out);
+// The finding's headline, as text says it; of a receipt that is older than findings, or without
+// one, what can be said of it all the same.
+std::string headline_of(const ReceiptValue& receipt);
+// The badge, the headline, the notes under it, the error.
+void add_verdict(const ReceiptValue& receipt, Html& out);
 void add_error(const ReceiptValue& error, Html& out);
 // Model, prompt, engines with their settings, tolerance: what was compared.
 void add_sides(const ReceiptValue& receipt, Html& out);

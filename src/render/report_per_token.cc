@@ -114,88 +114,17 @@ void add_chart(const std::vector<Row>& rows, Html& out) {
   add_log_chart(chart, out);
 }
 
-std::string distance_words(const ReceiptValue& summary) {
-  std::string out;
-  if (const auto cosine = summary["min_cosine"].number()) {
-    out += fmt::format("; lowest cosine {:.7f}", *cosine);
-  }
-  if (const auto ratio = summary["max_noise_ratio"].number()) {
-    out += fmt::format("; distance at most {} times the rounding noise", figure(ratio));
-  }
-  if (const auto share = summary["top1_agreement"].number()) {
-    out += fmt::format("; most likely token the same at {:.4g} % of the positions", *share * 100);
-  }
-  return out;
-}
-
-std::vector<std::string> notes(const ReceiptValue& receipt) {
-  const ReceiptValue summary = receipt["summary"];
-  std::vector<std::string> out;
-  const auto count = [&](const char* key, const char* words) {
-    const int64_t n = summary[key].integer().value_or(0);
-    if (n > 0) out.push_back(fmt::format("{} {}", plural(n, "position"), words));
-  };
-  if (const auto hint = receipt["tokens"]["first_mismatch"]["hint"].text()) {
-    if (!hint->empty()) out.push_back("Hint: " + *hint);
-  }
-  count("n_noise", "below the cosine, as far apart as this model's own rounding");
-  count("above_noise",
-        "within the cosine, but farther apart than rounding explains: `crossval "
-        "trace` with the same flags looks for the tensor");
-  count("n_ties", "with a tie for the most likely token");
-  count("n_non_finite", "with logits that are not numbers");
-  if (const auto weight = summary["non_finite_weight"].text()) {
-    out.push_back("The model file holds a NaN or Inf at " + *weight);
-  }
-  if (const auto shift = summary["shift"].integer()) {
-    out.push_back(fmt::format("The two sides are off by one: the {}'s row p is the {}'s row p+1",
-                              *shift > 0 ? "engine" : "backend",
-                              *shift > 0 ? "backend" : "engine"));
-  }
-  return out;
-}
-
 }  // namespace
-
-std::string per_token_finding(const ReceiptValue& receipt) {
-  if (const ReceiptValue error = receipt["error"]; !error.is_null()) {
-    return error["what"].text_or("an error without words");
-  }
-  const ReceiptValue mismatch = receipt["tokens"]["first_mismatch"];
-  const bool agree = receipt["status"].text_or("") == "agree";
-  if (!mismatch.is_null()) {
-    return fmt::format(
-        "The ids differ first at index {}: engine {}, backend {}; logits were not computed",
-        count_words(mismatch["index"].integer()), token_words(mismatch["engine"]),
-        token_words(mismatch["backend"]));
-  }
-  if (receipt["status"].text_or("") == "token_mismatch") {
-    return "The ids differ; nothing was compared";
-  }
-  const ReceiptValue summary = receipt["summary"];
-  const int64_t n = summary["n_positions"].integer().value_or(0);
-  if (n == 0) {
-    return agree ? "The ids are the same; logits were not compared" : "Nothing was compared";
-  }
-  if (agree)
-    return fmt::format("{} within tolerance", plural(n, "position")) + distance_words(summary);
-  const auto first = summary["first_divergence"].integer();
-  return (first ? fmt::format("{} of {} beyond tolerance, the first is position {}",
-                              count_words(summary["n_diverged"].integer()), plural(n, "position"),
-                              *first)
-                : fmt::format("{} within tolerance, but not all is well", plural(n, "position"))) +
-         distance_words(summary);
-}
 
 ReportOutline outline_per_token(const ReceiptValue& receipt) {
   return {file_name(receipt["model"]["path"].text_or("unknown model")),
           engine_name(receipt["engine"]) + " / " + engine_name(receipt["backend"]),
-          per_token_finding(receipt)};
+          headline_of(receipt)};
 }
 
 void draw_per_token(const ReceiptValue& receipt, Html& out) {
   const std::vector<Row> rows = read_rows(receipt);
-  add_verdict(receipt, per_token_finding(receipt), notes(receipt), out);
+  add_verdict(receipt, out);
   add_sides(receipt, out);
   add_mismatch(receipt["tokens"], out);
   add_chart(rows, out);

@@ -5,35 +5,13 @@
 #include "render/report_sections.h"
 
 namespace crossval {
-namespace {
-
-std::string finding(const ReceiptValue& receipt) {
-  if (const ReceiptValue error = receipt["error"]; !error.is_null()) {
-    return error["what"].text_or("an error without words");
-  }
-  std::string out = plural(static_cast<int64_t>(receipt["positions"].size()), "position");
-  const ReceiptValue rates = receipt["tokens_per_second"];
-  if (const auto rate = rates["prompt"].number()) {
-    out += fmt::format("; prompt {:.1f} tokens/s", *rate);
-  }
-  if (const auto rate = rates["decode"].number()) {
-    out += fmt::format("; decode {:.1f} tokens/s", *rate);
-  }
-  if (const auto bytes = receipt["peak_rss_bytes"].integer()) {
-    out += fmt::format("; peak memory {} MiB", *bytes / (1 << 20));
-  }
-  return out;
-}
-
-}  // namespace
-
 ReportOutline outline_run(const ReceiptValue& receipt) {
   return {file_name(receipt["model"]["path"].text_or("unknown model")),
-          engine_name(receipt["engine"]), finding(receipt)};
+          engine_name(receipt["engine"]), headline_of(receipt)};
 }
 
 void draw_run(const ReceiptValue& receipt, Html& out) {
-  add_verdict(receipt, finding(receipt), {}, out);
+  add_verdict(receipt, out);
   add_sides(receipt, out);
   const auto positions = receipt["positions"].elements();
   if (!positions.empty()) {

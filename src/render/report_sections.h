@@ -34,10 +34,9 @@ void draw_parity(const ReceiptValue& receipt, Html& out);
 ReportOutline outline_parity(const ReceiptValue& receipt);
 void draw_trace(const ReceiptValue& receipt, Html& out);
 ReportOutline outline_trace(const ReceiptValue& receipt);
+// The rows of `self`, null for none.
+void add_settings(const ReceiptValue& rows, Html& out);
 void draw_run(const ReceiptValue& receipt, Html& out);
 ReportOutline outline_run(const ReceiptValue& receipt);
-
-// The whole of a comparison in a sentence, as text says it; errors too.
-std::string per_token_finding(const ReceiptValue& receipt);
 
 }  // namespace crossval

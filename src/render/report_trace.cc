@@ -146,73 +146,16 @@ void add_layers(const std::vector<Tap>& taps, Html& out) {
   out.add("</table>\n");
 }
 
-std::string finding(const ReceiptValue& receipt) {
-  const ReceiptValue d = receipt["first_divergence"];
-  if (!receipt["error"].is_null()) return per_token_finding(receipt);
-  if (d.is_null() && receipt["status"].text_or("") != "agree") return per_token_finding(receipt);
-  if (d.is_null()) {
-    const std::string n = count_words(receipt["n_taps"].integer());
-    const auto replayed = receipt["n_replayed"].integer();
-    if (!replayed) return fmt::format("{} tensors of two traces compared, none is apart", n);
-    if (replayed == 0) return fmt::format("0 of {} tensors recomputed: nothing was checked", n);
-    return fmt::format(
-        "{} of {} tensors recomputed from the backend's own inputs, each within its "
-        "rounding",
-        count_words(replayed), n);
-  }
-  const std::string weight = d["weight"].text_or("");
-  const auto error = d["error"].number();
-  return fmt::format(
-      "First divergence: {}, {}{}{}; worst at position {}", d["tensor"].text_or("(unnamed)"),
-      d["op"].text_or("unknown operation"), weight.empty() ? "" : " with " + weight,
-      error ? fmt::format(", is off by {} from what its own inputs call for; rounding explains {}",
-                          figure(error), figure(d["floor"].number()))
-            : fmt::format(", where the two runs are {} apart", figure(d["rel_l2"].number())),
-      count_words(d["position"].integer()));
-}
-
-std::vector<std::string> notes(const ReceiptValue& receipt) {
-  std::vector<std::string> out;
-  const ReceiptValue d = receipt["first_divergence"];
-  if (!d["explanation"].is_null()) {
-    const std::string cause = d["cause"].text_or("");
-    out.push_back(fmt::format("{}{}: {}", d["kind"].text_or("unknown kind"),
-                              cause.empty() ? "" : " (" + cause + ")",
-                              d["explanation"].text_or("no explanation")));
-  }
-  const int64_t n_diverged = receipt["n_diverged"].integer().value_or(0);
-  if (n_diverged > 1) {
-    out.push_back(fmt::format("{} of {} tensors diverge by themselves; the others only inherit",
-                              n_diverged, count_words(receipt["n_taps"].integer())));
-  }
-  if (receipt["lifted"].flag().value_or(false)) {
-    out.emplace_back("Both sides read a copy of the model dequantised to F32");
-  }
-  if (receipt["structure_checked"].flag() == false) {
-    out.emplace_back("This architecture's parameters were not checked, only the operations");
-  }
-  for (const ReceiptValue& op : receipt["not_replayed"].elements()) {
-    out.push_back("Not recomputed: " + op.text_or(""));
-  }
-  if (const auto hint = receipt["tokens"]["first_mismatch"]["hint"].text()) {
-    if (!hint->empty()) out.push_back("Hint: " + *hint);
-  }
-  return out;
-}
-
 }  // namespace
 
-ReportOutline outline_trace(const ReceiptValue& receipt) {
-  ReportOutline out = outline_per_token(receipt);
-  out.finding = finding(receipt);
-  return out;
-}
+ReportOutline outline_trace(const ReceiptValue& receipt) { return outline_per_token(receipt); }
 
 void draw_trace(const ReceiptValue& receipt, Html& out) {
   const std::vector<Tap> taps = read_taps(receipt);
-  add_verdict(receipt, finding(receipt), notes(receipt), out);
+  add_verdict(receipt, out);
   add_sides(receipt, out);
   add_mismatch(receipt["tokens"], out);
+  add_settings(receipt["self"], out);
   add_chart(taps, out);
   const auto first =
       std::find_if(taps.begin(), taps.end(), [](const Tap& tap) { return tap.diverged(); });

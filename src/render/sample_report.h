@@ -1,7 +1,7 @@
 // Reports with a value at every key, for the tests of renderers.
 #pragma once
 
-#include "verdict/report.h"
+#include "verdict/trace_report.h"
 
 namespace crossval {
 
@@ -65,6 +65,30 @@ inline RunReport sample_run() {
   run.peak_rss_bytes = 1 << 20;
   run.error = std::nullopt;
   return run;
+}
+
+inline TraceReport sample_trace() {
+  TraceReport trace;
+  trace.base = sample_report();
+  trace.base.error = std::nullopt;
+  trace.base.tokens.first_mismatch = std::nullopt;
+  for (int layer = -1; layer < 4; ++layer) {
+    TapReport tap;
+    tap.tensor = "Kcur-" + std::to_string(layer);
+    tap.op = "MUL_MAT";
+    tap.layer = layer;
+    tap.own_error = layer == 2 ? 1e-2 : 0;
+    tap.floor = 1e-6;
+    tap.ratio = *tap.own_error / 1e-6;
+    tap.verdict = layer == 2 ? TapVerdict::diverged : TapVerdict::ok;
+    trace.taps.push_back(tap);
+  }
+  trace.n_taps = trace.n_replayed = 5;
+  trace.n_diverged = 1;
+  trace.first_divergence = TraceDivergence{
+      .tap = trace.taps[3], .position = 7, .column = 1, .explanation = "because <b>"};
+  trace.not_replayed = {"SSM_SCAN: not yet"};
+  return trace;
 }
 
 }  // namespace crossval

@@ -64,26 +64,4 @@ std::string self_table(const TraceReport& report, const RenderOptions& options) 
   return out;
 }
 
-std::string self_meaning(const TraceReport& report) {
-  int n_equal = 0, n_rounding = 0, n_refused = 0;
-  const SelfRow* farthest = nullptr;
-  for (const SelfRow& row : *report.self) {
-    n_equal += row.verdict == SelfVerdict::equal;
-    n_refused += row.verdict == SelfVerdict::refused;
-    if (row.verdict != SelfVerdict::rounding) continue;
-    ++n_rounding;
-    if (farthest == nullptr || row.rel_l2 > farthest->rel_l2) farthest = &row;
-  }
-  std::string out = fmt::format("{}: {} settings give the same bits, {} only round otherwise",
-                                status_name(report.base.status), n_equal, n_rounding);
-  if (n_refused > 0) out += fmt::format(", {} refused", n_refused);
-  if (farthest != nullptr) {
-    out += fmt::format("; rounding alone takes the logits {:.1e} apart ({}, {})", farthest->rel_l2,
-                       farthest->setting, visible(farthest->changed));
-  }
-  if (report.n_replayed == 0)
-    out += "\nnote: no tensor could be recomputed: only bits were compared";
-  return out;
-}
-
 }  // namespace crossval

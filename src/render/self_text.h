@@ -1,4 +1,4 @@
-// `trace --self` for people: a row for each setting, then what they mean together.
+// `trace --self` for people: a row for each setting.
 #pragma once
 
 #include <string>
@@ -9,7 +9,5 @@ namespace crossval {
 
 // Of a report that has `self`.
 std::string self_table(const TraceReport& report, const RenderOptions& options);
-// When nothing diverged.
-std::string self_meaning(const TraceReport& report);
 
 }  // namespace crossval

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "render/paint.h"
+#include "render/trace_text.h"
 #include "render/visible.h"
 
 namespace crossval {
@@ -31,17 +32,15 @@ std::string piece_cell(const std::string& piece, int width) {
   return fmt::format("\"{}\"", inner);
 }
 
-std::string token_words(const std::optional<TokenText>& token) {
-  if (!token) return "nothing (it has ended)";
-  return fmt::format("{} \"{}\"", token->id, visible(token->text));
-}
-
-std::string engine_words(const EngineReport& engine) {
+std::string engine_words(const EngineReport& engine, bool tell_apart) {
   std::string out = engine.info.name;
   if (!engine.info.version.empty()) out += " " + engine.info.version;
+  if (tell_apart && !engine.info.commit.empty()) out += " (" + engine.info.commit + ")";
   if (!engine.numerics.empty()) out += ", " + engine.numerics + " arithmetic";
   if (engine.info.n_threads > 0) out += fmt::format(", {} threads", engine.info.n_threads);
+  if (!engine.info.device.empty()) out += ", on " + engine.info.device;
   if (!engine.selected_by.empty()) out += ", selected by " + engine.selected_by;
+  if (tell_apart && !engine.info.library.empty()) out += ", " + engine.info.library;
   return visible(out);
 }
 
@@ -76,7 +75,7 @@ std::string prompt_words(const PromptReport& prompt, const std::optional<std::ve
 std::string table_header(const MetricSet& metrics) {
   std::string out = fmt::format("{:>6} {:<6} {}", "pos", "phase", left("token", kTokenColumns));
   for (const MetricInfo& info : metric_table()) {
-    if (has(metrics, info.metric)) out += fmt::format(" {}", right(info.header, info.columns));
+    if (has(metrics, info)) out += fmt::format(" {}", right(info.header, info.columns));
   }
   return out + fmt::format(" {:>8} {}", "noise", "verdict");
 }
@@ -87,8 +86,9 @@ std::string table_row(const JudgedPosition& position, const MetricSet& metrics,
   std::string out = fmt::format("{:>6} {:<6} {}", c.index, phase_name(c.phase),
                                 piece_cell(c.token.text, kTokenColumns));
   for (const MetricInfo& info : metric_table()) {
-    if (has(metrics, info.metric))
-      out += fmt::format(" {}", right(info.cell(c.metrics), info.columns));
+    if (has(metrics, info)) {
+      out += fmt::format(" {}", right(metric_cell(info, c.metrics), info.columns));
+    }
   }
   std::string ratio = "-";
   if (position.noise_ratio) ratio = fmt::format("{:.3g}x", *position.noise_ratio);
@@ -118,120 +118,39 @@ std::string mismatch_table(const TokenMismatch& m, const RenderOptions& options)
   return out;
 }
 
-std::string plural(int64_t n, const char* word) {
-  return fmt::format("{} {}{}", n, word, n == 1 ? "" : "s");
-}
-
-std::string cosine_words(const Summary& s) {
-  if (!s.min_cosine) return "no cosine could be computed";
-  return fmt::format("lowest cosine {:.7f} at position {}", *s.min_cosine, *s.min_cosine_at);
-}
-
-std::string noise_words(const Summary& s, const Tolerance& tolerance) {
-  if (!s.max_noise_ratio) {
-    return tolerance.gate == Gate::automatic
-               ? "the rounding noise was not measured, so the cosine alone decides"
-               : "the rounding noise was not measured";
-  }
-  std::string words = fmt::format("distance at most {:.2g} times the rounding noise (limit {:.2g})",
-                                  *s.max_noise_ratio, noise_ratio_limit(1, s.rounds_alike));
-  if (s.max_near_noise_ratio) {
-    words += fmt::format(", {:.2g} times around a position (limit {:.2g})", *s.max_near_noise_ratio,
-                         noise_ratio_limit(2 * kRatioWindow + 1, s.rounds_alike));
-  }
-  return words;
-}
-
-std::string top1_words(const Report& report) {
-  const Summary& s = *report.summary;
-  if (!s.top1_agreement) return "";
-  const auto& positions = report.positions;
-  const auto same = std::count_if(positions.begin(), positions.end(), [](const auto& p) {
-    return p.compared.metrics.top1.match.value_or(false);
-  });
-  std::string out = fmt::format("; most likely token the same at {} of {}", same, s.n_positions);
-  if (s.n_ties > 0) out += fmt::format(" ({})", plural(s.n_ties, "tie"));
-  return out;
-}
-
-std::string shift_words(const Summary& s) {
-  if (!s.shift) return "";
-  return fmt::format(
-      "\nshift: the {}'s row p is the {}'s row p+1 at most positions: the two sides are off by one",
-      *s.shift > 0 ? "engine" : "backend", *s.shift > 0 ? "backend" : "engine");
-}
-
-std::string agree_words(const Report& report) {
-  const Summary& s = *report.summary;
-  std::string out = fmt::format("agree: {} of {} within tolerance; {}; {}{}", s.n_positions,
-                                plural(s.n_positions, "position"), cosine_words(s),
-                                noise_words(s, report.tolerance), top1_words(report));
-  if (s.n_noise > 0) {
-    out += fmt::format("\nnoise: {} below cosine {:g}, as far apart as this model's own rounding",
-                       plural(s.n_noise, "position"), report.tolerance.cos_tol);
-  }
-  if (s.above_noise.value_or(0) > 0) {
-    out += fmt::format(
-        "\nnote: {} within the cosine but farther apart than rounding explains; `crossval trace` "
-        "with the same flags looks for the tensor",
-        plural(*s.above_noise, "position"));
-  }
-  return out + shift_words(s);
-}
-
-std::string diverged_words(const Report& report) {
-  const Summary& s = *report.summary;
-  std::string out = "diverged: ";
-  if (s.first_divergence) {
-    out += fmt::format("{} of {} beyond tolerance, the first is position {}", s.n_diverged,
-                       plural(s.n_positions, "position"), *s.first_divergence);
-  } else {
-    out += fmt::format("{} within tolerance, but a weight is not a number",
-                       plural(s.n_positions, "position"));
-  }
-  out += fmt::format("; {}; {}{}", cosine_words(s), noise_words(s, report.tolerance),
-                     top1_words(report));
-  if (!report.non_finite_weight.empty()) {
-    out +=
-        fmt::format("\nnan/inf: the model file holds one at {}", visible(report.non_finite_weight));
-  }
-  if (s.n_non_finite > 0) {
-    out += fmt::format("\nnan/inf: {} with logits that are not numbers",
-                       plural(s.n_non_finite, "position"));
-  }
-  out += shift_words(s);
-  if (!s.shift && report.non_finite_weight.empty()) {
-    out += "\nnext: `crossval trace` with the same flags names the first tensor that differs";
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string error_text(const ErrorReport& error, Status status, const RenderOptions& options) {
+  // The first line names it; those behind it are an engine's own words.
+  const size_t end = std::min(error.what.find('\n'), error.what.size());
   std::string out =
-      paint(fmt::format("{}: {}", status_name(status), visible(error.what)), kRed, options);
+      paint(fmt::format("{}: {}", status_name(status), visible(error.what.substr(0, end))), kRed,
+            options);
   if (!error.code.empty()) out += fmt::format(" [{}]", error.code);
   out += "\n";
+  for (size_t at = end; at < error.what.size();) {
+    const size_t next = std::min(error.what.find('\n', at + 1), error.what.size());
+    out += fmt::format("  | {}\n", visible(error.what.substr(at + 1, next - at - 1)));
+    at = next;
+  }
   if (!error.where.empty()) out += fmt::format("  where: {}\n", visible(error.where));
   if (!error.fix.empty()) out += fmt::format("  fix:   {}\n", visible(error.fix));
   return out;
 }
 
+std::string finding_text(const Finding& finding, const char* status) {
+  std::string out = fmt::format("{}: {}", status, visible(finding.headline));
+  for (const std::string& note : finding.notes) out += "\n" + visible(note);
+  return out;
+}
+
 std::string meaning_text(const Report& report) {
-  if (report.status == Status::token_mismatch && report.tokens.first_mismatch) {
-    const TokenMismatch& m = *report.tokens.first_mismatch;
-    return fmt::format(
-        "token_mismatch: the ids differ first at index {}: engine {}, backend {}; logits were not "
-        "computed\nhint: {}",
-        m.index, token_words(m.engine), token_words(m.backend), visible(m.hint));
-  }
-  if (!report.summary) {
-    return report.status == Status::agree
-               ? "agree: the ids are the same; logits were not compared"
-               : fmt::format("{}: nothing was compared", status_name(report.status));
-  }
-  return report.status == Status::agree ? agree_words(report) : diverged_words(report);
+  return finding_text(finding_of(report), status_name(report.status));
+}
+
+std::string painted_meaning(const std::string& meaning, bool good, const RenderOptions& options) {
+  const size_t end = std::min(meaning.find('\n'), meaning.size());
+  return paint(meaning.substr(0, end), good ? kGreen : kRed, options) + meaning.substr(end) + "\n";
 }
 
 std::string token_list_text(const std::string& side, std::span<const TokenText> tokens) {
@@ -265,8 +184,10 @@ std::string log_text(const Report& report) {
 std::string sides_text(const Report& report) {
   std::string out;
   if (!report.model.path.empty()) add_line(out, "model", model_words(report.model));
-  if (report.engine) add_line(out, "engine", engine_words(*report.engine));
-  if (report.backend) add_line(out, "backend", engine_words(*report.backend));
+  const bool alike =
+      report.engine && report.backend && report.engine->info.name == report.backend->info.name;
+  if (report.engine) add_line(out, "engine", engine_words(*report.engine, alike));
+  if (report.backend) add_line(out, "backend", engine_words(*report.backend, alike));
   if (report.tokens.engine) {
     add_line(out, "prompt", prompt_words(report.prompt, report.tokens.engine, report.tokens.match));
   }
@@ -289,17 +210,14 @@ std::string per_token_text(const Report& report, const RenderOptions& options) {
   out += mismatch_text(report, options);
   if (!out.empty()) out += "\n";
   if (report.error) return out + error_text(*report.error, report.status, options);
-  const char* ansi = report.status == Status::agree ? kGreen : kRed;
-  std::string meaning = meaning_text(report);
-  const size_t end = std::min(meaning.find('\n'), meaning.size());
-  return out + paint(meaning.substr(0, end), ansi, options) + meaning.substr(end) + "\n" +
+  return out + painted_meaning(meaning_text(report), report.status == Status::agree, options) +
          log_text(report);
 }
 
 std::string run_text(const RunReport& report, const RenderOptions& options) {
   std::string out;
   if (!report.model.path.empty()) add_line(out, "model", model_words(report.model));
-  if (report.engine) add_line(out, "engine", engine_words(*report.engine));
+  if (report.engine) add_line(out, "engine", engine_words(*report.engine, false));
   if (report.tokens) {
     add_line(out, "prompt", prompt_words(report.prompt, report.tokens, std::nullopt));
   }
@@ -319,19 +237,17 @@ std::string run_text(const RunReport& report, const RenderOptions& options) {
   }
   if (!out.empty()) out += "\n";
   if (report.error) return out + error_text(*report.error, report.status, options);
-  std::string rates;
-  if (report.prompt_tokens_per_second) {
-    rates += fmt::format("prompt {:.1f} tokens/s, ", *report.prompt_tokens_per_second);
-  }
-  if (report.decode_tokens_per_second) {
-    rates += fmt::format("decode {:.1f} tokens/s, ", *report.decode_tokens_per_second);
-  }
-  if (report.peak_rss_bytes) {
-    rates += fmt::format("peak memory {} MiB, ", *report.peak_rss_bytes / (1 << 20));
-  }
-  return out + fmt::format("{}: {}{:.0f} ms in all\n",
-                           report.status == Status::agree ? "ok" : status_name(report.status),
-                           rates, report.total_ms);
+  return out +
+         finding_text(finding_of(report),
+                      report.status == Status::agree ? "ok" : status_name(report.status)) +
+         "\n";
+}
+
+std::string text_result(const Result& result, const RenderOptions& options) {
+  if (const auto* report = std::get_if<Report>(&result)) return per_token_text(*report, options);
+  if (const auto* report = std::get_if<ParityReport>(&result)) return parity_text(*report, options);
+  if (const auto* report = std::get_if<RunReport>(&result)) return run_text(*report, options);
+  return trace_text(std::get<TraceReport>(result), options);
 }
 
 }  // namespace crossval

@@ -30,7 +30,12 @@ std::string mismatch_text(const Report& report, const RenderOptions& options);
 // What the engines warned of, when they diverged; else nothing.
 std::string log_text(const Report& report);
 
-// The last line of a comparison: what its numbers mean, in words.
+// A finding with its status: the headline, then each note on a line.
+std::string finding_text(const Finding& finding, const char* status);
 std::string meaning_text(const Report& report);
+// The first line coloured. Ends with a newline.
+std::string painted_meaning(const std::string& meaning, bool good, const RenderOptions& options);
+
+std::string text_result(const Result& result, const RenderOptions& options);
 
 }  // namespace crossval

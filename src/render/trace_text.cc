@@ -29,19 +29,29 @@ struct LayerLine {
   const TapReport* worst = nullptr;
 };
 
+// For each tap, whether no layer follows it in its eval.
+std::vector<bool> behind_the_layers(const std::vector<TapReport>& taps) {
+  std::vector<bool> behind(taps.size());
+  for (size_t i = taps.size(); i-- > 0;) {
+    const bool last = i + 1 == taps.size() || taps[i + 1].first_position != taps[i].first_position;
+    behind[i] = taps[i].layer < 0 && (last || behind[i + 1]);
+  }
+  return behind;
+}
+
 std::vector<LayerLine> layer_lines(const TraceReport& report) {
   std::vector<LayerLine> lines;
   std::map<std::string, size_t> places;
-  bool in_layers = false;
-  for (const TapReport& tap : report.taps) {
-    in_layers = in_layers || tap.layer >= 0;
-    const bool inside =
-        tap.layer < 0 && in_layers && !tap.tensor.starts_with("result_") && tap.tensor != "norm";
+  const std::vector<bool> is_behind = behind_the_layers(report.taps);
+  int layer = -1;  // of the eval at hand; -1 = none came yet
+  for (size_t i = 0; i < report.taps.size(); ++i) {
+    const TapReport& tap = report.taps[i];
+    if (i == 0 || tap.first_position != report.taps[i - 1].first_position) layer = -1;
+    if (tap.layer >= 0) layer = tap.layer;
     // What has no number lies where it was computed.
-    const std::string key = tap.layer >= 0 ? std::to_string(tap.layer)
-                            : inside       ? lines.back().name
-                            : in_layers    ? "end"
-                                           : "start";
+    const std::string key = layer < 0                       ? "start"
+                            : tap.layer < 0 && is_behind[i] ? "end"
+                                                            : std::to_string(layer);
     const auto [place, is_new] = places.emplace(key, lines.size());
     if (is_new) lines.push_back({.name = key});
     LayerLine& line = lines[place->second];
@@ -54,6 +64,9 @@ std::vector<LayerLine> layer_lines(const TraceReport& report) {
     };
     if (rank(&tap) > rank(line.worst)) line.worst = &tap;
   }
+  // Evals of one id come behind the prompt's end.
+  std::stable_partition(lines.begin(), lines.end(),
+                        [](const LayerLine& line) { return line.name != "end"; });
   return lines;
 }
 
@@ -99,47 +112,6 @@ std::string neighbourhood(const TraceReport& report, const RenderOptions& option
   return out;
 }
 
-std::string meaning(const TraceReport& report) {
-  const Report& base = report.base;
-  if (!base.tokens.match.value_or(true)) return meaning_text(base);
-  if (!report.first_divergence && report.self) return self_meaning(report);
-  if (report.first_divergence) {
-    const TraceDivergence& d = *report.first_divergence;
-    const auto& side = d.in_engine ? base.engine : base.backend;
-    std::string out =
-        fmt::format("diverged: in {}, {}", side ? visible(side->info.name) : "it", name_of(d.tap));
-    if (d.tap.occurrence > 0) out += fmt::format(" (occurrence {})", d.tap.occurrence);
-    out += fmt::format(", {}", d.tap.op);
-    if (!d.tap.weight.empty()) out += fmt::format(" with {}", visible(d.tap.weight));
-    if (d.tap.own_error) {
-      out += fmt::format(
-          ", is off by {:.2e} from what its own inputs call for; rounding explains "
-          "{:.2e}",
-          *d.tap.own_error, d.tap.floor.value_or(0));
-    }
-    out += fmt::format("; worst at position {}", d.position);
-    if (d.column >= 0) out += fmt::format(", output {}", d.column);
-    out += fmt::format("\n{} ({}): {}", cause_info(d.cause).kind, cause_info(d.cause).word,
-                       visible(d.explanation));
-    if (report.n_diverged > 1 && !d.in_engine) {
-      out += fmt::format("\n{} of {} tensors diverge by themselves; the others only inherit",
-                         report.n_diverged, report.n_taps);
-    }
-    return out;
-  }
-  std::string out = fmt::format("{}: {} of {} tensors recomputed from the backend's own inputs, ",
-                                status_name(base.status), report.n_replayed, report.n_taps);
-  out += report.n_replayed == 0 ? "so nothing was checked"
-                                : fmt::format("each within its rounding (at most {:.2g} of it)",
-                                              report.largest_clean_ratio);
-  if (!report.structure_checked) {
-    out +=
-        "\nnote: this architecture's parameters are not known here: operations were checked, "
-        "not whether they are the right ones";
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string trace_text(const TraceReport& report, const RenderOptions& options) {
@@ -152,13 +124,8 @@ std::string trace_text(const TraceReport& report, const RenderOptions& options) 
   out += neighbourhood(report, options);
   if (!out.empty()) out += "\n";
   if (report.base.error) return out + error_text(*report.base.error, report.base.status, options);
-  const std::string words = meaning(report);
-  const size_t end = std::min(words.find('\n'), words.size());
-  out += paint(words.substr(0, end), report.base.status == Status::agree ? kGreen : kRed, options) +
-         words.substr(end) + "\n";
-  for (const std::string& op : report.not_replayed) {
-    out += fmt::format("not recomputed: {}\n", visible(op));
-  }
+  out += painted_meaning(finding_text(finding_of(report), status_name(report.base.status)),
+                         report.base.status == Status::agree, options);
   return out + log_text(report.base);
 }
 

@@ -7,10 +7,10 @@
 #include <thread>
 
 #include "base/error.h"
+#include "engine/trace_set.h"
 #include "run/engine_report.h"
 #include "run/observers.h"
 #include "run/saved_noise.h"
-#include "run/saved_runs.h"
 #include "run/token_gate.h"
 #include "verdict/judge.h"
 

@@ -2,7 +2,6 @@
 // workers load; native when the other side's settings are known.
 #include <fmt/format.h>
 
-#include "backends/open.h"
 #include "base/error.h"
 #include "base/sha256.h"
 #include "native/support.h"
@@ -31,8 +30,9 @@ void Pair::choose_sides() {
   engine_.ref = find_engine(options_.engine, "--engine");
   progress_.verbose(fmt::format("Selected backend: {} ({})", backend_.ref.display_name(),
                                 selected_by_ == "flag" ? "from --backend" : "auto-detected"));
-  check_engine(backend_.ref);
-  check_engine(engine_.ref);
+  const Tell tell = [this](const std::string& line) { progress_.note(line); };
+  check_engine(backend_.ref, tell);
+  check_engine(engine_.ref, tell);
 }
 
 void Pair::open_sides(Report& report) {

@@ -11,7 +11,6 @@
 
 namespace crossval {
 
-enum class OutputFormat { text, json };
 enum class ProgressMode { automatic, always, never };
 enum class NumericsChoice { automatic, exact, ggml };
 enum class Ladder { tokens, first_logit, positions, decode };
@@ -20,7 +19,7 @@ struct CommonOptions {
   bool verbose = false, quiet = false;
   int n_threads = 0;  // 0 = as many as cores
   ProgressMode progress = ProgressMode::automatic;
-  OutputFormat format = OutputFormat::text;
+  std::string format = "text";  // of the table of renderers
 
   int threads() const;  // as asked, else one per core
 };

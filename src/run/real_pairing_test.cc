@@ -8,7 +8,7 @@
 #include <iostream>
 
 #include "backends/build_worker.h"
-#include "backends/open.h"
+#include "backends/engine_ref.h"
 #include "native/native_engine.h"
 #include "run/observers.h"
 
@@ -33,8 +33,8 @@ class RealPairing : public ::testing::TestWithParam<const char*> {
   void TearDown() override { unsetenv("LLAMA_CPP_DIR"); }
 
   static std::unique_ptr<Engine> open() {
-    auto backend = open_backend(
-        {"llama"},
+    auto backend = open_engine(
+        find_engine("llama", "--backend"),
         {.model = model, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
     backend->reset(static_cast<int>(ids.size()));
     return backend;

@@ -7,10 +7,10 @@
 
 #include "base/sha256.h"
 #include "compare/topk.h"
+#include "engine/trace_set.h"
 #include "run/engine_report.h"
 #include "run/loaded_model.h"
 #include "run/observers.h"
-#include "run/saved_runs.h"
 
 namespace crossval {
 namespace {
@@ -54,7 +54,7 @@ class SingleRun {
 
   void open(RunReport& report) {
     const EngineRef ref = find_engine(options_.engine, "--engine");
-    check_engine(ref);
+    check_engine(ref, [this](const std::string& line) { progress_.note(line); });
     model_.emplace(ModelFile::open(options_.model.model, options_.model.i2_s_layout),
                    options_.model, options_.common, progress_);
     report.model = model_->report();

@@ -14,6 +14,7 @@
 #include "run/parity.h"
 #include "run/self.h"
 #include "run/tap_filter.h"
+#include "run/trace_diff.h"
 #include "verdict/trace_analysis.h"
 
 namespace crossval {
@@ -49,11 +50,11 @@ bool evaluates_at_once(const ModelOptions& options) {
 // The distance between the two whole runs, for every tap that is part of it.
 void add_distances(const PairedTaps& paired, TraceReport& report) {
   for (const TapPair& pair : paired.pairs) {
-    if (!pair.same_shape) continue;
     for (const int index : pair.backend_indices) {
-      if (index >= 0 && index < std::ssize(report.taps)) {
-        report.taps[static_cast<size_t>(index)].rel_l2 = pair.rel_l2;
-      }
+      if (index < 0 || index >= std::ssize(report.taps)) continue;
+      TapReport& tap = report.taps[static_cast<size_t>(index)];
+      tap.distance = distance_of(pair);
+      if (pair.same_shape) tap.rel_l2 = pair.rel_l2;
     }
   }
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace crossval {
 namespace {
 
@@ -39,9 +41,8 @@ bool is_surrogate(char32_t c) { return c >= 0xd800 && c <= 0xdfff; }
 
 size_t valid_character_length(std::string_view text) {
   if (text.empty()) return 0;
-  const Decoded d = decode(text);
-  const size_t shortest = d.c < 0x80 ? 1 : d.c < 0x800 ? 2 : d.c < 0x10000 ? 3 : 4;
-  return d.length != shortest || is_surrogate(d.c) || d.c > 0x10ffff ? 0 : d.length;
+  const DecodedChar c = decode_utf8(text);
+  return c.valid ? c.n_bytes : 0;
 }
 
 bool is_valid_utf8(std::string_view text) {

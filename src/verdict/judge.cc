@@ -30,8 +30,7 @@ void add_to_summary(const JudgedPosition& position, Summary& summary) {
     ++summary.n_diverged;
   }
   if (position.verdict == Verdict::noise) ++summary.n_noise;
-  // Where the whole row is wrong, a flip within the distance excuses nothing.
-  if (m.top1.tie.value_or(false) && position.verdict != Verdict::diverged) ++summary.n_ties;
+  if (m.top1.tie.value_or(false)) ++summary.n_ties;
   if (!m.finite()) ++summary.n_non_finite;
   if (m.cosine && (!summary.min_cosine || *m.cosine < *summary.min_cosine)) {
     summary.min_cosine = *m.cosine;

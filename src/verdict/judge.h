@@ -37,7 +37,7 @@ struct Summary {
   std::optional<double> median_noise;  // of the smoothed noise, as a relative distance
   std::optional<int> shift;            // +1: the engine's row p is the backend's row p+1
   int n_diverged = 0, n_noise = 0, n_non_finite = 0;
-  int n_ties = 0;  // at positions that did not diverge
+  int n_ties = 0;
 };
 
 struct Judgement {

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 namespace crossval {
-namespace {
 
 ErrorReport error_report(const Error& error) {
   return {error.code, error.what_, error.where, error.fix};
 }
-
-}  // namespace
 
 void set_judgement(Report& report, Judgement judgement) {
   report.positions = std::move(judgement.positions);
@@ -32,7 +29,9 @@ Status ParityReport::status() const {
   const auto worst = std::max_element(pairs.begin(), pairs.end(), [](const auto& a, const auto& b) {
     return a.exit_code() < b.exit_code();
   });
-  return worst->status;
+  return receipt_error && worst->exit_code() < static_cast<int>(Status::bad_input)
+             ? Status::bad_input
+             : worst->status;
 }
 
 }  // namespace crossval

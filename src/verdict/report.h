@@ -52,6 +52,13 @@ struct ErrorReport {
   std::string code, what, where, fix;
 };
 
+// How a result came about.
+struct RunInfo {
+  std::string command;  // the command line, quoted for a shell
+  std::string date;     // "2026-01-31T12:00:00Z", the start
+  std::string version, commit;
+};
+
 // One side's ids and pieces (--dump-ids, --dump-cpp-ids).
 struct TokenDump {
   std::string side;
@@ -61,6 +68,7 @@ struct TokenDump {
 // One comparison: schema crossval/per-token/1.
 struct Report {
   Status status = Status::bad_input;
+  RunInfo run = {};
   ModelReport model;
   PromptReport prompt;
   std::optional<EngineReport> engine, backend;
@@ -78,6 +86,7 @@ struct Report {
   int exit_code() const { return static_cast<int>(status); }
 };
 
+ErrorReport error_report(const Error& error);
 // Takes over what `judge` found.
 void set_judgement(Report& report, Judgement judgement);
 // Status, exit code and error of a report that ended in `error`; what it already holds stays.
@@ -94,8 +103,10 @@ struct ParityReport {
   std::optional<Vote> vote;
   // Names of all that took part. The pairs are (0,1), (0,2), ..., (1,2), ... of them.
   std::vector<std::string> participants = {};
+  RunInfo run = {};
+  std::optional<ErrorReport> receipt_error = {};  // the record could not be written
 
-  Status status() const;  // the worst of the pairs; bad_input without any
+  Status status() const;  // the worst of the pairs; bad_input without any, or without a record
 };
 
 // One engine alone: schema crossval/run/1.
@@ -111,6 +122,7 @@ struct RunPosition {
 };
 struct RunReport {
   Status status = Status::bad_input;  // agree is shown as "ok"
+  RunInfo run = {};
   ModelReport model;
   PromptReport prompt;
   std::optional<EngineReport> engine;

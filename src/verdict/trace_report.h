@@ -15,14 +15,24 @@ namespace crossval {
 enum class TapVerdict { ok, diverged, not_replayed };
 const char* verdict_name(TapVerdict verdict);  // "ok", "diverged", "not_replayed"
 
+// Between the two whole runs, where both have the tensor.
+struct TapDistance {
+  double max_abs = 0;
+  int worst_position = -1;  // -1 = all rows are equal
+  int64_t n_non_finite_engine = 0, n_non_finite_backend = 0;
+  bool same_shape = true;
+};
+
 struct TapReport {
   std::string tensor, op;
   int occurrence = 0;
   int layer = -1;
   int first_position = 0;  // of the eval it belongs to
   std::string weight;      // the first weight that goes into it; "" = none
-  // Between the two whole runs, where the other side has the tensor too.
+  // Between the two whole runs, where the other side has the tensor too; rel_l2 is absent where the
+  // shapes differ.
   std::optional<double> rel_l2;
+  std::optional<TapDistance> distance;
   // Against what the engine's own inputs call for; absent where it was not recomputed.
   std::optional<double> own_error, floor, ratio;
   std::string arithmetic;  // the rounding of activations that fits: "q8_1", "f32", ...
@@ -39,6 +49,18 @@ struct TraceDivergence {
   std::string explanation;
 };
 
+// What f32 sums in another order leave between two whole runs: correct engines of one model whose
+// activations are not rounded stay below (1.2e-7 between ubatch sizes on lifted SmolLM2; below 1e-5
+// on BitNet until a rounding flips). Beyond it two saved runs diverge at a tensor.
+inline constexpr double kMaxSavedRounding = 1e-5;
+
+// A tensor that only one of two saved runs has.
+struct UnpairedReport {
+  std::string tensor;
+  int occurrence = 0;
+  std::string side;  // "engine", "backend"
+};
+
 struct TraceReport {
   Report base;  // model, prompt, both engines, ids, logits where both sides have them, times
   int n_taps = 0;
@@ -46,6 +68,8 @@ struct TraceReport {
   int n_diverged = 0;
   std::optional<TraceDivergence> first_divergence;
   std::vector<TapReport> taps;               // in graph order
+  std::vector<UnpairedReport> unpaired;      // trace-diff
+  bool of_saved_runs = false;                // trace-diff: nothing is recomputed
   std::vector<std::string> not_replayed;     // operations, each once, with the reason
   bool structure_checked = false;            // the architecture is known: parameters were checked
   bool lifted = false;                       // both sides read a copy dequantised to F32

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 
@@ -48,6 +49,19 @@ std::string skeleton(const std::string& line) {
     }
   }
   return out;
+}
+
+// Whether a debugger printed this line: a frame ("#3  0x00007f... in f ()"), or its own remarks.
+bool is_debuggers(const std::string& line) {
+  if (line.size() > 1 && line[0] == '#' && std::isdigit(static_cast<unsigned char>(line[1]))) {
+    return true;
+  }
+  static constexpr std::string_view remarks[] = {
+      "[New LWP",       "[Thread debugging", "[Inferior ", "Using host libthread_db",
+      "0x0000",         "warning: process ", "ptrace: ",   "No stack.",
+      "The program is", "Attaching to proc", "[Detaching", "Missing separate debuginfos"};
+  return std::any_of(std::begin(remarks), std::end(remarks),
+                     [&](std::string_view remark) { return line.starts_with(remark); });
 }
 
 }  // namespace
@@ -114,15 +128,16 @@ std::vector<std::string> Channel::log_tail() const {
 }
 
 std::string Channel::last_lines() const {
-  const auto lines = log_tail();
+  std::vector<std::string> lines = log_tail();
+  // ggml starts a debugger after an assertion (ggml.c: ggml_print_backtrace): what failed is said
+  // before its frames.
+  std::erase_if(lines, is_debuggers);
   const size_t n = std::min(lines.size(), n_error_log_lines);
   if (n == 0) {
     return "; it left no log";
   }
   std::string text = "; its last log lines:";
-  for (size_t i = lines.size() - n; i < lines.size(); ++i) {
-    text += "\n  | " + lines[i];
-  }
+  for (size_t i = lines.size() - n; i < lines.size(); ++i) text += "\n" + lines[i];
   return text;
 }
 

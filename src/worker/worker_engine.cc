@@ -2,10 +2,10 @@
 #include "worker/worker_engine.h"
 
 #include <cassert>
-#include <chrono>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "engine/wire.h"
 
 namespace crossval {
@@ -64,20 +64,21 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
             .api_era = optional_text(reply.header, "api_era"),
             .system_info = optional_text(reply.header, "system_info"),
             .cpu_library = optional_text(reply.header, "cpu_library"),
-            .taps = reply.header.value("taps", json()) == json(true)};
+            .commit = optional_text(reply.header, "commit"),
+            .taps = reply.header.value("taps", json()) == json(true),
+            .tokenizes = reply.header.value("tokenizes", json()) != json(false),
+            .pieces = reply.header.value("pieces", json()) != json(false)};
   channel_.set_name(hello_.engine);
   info_.name = hello_.engine;
   info_.version = hello_.version;
   info_.library = hello_.library;
+  info_.commit = hello_.commit;
 }
 
 Channel::Reply WorkerEngine::call(const Channel::Request& request, double* stage_ms) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   auto reply = channel_.call(request);
-  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
-  if (stage_ms != nullptr) {
-    *stage_ms += time.count();
-  }
+  if (stage_ms != nullptr) *stage_ms += watch.elapsed_ms();
   return reply;
 }
 
@@ -88,6 +89,8 @@ void WorkerEngine::take_model_facts(const json& header) {
                    "the worker reports a vocabulary of " + std::to_string(info_.n_vocab), "load",
                    "build the worker again with crossval setup");
   }
+  const std::string device = optional_text(header, "device");
+  if (!device.empty()) info_.device = device;
   const auto n_ctx_train = header.find("n_ctx_train");
   if (n_ctx_train != header.end() && n_ctx_train->is_number_integer()) {
     info_.n_ctx_train = n_ctx_train->get<int>();

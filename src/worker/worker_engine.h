@@ -23,7 +23,10 @@ struct WorkerLaunch {
 // What a worker says about its engine before any model is loaded.
 struct WorkerHello {
   std::string engine, version, library, api_era, system_info, cpu_library;
-  bool taps = false;  // it can show the tensors of its graph
+  std::string commit;      // of the engine's sources
+  bool taps = false;       // it can show the tensors of its graph
+  bool tokenizes = true;   // it has a tokenizer of its own
+  bool pieces = true;      // it knows the bytes of an id
 };
 
 class WorkerEngine : public Engine {
@@ -41,7 +44,9 @@ class WorkerEngine : public Engine {
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
-  Capabilities can() const override { return {.taps = hello_.taps}; }
+  Capabilities can() const override {
+    return {.tokenizes = hello_.tokenizes, .pieces = hello_.pieces, .taps = hello_.taps};
+  }
   void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                       const TapSink& sink) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;

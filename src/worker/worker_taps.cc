@@ -1,10 +1,10 @@
 // eval_with_taps over the wire: the worker stops at every node of its graph until it is told to go
 // on. What it says about a tensor is checked before memory is taken for it.
-#include <chrono>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "worker/worker_engine.h"
 
 namespace crossval {
@@ -105,7 +105,7 @@ std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilt
 void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                                   const TapSink& sink) {
   if (!can().taps) Engine::eval_with_taps(ids, filter, sink);  // throws
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   const std::string stage = "eval of " + std::to_string(ids.size()) + " ids with taps";
   auto reply = channel_.call({.header = {{"op", "eval"}, {"capture", true}},
                               .payload = std::as_bytes(ids),
@@ -117,8 +117,7 @@ void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter&
     if (std::optional<Tap> tap = take_tap(*found, filter)) sink(std::move(*tap));
     reply = channel_.call({.header = {{"op", "next"}}, .stage = stage, .quiet = true});
   }
-  const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
-  finish_eval(reply.header, ids.size(), time.count());
+  finish_eval(reply.header, ids.size(), watch.elapsed_ms());
 }
 
 }  // namespace crossval

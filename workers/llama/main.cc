@@ -140,6 +140,7 @@ void hello(State& state, const Request&, Reply& reply) {
 json model_facts(const State& state) {
   const Session& session = state.loaded();
   return {{"n_vocab", session.n_vocab()},
+          {"device", "CPU"},  // api.h offloads no layer
           {"n_ctx_train", session.n_ctx_train()},
           {"settings", session.settings_in_force()}};
 }

@@ -6,7 +6,6 @@ use crate::Result;
 use minijinja::value::{Kwargs, Value};
 use minijinja::{context, Environment, Error, ErrorKind};
 use serde_json::ser::{Formatter, PrettyFormatter};
-use std::ffi::{c_char, c_int, c_long, c_void, CString};
 
 /// Upper bound on the work of one template: a model file is untrusted and may loop for ever.
 const FUEL: u64 = 5_000_000;
@@ -76,34 +75,15 @@ fn raise_exception(message: String) -> std::result::Result<String, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
-extern "C" {
-    fn time(out: *mut c_long) -> c_long;
-    fn localtime_r(clock: *const c_long, out: *mut c_void) -> *mut c_void;
-    fn strftime(out: *mut c_char, size: usize, format: *const c_char, tm: *const c_void) -> usize;
-}
-
-/// Python's datetime.now().strftime(format), by the C library.
+/// Python's datetime.now().strftime(format).
 fn strftime_now(format: String) -> std::result::Result<String, Error> {
     let failed = |what: &str| Error::new(ErrorKind::InvalidOperation, what.to_string());
-    let format = CString::new(format).map_err(|_| failed("strftime_now: NUL in the format"))?;
-    let mut tm = [0u64; 32]; // struct tm is 56 bytes on Linux; room and alignment to spare
-    let mut out = [0u8; 512];
-    let size = unsafe {
-        let now = time(std::ptr::null_mut());
-        if localtime_r(&now, tm.as_mut_ptr() as *mut c_void).is_null() {
-            return Err(failed("strftime_now: no local time"));
-        }
-        strftime(
-            out.as_mut_ptr() as *mut c_char,
-            out.len(),
-            format.as_ptr(),
-            tm.as_ptr() as *const c_void,
-        )
-    };
-    String::from_utf8(out[..size].to_vec()).map_err(|_| failed("strftime_now: not UTF-8"))
+    let items: Vec<_> = chrono::format::StrftimeItems::new(&format).collect();
+    if items.contains(&chrono::format::Item::Error) {
+        return Err(failed("strftime_now: a conversion that is not known"));
+    }
+    Ok(chrono::Local::now().format_with_items(items.iter()).to_string())
 }
-
-const _: () = assert!(std::mem::size_of::<c_int>() == 4);
 
 /// `{% generation %}` marks the assistant's text for training; it renders as nothing.
 fn drop_generation_tags(source: &str) -> String {

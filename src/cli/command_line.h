@@ -1,0 +1,15 @@
+// What the program was called with, for the results' `run`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "verdict/report.h"
+
+namespace crossval {
+
+// Once, at the start.
+void remember_command_line(const std::vector<std::string>& args);
+RunInfo run_info();
+
+}  // namespace crossval

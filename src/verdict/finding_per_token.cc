@@ -1,0 +1,130 @@
+// The sentences of per-token and compare.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verdict/finding.h"
+#include "verdict/finding_words.h"
+#include "verdict/report.h"
+
+namespace crossval {
+namespace {
+
+std::string token_words(const std::optional<TokenText>& token) {
+  if (!token) return "nothing (it has ended)";
+  return fmt::format("{} \"{}\"", token->id, token->text);
+}
+
+std::string cosine_words(const Summary& s) {
+  if (!s.min_cosine) return "no cosine could be computed";
+  return fmt::format("lowest cosine {:.7f} at position {}", *s.min_cosine, *s.min_cosine_at);
+}
+
+std::string noise_words(const Summary& s, const Tolerance& tolerance) {
+  if (!s.max_noise_ratio) {
+    return tolerance.gate == Gate::automatic
+               ? "the rounding noise was not measured, so the cosine alone decides"
+               : "the rounding noise was not measured";
+  }
+  std::string words = fmt::format("distance at most {:.2g} times the rounding noise (limit {:.2g})",
+                                  *s.max_noise_ratio, noise_ratio_limit(1, s.rounds_alike));
+  if (s.max_near_noise_ratio) {
+    words += fmt::format(", {:.2g} times around a position (limit {:.2g})", *s.max_near_noise_ratio,
+                         noise_ratio_limit(2 * kRatioWindow + 1, s.rounds_alike));
+  }
+  return words;
+}
+
+std::string top1_words(const Report& report) {
+  const Summary& s = *report.summary;
+  if (!s.top1_agreement) return "";
+  const auto& positions = report.positions;
+  const auto same = std::count_if(positions.begin(), positions.end(), [](const auto& p) {
+    return p.compared.metrics.top1.match.value_or(false);
+  });
+  std::string out = fmt::format("; most likely token the same at {} of {}", same, s.n_positions);
+  if (s.n_ties > 0) out += fmt::format(" ({})", plural(s.n_ties, "tie"));
+  return out;
+}
+
+void add_shift(const Summary& s, Finding& finding) {
+  if (!s.shift) return;
+  finding.notes.push_back(fmt::format(
+      "shift: the {}'s row p is the {}'s row p+1 at most positions: the two sides are off by one",
+      *s.shift > 0 ? "engine" : "backend", *s.shift > 0 ? "backend" : "engine"));
+}
+
+Finding of_agreement(const Report& report) {
+  const Summary& s = *report.summary;
+  Finding finding;
+  finding.headline = fmt::format("{} of {} within tolerance; {}; {}{}", s.n_positions,
+                                 plural(s.n_positions, "position"), cosine_words(s),
+                                 noise_words(s, report.tolerance), top1_words(report));
+  if (s.n_noise > 0) {
+    finding.notes.push_back(
+        fmt::format("noise: {} below cosine {:g}, as far apart as this model's own rounding",
+                    plural(s.n_noise, "position"), report.tolerance.cos_tol));
+  }
+  if (s.above_noise.value_or(0) > 0) {
+    finding.notes.push_back(fmt::format(
+        "note: {} within the cosine but farther apart than rounding explains; `crossval trace` "
+        "with the same flags looks for the tensor",
+        plural(*s.above_noise, "position")));
+  }
+  add_shift(s, finding);
+  return finding;
+}
+
+Finding of_divergence(const Report& report) {
+  const Summary& s = *report.summary;
+  Finding finding;
+  finding.headline =
+      s.first_divergence
+          ? fmt::format("{} of {} beyond tolerance, the first is position {}", s.n_diverged,
+                        plural(s.n_positions, "position"), *s.first_divergence)
+          : fmt::format("{} within tolerance, but a weight is not a number",
+                        plural(s.n_positions, "position"));
+  finding.headline += fmt::format("; {}; {}{}", cosine_words(s), noise_words(s, report.tolerance),
+                                  top1_words(report));
+  if (!report.non_finite_weight.empty()) {
+    finding.notes.push_back(
+        fmt::format("nan/inf: the model file holds one at {}", report.non_finite_weight));
+  }
+  if (s.n_non_finite > 0) {
+    finding.notes.push_back(fmt::format("nan/inf: {} with logits that are not numbers",
+                                        plural(s.n_non_finite, "position")));
+  }
+  add_shift(s, finding);
+  if (!s.shift && report.non_finite_weight.empty()) {
+    finding.notes.emplace_back(
+        "next: `crossval trace` with the same flags names the first tensor that differs");
+  }
+  return finding;
+}
+
+}  // namespace
+
+Finding finding_of(const Report& report) {
+  if (report.error) {
+    Finding finding{report.error->what, {}};
+    if (report.tokens.first_mismatch) {
+      finding.notes.push_back("hint: " + report.tokens.first_mismatch->hint);
+    }
+    return finding;
+  }
+  if (report.status == Status::token_mismatch && report.tokens.first_mismatch) {
+    const TokenMismatch& m = *report.tokens.first_mismatch;
+    return {fmt::format("the ids differ first at index {}: engine {}, backend {}; logits were not "
+                        "computed",
+                        m.index, token_words(m.engine), token_words(m.backend)),
+            {"hint: " + m.hint}};
+  }
+  if (!report.summary) {
+    return {report.status == Status::agree ? "the ids are the same; logits were not compared"
+                                           : "nothing was compared",
+            {}};
+  }
+  return report.status == Status::agree ? of_agreement(report) : of_divergence(report);
+}
+
+}  // namespace crossval

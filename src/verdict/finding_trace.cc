@@ -1,0 +1,131 @@
+// The sentences of trace, trace-diff and trace --self.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "verdict/finding.h"
+#include "verdict/finding_words.h"
+#include "verdict/trace_report.h"
+
+namespace crossval {
+namespace {
+
+std::string name_of(const TapReport& tap) { return tap.tensor.empty() ? "(unnamed)" : tap.tensor; }
+
+// How far two saved runs are apart at a tensor.
+std::string distance_words(const TapReport& tap) {
+  const std::string name = fmt::format("{} {}", name_of(tap), tap.op);
+  if (tap.distance && !tap.distance->same_shape) return name + ": other shape";
+  if (!tap.distance || tap.distance->worst_position < 0) return name + ": the same";
+  return fmt::format("{}: rel_l2 {:.3g}, max_abs {:.3g}, worst at position {}", name,
+                     tap.rel_l2.value_or(0), tap.distance->max_abs, tap.distance->worst_position);
+}
+
+Finding of_saved_runs(const TraceReport& report) {
+  Finding finding;
+  const std::string counts =
+      fmt::format("{} compared, {} beyond {:.0e}", plural(report.n_taps, "tensor"),
+                  report.n_diverged, kMaxSavedRounding);
+  if (report.first_divergence) {
+    finding.headline = "first at " + distance_words(report.first_divergence->tap) + "; " + counts;
+  } else {
+    const auto worst = std::ranges::max_element(
+        report.taps, {}, [](const TapReport& tap) { return tap.rel_l2.value_or(0); });
+    const bool any = worst != report.taps.end() && worst->rel_l2.value_or(0) > 0;
+    finding.headline =
+        counts + (any ? "; farthest apart is " + distance_words(*worst) : "; all are equal");
+  }
+  if (!report.unpaired.empty()) {
+    finding.notes.push_back(fmt::format(
+        "{} in one run only and not compared",
+        report.unpaired.size() == 1 ? "1 tensor is"
+                                    : fmt::format("{} tensors are", report.unpaired.size())));
+  }
+  return finding;
+}
+
+Finding of_divergence(const TraceReport& report) {
+  const TraceDivergence& d = *report.first_divergence;
+  const auto& side = d.in_engine ? report.base.engine : report.base.backend;
+  Finding finding;
+  std::string& out = finding.headline;
+  out = fmt::format("in {}, {}", side ? side->info.name : "it", name_of(d.tap));
+  if (d.tap.occurrence > 0) out += fmt::format(" (occurrence {})", d.tap.occurrence);
+  out += fmt::format(", {}", d.tap.op);
+  if (!d.tap.weight.empty()) out += fmt::format(" with {}", d.tap.weight);
+  if (d.tap.own_error) {
+    out += fmt::format(
+        ", is off by {:.2e} from what its own inputs call for; rounding explains {:.2e}",
+        *d.tap.own_error, d.tap.floor.value_or(0));
+  }
+  out += fmt::format("; worst at position {}", d.position);
+  if (d.column >= 0) out += fmt::format(", output {}", d.column);
+  finding.notes.push_back(fmt::format("{} ({}): {}", cause_info(d.cause).kind,
+                                      cause_info(d.cause).word, d.explanation));
+  if (report.n_diverged > 1 && !d.in_engine) {
+    finding.notes.push_back(
+        fmt::format("{} of {} tensors diverge by themselves; the others only inherit",
+                    report.n_diverged, report.n_taps));
+  }
+  return finding;
+}
+
+Finding of_settings(const TraceReport& report) {
+  int n_equal = 0, n_rounding = 0, n_refused = 0;
+  const SelfRow* farthest = nullptr;
+  for (const SelfRow& row : *report.self) {
+    n_equal += row.verdict == SelfVerdict::equal;
+    n_refused += row.verdict == SelfVerdict::refused;
+    if (row.verdict != SelfVerdict::rounding) continue;
+    ++n_rounding;
+    if (farthest == nullptr || row.rel_l2 > farthest->rel_l2) farthest = &row;
+  }
+  Finding finding;
+  finding.headline =
+      fmt::format("{} settings give the same bits, {} only round otherwise", n_equal, n_rounding);
+  if (n_refused > 0) finding.headline += fmt::format(", {} refused", n_refused);
+  if (farthest != nullptr) {
+    finding.headline += fmt::format("; rounding alone takes the logits {:.1e} apart ({}, {})",
+                                    farthest->rel_l2, farthest->setting, farthest->changed);
+  }
+  if (report.n_replayed == 0) {
+    finding.notes.emplace_back("note: no tensor could be recomputed: only bits were compared");
+  }
+  return finding;
+}
+
+Finding of_clean_run(const TraceReport& report) {
+  Finding finding;
+  finding.headline = fmt::format("{} of {} tensors recomputed from the backend's own inputs, ",
+                                 report.n_replayed, report.n_taps);
+  finding.headline += report.n_replayed == 0
+                          ? "so nothing was checked"
+                          : fmt::format("each within its rounding (at most {:.2g} of it)",
+                                        report.largest_clean_ratio);
+  if (!report.structure_checked) {
+    finding.notes.emplace_back(
+        "note: this architecture's parameters are not known here: operations were checked, not "
+        "whether they are the right ones");
+  }
+  return finding;
+}
+
+}  // namespace
+
+Finding finding_of(const TraceReport& report) {
+  const Report& base = report.base;
+  if (base.error || !base.tokens.match.value_or(true)) return finding_of(base);
+  if (report.of_saved_runs) return of_saved_runs(report);
+  Finding finding = report.first_divergence ? of_divergence(report)
+                    : report.self           ? of_settings(report)
+                                            : of_clean_run(report);
+  if (report.lifted) {
+    finding.notes.emplace_back("both sides read a copy of the model dequantised to F32");
+  }
+  for (const std::string& op : report.not_replayed) {
+    finding.notes.push_back("not recomputed: " + op);
+  }
+  return finding;
+}
+
+}  // namespace crossval

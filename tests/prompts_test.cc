@@ -1,0 +1,118 @@
+// Many prompts: one result a line on every path, one file a prompt, and those as the other side.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "support/crossval_run.h"
+#include "support/temp_dir.h"
+#include "support/tiny_model.h"
+
+namespace crossval::testing {
+namespace {
+
+class Prompts : public ::testing::Test {
+ protected:
+  Prompts() {
+    write_tiny_model(model_);
+    write_text(prompts_,
+               "{\"tokens\": [1, 2, 3]}\n{\"tokens\": [4, 5]}\n{\"tokens\": [1, 2, 9]}\n");
+  }
+  RunResult run(std::vector<std::string> args) {
+    args.insert(args.begin(), CROSSVAL_BIN);
+    return run_program(args, {.env = {{"CROSSVAL_HOME", dir_.file("home")}}});
+  }
+  static size_t n_lines(const std::string& text) {
+    return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  }
+
+  TempDir dir_;
+  std::string model_ = dir_.file("m.gguf"), prompts_ = dir_.file("p.jsonl");
+};
+
+TEST_F(Prompts, ErrorsBeforeTheFirstPromptAreOneObjectOnALineToo) {
+  const std::string missing = dir_.file("none.jsonl");
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"per-token", "--model", model_, "--prompts", missing},
+           {"per-token", "--model", missing, "--prompts", prompts_, "--backend", "native"},
+           {"per-token", "--model", model_, "--prompts", prompts_, "--backend", "nosuch"},
+           {"per-token", "--model", model_, "--prompts", prompts_, "--backend", "native,nosuch"},
+           {"per-token", "--model", model_, "--prompts", prompts_, "--nosuch"},
+           {"run", "--model", missing, "--prompts", prompts_}}) {
+    auto all = args;
+    all.insert(all.end(), {"--format", "json"});
+    const RunResult result = run(all);
+    EXPECT_EQ(n_lines(result.out), 1u) << result.out;
+    const auto json = nlohmann::json::parse(result.out, nullptr, false);
+    ASSERT_FALSE(json.is_discarded()) << result.out;
+    EXPECT_EQ(json["exit_code"], result.exit_code);
+    EXPECT_GT(result.exit_code, 2);
+    EXPECT_EQ(json["run"]["version"].is_string(), true);
+  }
+}
+
+TEST_F(Prompts, EachIsSavedInAFileOfItsOwnAndPlayedBack) {
+  const std::string base = dir_.file("base.safetensors");
+  const RunResult saved = run(
+      {"run", "--model", model_, "--prompts", prompts_, "--save-trace", base, "--max-tokens", "2"});
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  for (const char* number : {"1", "2", "3"}) {
+    EXPECT_TRUE(
+        std::filesystem::exists(dir_.file("base-000" + std::string(number) + ".safetensors")));
+  }
+  EXPECT_FALSE(std::filesystem::exists(base));
+  const CrossvalResult compared =
+      run_crossval(CROSSVAL_BIN, {"per-token", "--model", model_, "--prompts", prompts_,
+                                  "--backend", "trace:" + base, "--max-tokens", "2"});
+  EXPECT_EQ(compared.run.exit_code, 0) << compared.run.err;
+  ASSERT_EQ(compared.objects.size(), 3u);
+  for (const auto& object : compared.objects) {
+    EXPECT_EQ(object["status"], "agree") << object["finding"];
+    EXPECT_EQ(object["summary"]["max_abs"], 0) << object["summary"];
+  }
+}
+
+TEST_F(Prompts, BothSidesOfEachAreSaved) {
+  const std::string traces = dir_.file("traces");
+  const RunResult saved = run({"per-token", "--model", model_, "--prompts", prompts_, "--backend",
+                               "native", "--save-trace", traces, "--max-tokens", "1"});
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  const CrossvalResult compared = run_crossval(
+      CROSSVAL_BIN,
+      {"compare", traces + "/engine-0003.safetensors", traces + "/backend-0003.safetensors"});
+  EXPECT_EQ(compared.run.exit_code, 0) << compared.run.err;
+  EXPECT_EQ(compared.json()["tokens"]["engine"],
+            (std::vector<int>{1, 2, 9, compared.json()["tokens"]["engine"][3].get<int>()}));
+}
+
+TEST_F(Prompts, OtherFormatsAreOneDocument) {
+  const auto in = [&](const char* format) {
+    return run({"per-token", "--model", model_, "--prompts", prompts_, "--backend", "native",
+                "--format", format})
+        .out;
+  };
+  const std::string junit = in("junit");
+  EXPECT_TRUE(junit.starts_with("<?xml"));
+  EXPECT_TRUE(junit.ends_with("</testsuites>\n"));
+  const auto count = [](const std::string& text, const std::string& part) {
+    size_t n = 0;
+    for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++n;
+    return n;
+  };
+  EXPECT_EQ(count(junit, "<testsuite "), 3u);
+  EXPECT_EQ(count(junit, "<?xml"), 1u);
+  EXPECT_EQ(count(in("csv"), "prompt,index,"), 1u);
+  EXPECT_EQ(count(in("markdown"), "### "), 3u);
+}
+
+TEST_F(Prompts, NothingLookedAtIsNeverAgreement) {
+  for (const auto& [flag, value] : {std::pair{"--taps", "nosuch"}, {"--layers", "40-50"}}) {
+    const CrossvalResult result =
+        run_crossval(CROSSVAL_BIN, {"trace", "--model", model_, "--tokens", "1,2", "--backend",
+                                    "worker:" FAKE_WORKER_BIN, flag, value});
+    EXPECT_NE(result.run.exit_code, 0) << result.run.out;
+  }
+}
+
+}  // namespace
+}  // namespace crossval::testing
