@@ -13,7 +13,7 @@ stamp_dir=build/lint
 mkdir -p "$stamp_dir"
 headers=$(git ls-files 'src/*.h' .clang-tidy | xargs sha256sum | sha256sum | cut -c1-16)
 todo=()
-for source in $(git ls-files 'src/*.cc' | grep -v '_test\.cc$'); do
+for source in $(git ls-files 'src/*.cc' 'tests/*.cc' 'fuzz/*.cc'); do
   key=$(sha256sum "$source" | cut -c1-16)-$headers
   [ -f "$stamp_dir/$key" ] || todo+=("$source:$stamp_dir/$key")
 done

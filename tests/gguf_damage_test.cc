@@ -25,9 +25,9 @@ using testing::RunResult;
 using testing::TempDir;
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t max_rss_bytes = 4LL << 30;  // the sanitizer's own memory
+constexpr int64_t kMaxRssBytes = 4LL << 30;  // the sanitizer's own memory
 #else
-constexpr int64_t max_rss_bytes = 160LL << 20;
+constexpr int64_t kMaxRssBytes = 160LL << 20;
 #endif
 
 struct Sample {
@@ -123,7 +123,7 @@ void expect_clean_end(const RunResult& result, bool may_succeed, const std::stri
       << what << ": exit " << result.exit_code << "\n"
       << result.err;
   EXPECT_TRUE(result.exit_code != 3 || !result.err.empty()) << what;
-  EXPECT_LT(result.peak_rss_bytes, max_rss_bytes) << what;
+  EXPECT_LT(result.peak_rss_bytes, kMaxRssBytes) << what;
 }
 
 // Native over three ids, or over a text, which the damaged vocabulary has to tokenise.

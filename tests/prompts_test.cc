@@ -105,6 +105,21 @@ TEST_F(Prompts, OtherFormatsAreOneDocument) {
   EXPECT_EQ(count(in("markdown"), "### "), 3u);
 }
 
+// A context is made for each prompt, and for each prompt once.
+TEST_F(Prompts, EachSideIsResetOnceAPrompt) {
+  const RunResult result =
+      run({"per-token", "--model", model_, "--prompts", prompts_, "--backend",
+           "worker:" + root + "/docs/examples/worker.py", "--gate", "cosine", "--verbose"});
+  size_t n_resets = 0, n_evals = 0;
+  std::istringstream lines(result.err);
+  for (std::string line; std::getline(lines, line);) {
+    n_resets += line.starts_with("worker: reset");
+    n_evals += line.starts_with("worker: eval");
+  }
+  EXPECT_EQ(n_resets, 3u) << result.err;
+  EXPECT_EQ(n_evals, 3u * 5) << result.err;  // the prompt and four decoded ids
+}
+
 TEST_F(Prompts, NothingLookedAtIsNeverAgreement) {
   for (const auto& [flag, value] : {std::pair{"--taps", "nosuch"}, {"--layers", "40-50"}}) {
     const CrossvalResult result =

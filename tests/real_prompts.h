@@ -6,10 +6,8 @@
 
 namespace crossval::testing {
 
-inline std::vector<std::string> real_prompts() {
-  std::string repeated;
-  for (int i = 0; i < 60; ++i)
-    repeated += "The " + std::to_string(i * 7) + "th line of the list.\n";
+// All but the long one have fewer than some 60 ids; most of the engines' time goes into it.
+inline std::vector<std::string> short_prompts() {
   return {
       "What is 2+2?",
       "The quick brown fox jumps over the lazy dog, and then it's off to the woods; they'll see.",
@@ -27,8 +25,29 @@ inline std::vector<std::string> real_prompts() {
       " ",
       "\n",
       "Supercalifragilisticexpialidocious pneumonoultramicroscopicsilicovolcanoconiosis",
-      repeated,
   };
+}
+
+inline std::string long_prompt(int n_lines) {
+  std::string text;
+  for (int i = 0; i < n_lines; ++i) {
+    text += "The " + std::to_string(i * 7) + "th line of the list.\n";
+  }
+  return text;
+}
+
+// With the long one of some 600 ids.
+inline std::vector<std::string> real_prompts() {
+  std::vector<std::string> prompts = short_prompts();
+  prompts.push_back(long_prompt(60));
+  return prompts;
+}
+
+// With one of some 100 ids instead.
+inline std::vector<std::string> quick_prompts() {
+  std::vector<std::string> prompts = short_prompts();
+  prompts.push_back(long_prompt(10));
+  return prompts;
 }
 
 }  // namespace crossval::testing

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 namespace crossval {
 namespace {
 
-constexpr const char* worker_name = "crossval-worker";
+constexpr const char* kWorkerName = "crossval-worker";
 
 // What a worker is compiled from, below worker_source_root().
 std::vector<fs::path> worker_sources(const fs::path& root) {
@@ -319,7 +319,7 @@ BackendStatus setup_backend(const SetupOptions& options) {
                    "install crossval whole (share/crossval), or run it from its checkout");
   }
   const fs::path target_dir = worker_dir(spec->name, dir);
-  const fs::path target = target_dir / worker_name;
+  const fs::path target = target_dir / kWorkerName;
   const bool current = !options.force && fs::exists(target, error) &&
                        why_stale(read_stamp(target_dir), *libraries).empty();
   if (current) {

@@ -10,7 +10,7 @@ namespace crossval {
 namespace {
 
 // Sizes are bounded so that a strange file costs little.
-constexpr uint64_t max_section_bytes = 16u << 20;
+constexpr uint64_t kMaxSectionBytes = 16u << 20;
 
 template <typename T>
 bool read_at(std::ifstream& in, uint64_t offset, T* out, size_t count) {
@@ -39,7 +39,7 @@ std::vector<std::string> elf_needed(const std::filesystem::path& library) {
       continue;
     }
     const Elf64_Shdr& names = sections[section.sh_link];
-    if (section.sh_size > max_section_bytes || names.sh_size > max_section_bytes) {
+    if (section.sh_size > kMaxSectionBytes || names.sh_size > kMaxSectionBytes) {
       return {};
     }
     std::vector<Elf64_Dyn> entries(section.sh_size / sizeof(Elf64_Dyn));

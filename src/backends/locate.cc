@@ -1,11 +1,12 @@
 // Looking for engines in the folders of the table.
 #include "backends/locate.h"
 
+#include <re2/re2.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <fstream>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -30,16 +31,16 @@ fs::path real_path(const fs::path& path) {
 // libllama.so first, then versioned and hashed names (libllama.so.0, libllama.v0.5.0.so,
 // libllama-1a2b3c4d.so), never relatives such as libllama-common.so. 0 = not it, smaller = better.
 int library_rank(const std::string& name) {
-  static const std::regex versioned(R"(libllama\.so(\.\d+)+)");
-  static const std::regex tagged(R"(libllama\.v[0-9][0-9A-Za-z._-]*\.so)");
-  static const std::regex hashed(R"(libllama-[0-9a-f]{8,}\.so(\.\d+)*)");
+  static const re2::RE2 versioned(R"(libllama\.so(\.\d+)+)");
+  static const re2::RE2 tagged(R"(libllama\.v[0-9][0-9A-Za-z._-]*\.so)");
+  static const re2::RE2 hashed(R"(libllama-[0-9a-f]{8,}\.so(\.\d+)*)");
   if (name == "libllama.so") {
     return 1;
   }
-  return std::regex_match(name, versioned) ? 2
-         : std::regex_match(name, tagged)  ? 3
-         : std::regex_match(name, hashed)  ? 4
-                                           : 0;
+  return re2::RE2::FullMatch(name, versioned) ? 2
+         : re2::RE2::FullMatch(name, tagged)  ? 3
+         : re2::RE2::FullMatch(name, hashed)  ? 4
+                                              : 0;
 }
 
 std::optional<fs::path> libllama_in(const fs::path& dir) {
@@ -94,8 +95,8 @@ std::string read_text(const fs::path& path, size_t max_bytes) {
 }
 
 std::string first_match(const std::string& text, const char* expression) {
-  std::smatch match;
-  return std::regex_search(text, match, std::regex(expression)) ? match[1].str() : "";
+  std::string match;
+  return re2::RE2::PartialMatch(text, expression, &match) ? match : "";
 }
 
 }  // namespace

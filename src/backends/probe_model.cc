@@ -9,21 +9,21 @@
 namespace crossval {
 namespace {
 
-constexpr int n_embd = 64, n_ff = 128, n_head = 4, n_head_kv = 2, head_len = n_embd / n_head;
-constexpr int n_kv = n_head_kv * head_len, n_vocab = static_cast<int>(probe_model_vocab);
+constexpr int kNEmbd = 64, kNFf = 128, kNHead = 4, kNHeadKv = 2, kHeadLen = kNEmbd / kNHead;
+constexpr int kNKv = kNHeadKv * kHeadLen, kNVocab = static_cast<int>(kProbeModelVocab);
 
 struct Tensor {
   const char* name;
   std::vector<int64_t> shape;  // row length first
 };
 
-const std::vector<Tensor> tensors = {
-    {"token_embd.weight", {n_embd, n_vocab}},  {"output.weight", {n_embd, n_vocab}},
-    {"output_norm.weight", {n_embd}},          {"blk.0.attn_norm.weight", {n_embd}},
-    {"blk.0.attn_q.weight", {n_embd, n_embd}}, {"blk.0.attn_k.weight", {n_embd, n_kv}},
-    {"blk.0.attn_v.weight", {n_embd, n_kv}},   {"blk.0.attn_output.weight", {n_embd, n_embd}},
-    {"blk.0.ffn_norm.weight", {n_embd}},       {"blk.0.ffn_gate.weight", {n_embd, n_ff}},
-    {"blk.0.ffn_up.weight", {n_embd, n_ff}},   {"blk.0.ffn_down.weight", {n_ff, n_embd}}};
+const std::vector<Tensor> kTensors = {
+    {"token_embd.weight", {kNEmbd, kNVocab}},  {"output.weight", {kNEmbd, kNVocab}},
+    {"output_norm.weight", {kNEmbd}},          {"blk.0.attn_norm.weight", {kNEmbd}},
+    {"blk.0.attn_q.weight", {kNEmbd, kNEmbd}}, {"blk.0.attn_k.weight", {kNEmbd, kNKv}},
+    {"blk.0.attn_v.weight", {kNEmbd, kNKv}},   {"blk.0.attn_output.weight", {kNEmbd, kNEmbd}},
+    {"blk.0.ffn_norm.weight", {kNEmbd}},       {"blk.0.ffn_gate.weight", {kNEmbd, kNFf}},
+    {"blk.0.ffn_up.weight", {kNEmbd, kNFf}},   {"blk.0.ffn_down.weight", {kNFf, kNEmbd}}};
 
 // Norms near 1, matrices of deviation 0.14: activations stay of order 1.
 std::vector<std::byte> random_values(const std::vector<int64_t>& shape, uint32_t& state) {
@@ -45,17 +45,17 @@ void write_probe_model(const std::string& path) {
   GgufWriter writer;
   writer.set_string("general.architecture", "llama");
   writer.set_u32("llama.context_length", 64);
-  writer.set_u32("llama.embedding_length", n_embd);
+  writer.set_u32("llama.embedding_length", kNEmbd);
   writer.set_u32("llama.block_count", 1);
-  writer.set_u32("llama.feed_forward_length", n_ff);
-  writer.set_u32("llama.attention.head_count", n_head);
-  writer.set_u32("llama.attention.head_count_kv", n_head_kv);
-  writer.set_u32("llama.rope.dimension_count", head_len);
+  writer.set_u32("llama.feed_forward_length", kNFf);
+  writer.set_u32("llama.attention.head_count", kNHead);
+  writer.set_u32("llama.attention.head_count_kv", kNHeadKv);
+  writer.set_u32("llama.rope.dimension_count", kHeadLen);
   writer.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
-  writer.set_u32("llama.vocab_size", n_vocab);
+  writer.set_u32("llama.vocab_size", kNVocab);
   writer.set_string("tokenizer.ggml.model", "no_vocab");
   uint32_t state = 12345;
-  for (const Tensor& tensor : tensors) {
+  for (const Tensor& tensor : kTensors) {
     writer.add_tensor(tensor.name, GgmlType::F32, tensor.shape,
                       [&] { return random_values(tensor.shape, state); });
   }

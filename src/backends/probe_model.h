@@ -7,7 +7,7 @@
 
 namespace crossval {
 
-inline constexpr size_t probe_model_vocab = 96;
+inline constexpr size_t kProbeModelVocab = 96;
 
 // Arch llama, one layer, F32, no vocabulary; always the same. Throws bad_input when the file
 // cannot be written.

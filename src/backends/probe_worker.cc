@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace crossval {
 namespace {
 
-constexpr int probe_timeout_ms = 60'000;
+constexpr int kProbeTimeoutMs = 60'000;
 
 }  // namespace
 
@@ -34,7 +34,7 @@ ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& a
   WorkerEngine engine(
       {.argv = argv,
        .name = spec.display_name.empty() ? argv.front() : std::string(spec.display_name),
-       .timeout_ms = probe_timeout_ms,
+       .timeout_ms = kProbeTimeoutMs,
        .on_message = {}});
   engine.load(model.string(), 1, {});
   const std::vector<TokenId> ids = {1, 7, 3, 5};
@@ -46,7 +46,7 @@ ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& a
   const auto [low, high] = std::minmax_element(logits.begin(), logits.end());
   const bool finite =
       std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
-  if (n_vocab != probe_model_vocab || !finite || *low == *high) {
+  if (n_vocab != kProbeModelVocab || !finite || *low == *high) {
     backend_failed("probe_failed",
                    "the engine loads, but its logits of a tiny model are not usable", argv.front(),
                    "use another build of it");

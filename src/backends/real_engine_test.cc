@@ -22,15 +22,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string cache = std::string(CROSSVAL_ROOT) + "/.cache";
-const std::string model = cache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-constexpr int n_vocab = 49152;
+const std::string kCache = std::string(CROSSVAL_ROOT) + "/.cache";
+const std::string kModel = kCache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+constexpr int kNVocab = 49152;
 
 class RealEngine : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    dir_ = cache + "/engines/llama-" + GetParam();
-    if (!fs::exists(dir_ + "/VERSION") || !fs::exists(model)) {
+    dir_ = kCache + "/engines/llama-" + GetParam();
+    if (!fs::exists(dir_ + "/VERSION") || !fs::exists(kModel)) {
       GTEST_SKIP() << "run scripts/fetch_models.sh and scripts/fetch_engines.sh";
     }
     setenv("LLAMA_CPP_DIR", dir_.c_str(), 1);
@@ -40,7 +40,7 @@ class RealEngine : public ::testing::TestWithParam<const char*> {
   void TearDown() override { unsetenv("LLAMA_CPP_DIR"); }
 
   std::unique_ptr<Engine> open(std::map<std::string, std::string> settings = {},
-                               const std::string& path = model, int n_threads = 1) {
+                               const std::string& path = kModel, int n_threads = 1) {
     return open_engine(find_engine("llama", "--backend"), {.model = path,
                                                            .n_threads = n_threads,
                                                            .settings = std::move(settings),
@@ -54,7 +54,7 @@ class RealEngine : public ::testing::TestWithParam<const char*> {
 
 std::vector<float> logits_of(Engine& engine, std::span<const TokenId> ids) {
   engine.eval(ids);
-  std::vector<float> out(ids.size() * n_vocab);
+  std::vector<float> out(ids.size() * kNVocab);
   engine.read_logits(0, static_cast<int>(ids.size()), out);
   return out;
 }
@@ -85,7 +85,7 @@ TEST_P(RealEngine, SaysWhatItIs) {
   EXPECT_EQ(info.name, "llama.cpp");
   EXPECT_NE(info.version.find(is_old() ? "b3889" : "0.5.0"), std::string::npos) << info.version;
   EXPECT_TRUE(info.library.starts_with(fs::canonical(dir_).string())) << info.library;
-  EXPECT_EQ(info.n_vocab, n_vocab);
+  EXPECT_EQ(info.n_vocab, kNVocab);
   EXPECT_EQ(info.n_ctx_train, 8192);
   EXPECT_EQ(info.n_threads, 1);
   EXPECT_EQ(info.settings.at("flash_attn"), "off");
@@ -113,7 +113,7 @@ TEST_P(RealEngine, TokenizesAndGivesPieces) {
   EXPECT_EQ(with_bos.front(), 1);
   EXPECT_EQ(engine->tokenize("x", {.bos = BosMode::off}).size() + 1, with_bos.size());
   EXPECT_TRUE(engine->tokenize("", {}).empty());
-  EXPECT_EQ(engine->piece(n_vocab + 5), "");
+  EXPECT_EQ(engine->piece(kNVocab + 5), "");
   // Long enough for every buffer to grow.
   std::string book;
   for (int i = 0; i < 20'000; ++i) {
@@ -133,17 +133,17 @@ TEST_P(RealEngine, AllPositionsWholeOrInPieces) {
   // Rows in pieces are the same bytes as rows at once.
   engine->reset(static_cast<int>(ids.size()) + 4);
   engine->eval(ids);
-  std::vector<float> rows(3 * n_vocab);
+  std::vector<float> rows(3 * kNVocab);
   engine->read_logits(2, 3, rows);
-  EXPECT_EQ(std::memcmp(rows.data(), whole.data() + 2 * n_vocab, rows.size() * sizeof(float)), 0);
-  engine->read_logits(6, 1, std::span(rows).first(n_vocab));
-  EXPECT_EQ(std::memcmp(rows.data(), whole.data() + 6 * n_vocab, n_vocab * sizeof(float)), 0);
+  EXPECT_EQ(std::memcmp(rows.data(), whole.data() + 2 * kNVocab, rows.size() * sizeof(float)), 0);
+  engine->read_logits(6, 1, std::span(rows).first(kNVocab));
+  EXPECT_EQ(std::memcmp(rows.data(), whole.data() + 6 * kNVocab, kNVocab * sizeof(float)), 0);
 
   // One id at a time gives the same model: other kernels may serve one row, so near, not equal.
   engine->reset(static_cast<int>(ids.size()) + 4);
   for (size_t i = 0; i < ids.size(); ++i) {
     const auto row = logits_of(*engine, std::span(ids).subspan(i, 1));
-    EXPECT_LT(nmse(std::span(whole).subspan(i * n_vocab, n_vocab), row), 3e-2) << i;
+    EXPECT_LT(nmse(std::span(whole).subspan(i * kNVocab, kNVocab), row), 3e-2) << i;
   }
   EXPECT_GT(engine->timing().prompt_eval_ms, 0);
   EXPECT_GT(engine->timing().decode_ms, 0);
@@ -172,7 +172,7 @@ TEST_P(RealEngine, SettingsTakeEffect) {
   EXPECT_EQ(small->info().settings.at("ubatch"), "4");
   EXPECT_LT(nmse(expected, logits_of(*small, ids)), 3e-2);
   // Threads change nothing.
-  const auto two = open({}, model, 2);
+  const auto two = open({}, kModel, 2);
   two->reset(32);
   EXPECT_EQ(logits_of(*two, ids), expected);
 
@@ -186,7 +186,7 @@ TEST_P(RealEngine, RefusalsAreErrorsAndTheWorkerLivesOn) {
   EXPECT_EQ(error_of([&] { engine->reset(9); }).code, "prompt_too_long");
   engine->reset(4);
   EXPECT_EQ(error_of([&] {
-              engine->eval(std::vector<TokenId>{1, n_vocab});
+              engine->eval(std::vector<TokenId>{1, kNVocab});
             }).code,
             "token_out_of_range");
   EXPECT_EQ(error_of([&] { engine->eval(std::vector<TokenId>{-1}); }).code, "token_out_of_range");

@@ -15,16 +15,16 @@
 namespace crossval {
 namespace {
 
-const std::string cache = std::string(CROSSVAL_ROOT) + "/.cache";
-const std::string model = cache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-constexpr int n_vocab = 49152;
+const std::string kCache = std::string(CROSSVAL_ROOT) + "/.cache";
+const std::string kModel = kCache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+constexpr int kNVocab = 49152;
 const std::vector<TokenId> ids = {504, 3575, 282, 4649, 314, 260, 1234, 17, 99, 2000, 31, 4};
 
 class RealTaps : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    dir_ = cache + "/engines/llama-" + GetParam();
-    if (!std::filesystem::exists(dir_ + "/VERSION") || !std::filesystem::exists(model)) {
+    dir_ = kCache + "/engines/llama-" + GetParam();
+    if (!std::filesystem::exists(dir_ + "/VERSION") || !std::filesystem::exists(kModel)) {
       GTEST_SKIP() << "run scripts/fetch_models.sh and scripts/fetch_engines.sh";
     }
     setenv("LLAMA_CPP_DIR", dir_.c_str(), 1);
@@ -32,12 +32,12 @@ class RealTaps : public ::testing::TestWithParam<const char*> {
         {.backend = "llama", .dir = dir_, .include_dir = "", .remember = false, .on_progress = {}});
     engine_ = open_engine(
         find_engine("llama", "--backend"),
-        {.model = model, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
+        {.model = kModel, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
   }
   void TearDown() override { unsetenv("LLAMA_CPP_DIR"); }
 
   std::vector<float> logits() {
-    std::vector<float> out(ids.size() * n_vocab);
+    std::vector<float> out(ids.size() * kNVocab);
     engine_->read_logits(0, static_cast<int>(ids.size()), out);
     return out;
   }

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace crossval {
 namespace {
 
-constexpr const char* memory_schema = "crossval/engines/1";
+constexpr const char* kMemorySchema = "crossval/engines/1";
 
 fs::path program_path() {
   std::error_code ignored;
@@ -62,7 +62,7 @@ nlohmann::json& object_in(nlohmann::json& object, const std::string& key) {
 template <class Change>
 void change_memory(const Change& change) {
   auto json = read_memory_file();
-  json["schema"] = memory_schema;
+  json["schema"] = kMemorySchema;
   change(json);
   write_state_file(state_dir() / "backends.json", json.dump(2) + "\n");
 }

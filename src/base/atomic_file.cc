@@ -16,7 +16,7 @@
 namespace crossval {
 namespace {
 
-constexpr size_t buffer_bytes = 1 << 20;
+constexpr size_t kBufferBytes = 1 << 20;
 
 // Follows links, so that a link given as output stays a link to the new content.
 std::string resolve(const std::string& path) {
@@ -90,7 +90,7 @@ void AtomicFile::write(std::string_view text) {
   assert(fd_ >= 0);
   buffer_.append(text);
   n_written_ += text.size();
-  if (buffer_.size() >= buffer_bytes) flush();
+  if (buffer_.size() >= kBufferBytes) flush();
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {

@@ -17,7 +17,7 @@ enum class Status {
   backend_failed = 4
 };
 
-// The contract's word for a status: "agree", "diverged", "token_mismatch", ...
+// The word for a status in JSON and text: "agree", "diverged", "token_mismatch", ...
 const char* status_name(Status status);
 
 struct Error : std::runtime_error {

@@ -4,8 +4,9 @@
 
 #include <cstring>
 
+#include "base/cpu.h"
+
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -13,14 +14,7 @@ namespace crossval {
 namespace {
 
 #if defined(__x86_64__)
-bool has_f16c() {
-  static const bool has = [] {
-    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-    const bool bit = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 29 & 1) != 0;
-    return bit && __builtin_cpu_supports("avx2") != 0;  // which also asks the OS for AVX state
-  }();
-  return has;
-}
+bool has_f16c() { return cpu_has_f16c() && cpu_has_avx2_fma(); }
 
 __attribute__((target("avx2,f16c"))) int64_t widen_f16c(const unsigned char* from, int64_t n,
                                                         float* to) {

@@ -31,7 +31,7 @@ struct InspectOptions {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t max_shown_elements = 64;  // longer arrays appear as their element type and count
+constexpr size_t kMaxShownElements = 64;  // longer arrays appear as their element type and count
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
@@ -51,7 +51,7 @@ Json value_json(const MetaValue& meta) {
                          std::is_same_v<T, std::string_view>) {
       return value;
     } else {
-      if (value.size() > max_shown_elements) return array_summary(meta, value.size());
+      if (value.size() > kMaxShownElements) return array_summary(meta, value.size());
       Json list = Json::array();
       for (const auto& item : value) {
         if constexpr (std::is_same_v<T, std::vector<double>>) {
@@ -260,10 +260,9 @@ std::string inspect_text(const Json& report) {
   line("parameters",
        fmt::format("{} ({})", report["n_params"].get<int64_t>(), cell(report["quantization"])));
   const Json& native = report["native"];
-  line("native engine",
-       native["supported"].get<bool>()
-           ? "supported"
-           : "not supported: " + visible(native["reason"].get<std::string>()));
+  line("native engine", native["supported"].get<bool>()
+                            ? "supported"
+                            : "not supported: " + visible(native["reason"].get<std::string>()));
   const Json& vocabulary = report["vocabulary"];
   line("vocabulary", fmt::format("{}, pre-tokenizer {}, {} tokens", cell(vocabulary["model"]),
                                  cell(vocabulary["pre"]), cell(vocabulary["size"])));

@@ -17,13 +17,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* schema_name = "crossval/trace-file/1";
-constexpr uint64_t max_header_bytes =
+constexpr const char* kSchemaName = "crossval/trace-file/1";
+constexpr uint64_t kMaxHeaderBytes =
     8 << 20;  // of a trace: some hundred KB; parsing takes 40 times it
-constexpr const char* save_again = "save the trace again with --save-trace";
+constexpr const char* kSaveAgain = "save the trace again with --save-trace";
 
 [[noreturn]] void damaged(const std::string& path, std::string what, const std::string& at) {
-  bad_input("damaged_trace", std::move(what), at.empty() ? path : path + ": " + at, save_again);
+  bad_input("damaged_trace", std::move(what), at.empty() ? path : path + ": " + at, kSaveAgain);
 }
 
 // Bytes of one element (safetensors `Dtype`, those of whole bytes); 0 for an unknown name.
@@ -93,7 +93,7 @@ std::string TraceFile::metadata(const std::string& key) const {
 void TraceFile::read_header() {
   ByteReader in(file_.bytes());
   const auto length = in.read<uint64_t>();
-  if (!length || *length > in.remaining() || *length > max_header_bytes) {
+  if (!length || *length > in.remaining() || *length > kMaxHeaderBytes) {
     bad_input("not_a_trace",
               length ? fmt::format("this is not a safetensors file: its header would be {} bytes "
                                    "in a file of {}",
@@ -132,11 +132,11 @@ void TraceFile::read_header() {
   }
   check_layout(data.size());
   const std::string schema = metadata(trace_key::schema);
-  if (schema != schema_name) {
+  if (schema != kSchemaName) {
     bad_input("not_a_trace",
               fmt::format("the safetensors file is not a saved trace: its schema is '{}', not '{}'",
-                          printable(schema), schema_name),
-              path(), save_again);
+                          printable(schema), kSchemaName),
+              path(), kSaveAgain);
   }
 }
 
@@ -217,7 +217,7 @@ TraceWriter::TraceWriter(const std::string& path, TraceMetadata metadata, int n_
       n_vocab_(n_vocab),
       max_captures_(static_cast<size_t>(max_captures)) {
   constexpr size_t bytes_an_entry = 320;  // two names of up to 80 bytes and four large dimensions
-  metadata_[trace_key::schema] = schema_name;
+  metadata_[trace_key::schema] = kSchemaName;
   header_bytes_ = header().size() + bytes_an_entry * (2 + max_captures_);
   header_bytes_ = (header_bytes_ + 7) / 8 * 8;  // the data begins aligned
   file_.write(std::string(sizeof(uint64_t) + header_bytes_, ' '));

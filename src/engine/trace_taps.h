@@ -11,7 +11,7 @@
 namespace crossval {
 
 // Room for the taps of one eval of any model we know of, some 60 a layer.
-inline constexpr int max_saved_taps = 8192;
+inline constexpr int kMaxSavedTaps = 8192;
 
 // Adds a tap of an eval of n_tokens ids from position 0. The writer needs room for max_saved_taps;
 // bad_input beyond. False = not saved: it has no values, or they are no floats.

@@ -26,7 +26,7 @@ Tap make_tap(const std::string& name, int occurrence, std::array<int64_t, 4> ne)
 TEST(TraceTaps, ComeBackInOrderWithTheirOperations) {
   const testing::TempDir folder;
   {
-    TraceWriter out(folder.file("t"), {}, 2, max_saved_taps);
+    TraceWriter out(folder.file("t"), {}, 2, kMaxSavedTaps);
     EXPECT_TRUE(write_tap(out, make_tap("Qcur-3", 0, {8, 2, 1, 1}), 2));
     EXPECT_TRUE(write_tap(out, make_tap("Qcur-3", 1, {4, 2, 2, 1}), 2));
     EXPECT_TRUE(write_tap(out, make_tap("embd", 0, {4, 2, 1, 1}), 2));

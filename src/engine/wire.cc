@@ -11,7 +11,7 @@
 namespace crossval {
 namespace {
 
-constexpr std::array<unsigned char, 4> magic = {'X', 'V', 'W', wire_protocol_version};
+constexpr std::array<unsigned char, 4> magic = {'X', 'V', 'W', kWireProtocolVersion};
 
 template <typename T>
 void put_little_endian(std::byte* out, T value) {
@@ -31,36 +31,36 @@ T get_little_endian(const std::byte* in) {
 
 [[noreturn]] void protocol_error(const std::string& what) {
   backend_failed("worker_protocol", what, "worker protocol",
-                 "the worker must speak protocol version " + std::to_string(wire_protocol_version) +
+                 "the worker must speak protocol version " + std::to_string(kWireProtocolVersion) +
                      " (docs/protocol.md)");
 }
 
 }  // namespace
 
-std::array<std::byte, frame_header_bytes> encode_frame_header(const FrameHeader& header) {
-  std::array<std::byte, frame_header_bytes> bytes{};
+std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& header) {
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
   std::memcpy(bytes.data(), magic.data(), magic.size());
   put_little_endian(bytes.data() + 4, header.json_bytes);
   put_little_endian(bytes.data() + 8, header.payload_bytes);
   return bytes;
 }
 
-FrameHeader decode_frame_header(std::span<const std::byte, frame_header_bytes> bytes,
+FrameHeader decode_frame_header(std::span<const std::byte, kFrameHeaderBytes> bytes,
                                 uint64_t max_payload_bytes) {
   if (std::memcmp(bytes.data(), magic.data(), 3) != 0) {
     protocol_error("the bytes received are not a frame of the worker protocol");
   }
   const int version = static_cast<int>(bytes[3]);
-  if (version != wire_protocol_version) {
+  if (version != kWireProtocolVersion) {
     protocol_error("the frame has protocol version " + std::to_string(version) + ", not " +
-                   std::to_string(wire_protocol_version));
+                   std::to_string(kWireProtocolVersion));
   }
   FrameHeader header;
   header.json_bytes = get_little_endian<uint32_t>(bytes.data() + 4);
   header.payload_bytes = get_little_endian<uint64_t>(bytes.data() + 8);
-  if (header.json_bytes > max_frame_json_bytes) {
+  if (header.json_bytes > kMaxFrameJsonBytes) {
     protocol_error("a frame announces " + std::to_string(header.json_bytes) +
-                   " bytes of JSON, at most " + std::to_string(max_frame_json_bytes) +
+                   " bytes of JSON, at most " + std::to_string(kMaxFrameJsonBytes) +
                    " are allowed");
   }
   if (header.payload_bytes > max_payload_bytes) {

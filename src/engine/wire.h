@@ -11,12 +11,12 @@
 
 namespace crossval {
 
-inline constexpr int wire_protocol_version = 1;
-inline constexpr int worker_request_fd = 3;  // the worker reads requests here
-inline constexpr int worker_reply_fd = 4;    // and writes replies here
-inline constexpr size_t frame_header_bytes = 16;
-inline constexpr uint32_t max_frame_json_bytes = 16u << 20;
-inline constexpr uint64_t max_request_payload_bytes = 1ull << 30;
+inline constexpr int kWireProtocolVersion = 1;
+inline constexpr int kWorkerRequestFd = 3;  // the worker reads requests here
+inline constexpr int kWorkerReplyFd = 4;    // and writes replies here
+inline constexpr size_t kFrameHeaderBytes = 16;
+inline constexpr uint32_t kMaxFrameJsonBytes = 16u << 20;
+inline constexpr uint64_t kMaxRequestPayloadBytes = 1ull << 30;
 
 struct FrameHeader {
   uint32_t json_bytes = 0;
@@ -24,11 +24,11 @@ struct FrameHeader {
 };
 
 // 'X' 'V' 'W' version | u32 JSON length | u64 payload length, little endian.
-std::array<std::byte, frame_header_bytes> encode_frame_header(const FrameHeader& header);
+std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& header);
 
 // Throws backend_failed "worker_protocol" on a foreign magic, another version or a length above
 // the limits.
-FrameHeader decode_frame_header(std::span<const std::byte, frame_header_bytes> bytes,
+FrameHeader decode_frame_header(std::span<const std::byte, kFrameHeaderBytes> bytes,
                                 uint64_t max_payload_bytes);
 
 // Blocking transfers, for the worker's side. read_exact: false on a clean end of file before the

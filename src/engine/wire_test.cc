@@ -11,14 +11,14 @@ namespace {
 
 TEST(Wire, HeaderRoundTrip) {
   const auto bytes = encode_frame_header({0x01020304u >> 8, 0x0102030405ull});
-  EXPECT_EQ(bytes[3], std::byte{wire_protocol_version});
+  EXPECT_EQ(bytes[3], std::byte{kWireProtocolVersion});
   EXPECT_EQ(bytes[8], std::byte{5});  // little endian
   const FrameHeader header = decode_frame_header(bytes, 1ull << 40);
   EXPECT_EQ(header.json_bytes, 0x010203u);
   EXPECT_EQ(header.payload_bytes, 0x0102030405ull);
 }
 
-void expect_protocol_error(std::array<std::byte, frame_header_bytes> bytes) {
+void expect_protocol_error(std::array<std::byte, kFrameHeaderBytes> bytes) {
   try {
     decode_frame_header(bytes, 1000);
     FAIL() << "accepted";
@@ -35,10 +35,10 @@ TEST(Wire, RefusesForeignVersionAndLengths) {
   foreign[0] = std::byte{'G'};
   expect_protocol_error(foreign);
   auto version = good;
-  version[3] = std::byte{wire_protocol_version + 1};
+  version[3] = std::byte{kWireProtocolVersion + 1};
   expect_protocol_error(version);
   expect_protocol_error(encode_frame_header({10, 1001}));
-  expect_protocol_error(encode_frame_header({max_frame_json_bytes + 1, 0}));
+  expect_protocol_error(encode_frame_header({kMaxFrameJsonBytes + 1, 0}));
   expect_protocol_error(encode_frame_header({10, ~0ull}));
 }
 

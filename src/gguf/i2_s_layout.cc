@@ -11,7 +11,7 @@
 namespace crossval {
 namespace {
 
-constexpr std::array layouts = {
+constexpr std::array kLayouts = {
     I2sLayoutInfo{I2sLayout::x86, "x86", "tensor_scale",
                   "bitnet.cpp on x86 (Oct 2024, or built with ACT_PARALLEL): 128 weights of a row "
                   "in 32 bytes, 32 apart; one f32 scale behind the tensor",
@@ -41,15 +41,15 @@ bool fits(I2sLayout layout, const I2sRoom& room, uint32_t alignment) {
 
 }  // namespace
 
-std::span<const I2sLayoutInfo> i2_s_layouts() { return layouts; }
+std::span<const I2sLayoutInfo> i2_s_layouts() { return kLayouts; }
 
 const I2sLayoutInfo& i2_s_layout_info(I2sLayout layout) {
-  return *std::ranges::find(layouts, layout, &I2sLayoutInfo::layout);
+  return *std::ranges::find(kLayouts, layout, &I2sLayoutInfo::layout);
 }
 
 const I2sLayoutInfo* find_i2_s_layout(std::string_view name) {
-  const auto it = std::ranges::find(layouts, name, &I2sLayoutInfo::name);
-  return it == layouts.end() ? nullptr : &*it;
+  const auto it = std::ranges::find(kLayouts, name, &I2sLayoutInfo::name);
+  return it == kLayouts.end() ? nullptr : &*it;
 }
 
 int64_t i2_s_bytes(I2sLayout layout, std::span<const int64_t> shape) {
@@ -73,7 +73,7 @@ int64_t i2_s_bytes(I2sLayout layout, std::span<const int64_t> shape) {
 
 std::optional<I2sLayout> i2_s_layout_by_size(std::span<const I2sRoom> rooms, uint32_t alignment) {
   const I2sLayoutInfo* found = nullptr;
-  for (const I2sLayoutInfo& info : layouts) {
+  for (const I2sLayoutInfo& info : kLayouts) {
     if (found != nullptr && found->size_class == info.size_class &&
         info.layout != I2sLayout::qk256) {
       continue;

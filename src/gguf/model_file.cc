@@ -14,7 +14,7 @@
 namespace crossval {
 namespace {
 
-constexpr int64_t max_parts = 4096;
+constexpr int64_t kMaxParts = 4096;
 
 // "dir/name-00001-of-00003.gguf" -> the same with another number; empty when the path does not
 // end that way (llama.cpp src/llama-model-loader.cpp, llama_split_path).
@@ -89,7 +89,7 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path,
     const int64_t count = part_int(part, part_path, "split.count").value_or(1);
     const int64_t number = part_int(part, part_path, "split.no").value_or(0);
     if (index == 0 && count > 1) {
-      if (count > max_parts) {
+      if (count > kMaxParts) {
         bad_input("damaged_file", fmt::format("a model split into {} parts", count), part_path,
                   "split or download the model again");
       }

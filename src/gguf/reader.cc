@@ -17,17 +17,17 @@ namespace {
 
 // Far above any real model (the largest have a few thousand tensors, a million vocabulary
 // entries); they bound what a hostile file can make us allocate for each of its bytes.
-constexpr uint64_t max_tensors = 1 << 18;
-constexpr uint64_t max_keys = 1 << 16;
-constexpr uint64_t max_array_elements = 1 << 25;  // all arrays of the file together
-constexpr uint64_t max_key_bytes = 65535;         // docs/gguf.md
-constexpr uint64_t max_name_bytes = 255;          // ggml itself: 63
-constexpr int max_array_depth = 4;
-constexpr uint32_t max_dims = 4;  // GGML_MAX_DIMS
+constexpr uint64_t kMaxTensors = 1 << 18;
+constexpr uint64_t kMaxKeys = 1 << 16;
+constexpr uint64_t kMaxArrayElements = 1 << 25;  // all arrays of the file together
+constexpr uint64_t kMaxKeyBytes = 65535;         // docs/gguf.md
+constexpr uint64_t kMaxNameBytes = 255;          // ggml itself: 63
+constexpr int kMaxArrayDepth = 4;
+constexpr uint32_t kMaxDims = 4;  // GGML_MAX_DIMS
 
 // The least bytes one entry of the header can take: bounds counts by what is left in the file.
-constexpr uint64_t min_key_entry_bytes = 8 + 1 + 4 + 1;
-constexpr uint64_t min_tensor_entry_bytes = 8 + 1 + 4 + 8 + 4 + 8;
+constexpr uint64_t kMinKeyEntryBytes = 8 + 1 + 4 + 1;
+constexpr uint64_t kMinTensorEntryBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
 const char* const download_again =
     "the file is damaged or incomplete: download it again and compare its size and sha256 with "
@@ -140,8 +140,8 @@ class PartReader {
     part_.version = static_cast<int>(version);
     n_tensors_ = number<uint64_t>("tensor count");
     n_keys_ = number<uint64_t>("metadata count");
-    check_count(n_tensors_, max_tensors, min_tensor_entry_bytes, "tensors", "tensor count");
-    check_count(n_keys_, max_keys, min_key_entry_bytes, "metadata keys", "metadata count");
+    check_count(n_tensors_, kMaxTensors, kMinTensorEntryBytes, "tensors", "tensor count");
+    check_count(n_keys_, kMaxKeys, kMinKeyEntryBytes, "metadata keys", "metadata count");
   }
 
   void check_count(uint64_t count, uint64_t limit, uint64_t min_bytes, const char* things,
@@ -162,10 +162,10 @@ class PartReader {
   void read_key(uint64_t index) {
     const std::string nth = fmt::format("metadata key {} of {}", index + 1, n_keys_);
     const std::string_view key = text(nth);
-    if (key.empty() || key.size() > max_key_bytes || key.find('\0') != key.npos) {
+    if (key.empty() || key.size() > kMaxKeyBytes || key.find('\0') != key.npos) {
       fail("damaged_file",
            fmt::format("the key '{}' is not usable (empty, over {} bytes, or with a NUL in it)",
-                       printable(key), max_key_bytes),
+                       printable(key), kMaxKeyBytes),
            nth, download_again);
     }
     const std::string at = fmt::format("metadata key '{}'", printable(key));
@@ -259,9 +259,9 @@ class PartReader {
            at, download_again);
     }
     n_array_elements_ += count;
-    if (n_array_elements_ > max_array_elements) {
+    if (n_array_elements_ > kMaxArrayElements) {
       fail("damaged_file",
-           fmt::format("the metadata arrays have more than {} elements", max_array_elements), at,
+           fmt::format("the metadata arrays have more than {} elements", kMaxArrayElements), at,
            convert_again);
     }
     return {type, count};
@@ -339,8 +339,8 @@ class PartReader {
   }
 
   void skip_array(const std::string& at, int depth) {
-    if (depth > max_array_depth) {
-      fail("damaged_file", fmt::format("arrays are nested deeper than {}", max_array_depth), at,
+    if (depth > kMaxArrayDepth) {
+      fail("damaged_file", fmt::format("arrays are nested deeper than {}", kMaxArrayDepth), at,
            download_again);
     }
     const auto [type, count] = read_array_head(at);
@@ -373,10 +373,10 @@ class PartReader {
   uint64_t read_tensor_entry(uint64_t index) {
     const std::string nth = fmt::format("tensor {} of {}", index + 1, n_tensors_);
     const std::string_view name = text(nth);
-    if (name.empty() || name.size() > max_name_bytes || name.find('\0') != name.npos) {
+    if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != name.npos) {
       fail("damaged_file",
            fmt::format("the name '{}' is not usable (empty, over {} bytes, or with a NUL in it)",
-                       printable(name), max_name_bytes),
+                       printable(name), kMaxNameBytes),
            nth, download_again);
     }
     if (!names_.insert(name).second) {
@@ -385,9 +385,9 @@ class PartReader {
     }
     const std::string at = fmt::format("tensor '{}'", printable(name));
     const auto n_dims = number<uint32_t>(at);
-    if (n_dims < 1 || n_dims > max_dims) {
+    if (n_dims < 1 || n_dims > kMaxDims) {
       fail("damaged_file",
-           fmt::format("it claims {} dimensions; 1 to {} are possible", n_dims, max_dims), at,
+           fmt::format("it claims {} dimensions; 1 to {} are possible", n_dims, kMaxDims), at,
            download_again);
     }
     TensorView tensor;

@@ -14,7 +14,7 @@ namespace {
 // I2_S: 2 bits a weight, then one f32 scale and 28 bytes of padding for the tensor
 // (microsoft/BitNet, 3rdparty/llama.cpp ggml_nbytes); IQ2_BN: 2 bits a weight in blocks of 64 and
 // one f32 scale a row (ikawrakow/ik_llama.cpp, ggml/src/ggml.c row_meta_size).
-constexpr std::array types = {
+constexpr std::array kTypes = {
     TypeInfo{GgmlType::F32, "F32", 1, 4},
     TypeInfo{GgmlType::F16, "F16", 1, 2},
     TypeInfo{GgmlType::Q4_0, "Q4_0", 32, 2 + 16},
@@ -56,11 +56,11 @@ constexpr std::array types = {
 
 }  // namespace
 
-std::span<const TypeInfo> all_types() { return types; }
+std::span<const TypeInfo> all_types() { return kTypes; }
 
 const TypeInfo* find_type(uint32_t id) {
-  const auto it = std::ranges::find(types, static_cast<GgmlType>(id), &TypeInfo::type);
-  return it == types.end() ? nullptr : &*it;
+  const auto it = std::ranges::find(kTypes, static_cast<GgmlType>(id), &TypeInfo::type);
+  return it == kTypes.end() ? nullptr : &*it;
 }
 
 const TypeInfo* find_type_by_name(std::string_view name) {
@@ -69,8 +69,8 @@ const TypeInfo* find_type_by_name(std::string_view name) {
       return std::toupper(a) == std::toupper(b);
     });
   };
-  const auto it = std::ranges::find_if(types, same);
-  return it == types.end() ? nullptr : &*it;
+  const auto it = std::ranges::find_if(kTypes, same);
+  return it == kTypes.end() ? nullptr : &*it;
 }
 
 std::string_view removed_type_advice(uint32_t id) {

@@ -10,8 +10,8 @@
 namespace crossval {
 namespace {
 
-constexpr int lanes = KvCache::block_len;
-constexpr int tokens_per_item = 8;
+constexpr int kLanes = KvCache::block_len;
+constexpr int kTokensPerItem = 8;
 
 // One query row of a work item.
 struct Query {
@@ -49,7 +49,7 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
   }
   const int n_queries = static_cast<int>(queries.size());
   const int kv_max = queries.back().kv_len;
-  const int padded = (kv_max + lanes - 1) / lanes * lanes;
+  const int padded = (kv_max + kLanes - 1) / kLanes * kLanes;
   scratch.q.resize(static_cast<size_t>(n_queries) * head_dim);
   scratch.scores.resize(static_cast<size_t>(n_queries) * padded);
   scratch.out.resize(static_cast<size_t>(n_queries) * cache.value_stride());
@@ -62,15 +62,15 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
   }
   std::fill(scratch.scores.begin(), scratch.scores.end(), 0.0f);
   const float* keys = cache.keys(args.layer, kv_head);
-  for (int block = 0; block * lanes < kv_max; ++block) {
+  for (int block = 0; block * kLanes < kv_max; ++block) {
     // Lanes are positions: scores[i][block] += q[i][dim] * keys[dim][lane], in dim order.
     accumulate_outer({.n_rows = n_queries,
                       .n_terms = head_dim,
                       .a = scratch.q.data(),
                       .a_stride = head_dim,
-                      .b = keys + static_cast<int64_t>(block) * head_dim * lanes,
-                      .b_stride = lanes,
-                      .out = scratch.scores.data() + static_cast<int64_t>(block) * lanes,
+                      .b = keys + static_cast<int64_t>(block) * head_dim * kLanes,
+                      .b_stride = kLanes,
+                      .out = scratch.scores.data() + static_cast<int64_t>(block) * kLanes,
                       .out_stride = padded});
   }
   int kv_common = kv_max;
@@ -84,7 +84,7 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
   std::fill(scratch.out.begin(), scratch.out.end(), 0.0f);
   // Lanes are dimensions. First the positions that every query sees, then each query's own rest:
   // a later token's value (which may be NaN) never meets an earlier query, not even times zero.
-  for (int dim = 0; dim < stride; dim += lanes) {
+  for (int dim = 0; dim < stride; dim += kLanes) {
     accumulate_outer({.n_rows = n_queries,
                       .n_terms = kv_common,
                       .a = scratch.scores.data(),
@@ -115,13 +115,13 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
 
 void causal_attention(const AttentionArgs& args, const float* q, float* out, ThreadPool& pool) {
   const int n_kv_heads = args.cache.n_kv_heads();
-  const int n_parts = (args.n_tokens + tokens_per_item - 1) / tokens_per_item;
+  const int n_parts = (args.n_tokens + kTokensPerItem - 1) / kTokensPerItem;
   std::vector<Scratch> scratch(static_cast<size_t>(pool.n_threads()));
   pool.run(static_cast<int64_t>(n_kv_heads) * n_parts, [&](int64_t item, int thread) {
     const int part = static_cast<int>(item / n_kv_heads);
-    const int first = part * tokens_per_item;
+    const int first = part * kTokensPerItem;
     attend(args, static_cast<int>(item % n_kv_heads), first,
-           std::min(tokens_per_item, args.n_tokens - first), q, out, scratch[thread]);
+           std::min(kTokensPerItem, args.n_tokens - first), q, out, scratch[thread]);
   });
 }
 

@@ -10,8 +10,8 @@ namespace crossval {
 namespace {
 
 // Above these no known model lies; they keep every product of two of them inside int64.
-constexpr int64_t max_width = int64_t{1} << 24;
-constexpr int64_t max_layers = 4096;
+constexpr int64_t kMaxWidth = int64_t{1} << 24;
+constexpr int64_t kMaxLayers = 4096;
 
 class Reader {
  public:
@@ -104,16 +104,16 @@ Config read_config(const ModelFile& model, RopeStyle rope_style) {
   const Reader reader(model);
   Config config;
   config.arch = model.architecture();
-  config.n_embd = reader.required_int("embedding_length", max_width);
-  config.n_layers = reader.required_int("block_count", max_layers);
-  config.n_ff = reader.required_int("feed_forward_length", max_width);
+  config.n_embd = reader.required_int("embedding_length", kMaxWidth);
+  config.n_layers = reader.required_int("block_count", kMaxLayers);
+  config.n_ff = reader.required_int("feed_forward_length", kMaxWidth);
   config.n_ctx_train = reader.required_int("context_length", INT32_MAX);
   config.n_heads = reader.required_int("attention.head_count", config.n_embd);
   config.n_kv_heads =
       reader.optional_int("attention.head_count_kv", config.n_heads, config.n_heads);
   const int default_dim = config.n_embd / config.n_heads;
-  config.head_dim = reader.optional_int("attention.key_length", default_dim, max_width);
-  if (reader.optional_int("attention.value_length", config.head_dim, max_width) !=
+  config.head_dim = reader.optional_int("attention.key_length", default_dim, kMaxWidth);
+  if (reader.optional_int("attention.value_length", config.head_dim, kMaxWidth) !=
       config.head_dim) {
     bad_input("unsupported_heads", "key and value heads differ in length", model.path(),
               "native does not know this; compare two other engines");

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/half.h"
+#include "quant/round_q8_0.h"
 
 namespace crossval {
 namespace {
@@ -13,16 +14,6 @@ constexpr struct {
   KvType type;
   const char* name;
 } kTypes[] = {{KvType::f32, "f32"}, {KvType::f16, "f16"}, {KvType::q8_0, "q8_0"}};
-
-// ggml-cpu/arch/x86/quants.c `quantize_row_q8_0`: the factor is 127 / amax, halves go to even, the
-// stored scale is a half float.
-void round_to_q8_0(float* block, int n) {
-  float amax = 0;
-  for (int i = 0; i < n; ++i) amax = std::max(amax, std::fabs(block[i]));
-  const float scale = f16_to_f32(f32_to_f16(amax / 127.0f));
-  const float factor = amax != 0.0f ? 127.0f / amax : 0.0f;
-  for (int i = 0; i < n; ++i) block[i] = std::nearbyint(block[i] * factor) * scale;
-}
 
 }  // namespace
 
@@ -50,7 +41,8 @@ void round_to_kv_type(KvType type, float* row, int n) {
       return;
     case KvType::q8_0:
       if (n % q8_0_block != 0) return;
-      for (int i = 0; i < n; i += q8_0_block) round_to_q8_0(row + i, q8_0_block);
+      for (int i = 0; i < n; i += q8_0_block)
+        round_through_q8_0(row + i, q8_0_block, Q8Rounding::simd, row + i);
       return;
   }
 }

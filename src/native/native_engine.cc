@@ -19,7 +19,7 @@ namespace crossval {
 namespace {
 
 // Tokens evaluated together: bounds the buffers, changes no result.
-constexpr int max_batch = 512;
+constexpr int kMaxBatch = 512;
 
 const Arch& supported_arch(const ModelFile& model) {
   if (auto reason = native_unsupported_reason(model)) {
@@ -108,6 +108,7 @@ NativeEngine::NativeEngine(std::shared_ptr<const ModelFile> model,
                    {"kv_type_k", kv_type_name(options.k_type)},
                    {"kv_type_v", kv_type_name(options.v_type)},
                    {"isa", std::string(isa_name(active_isa()))}};
+  if (!isa_note().empty()) info.settings["isa_note"] = isa_note();
   if (const auto& i2_s = impl_->model->i2_s()) {
     info.settings["i2s_layout"] =
         fmt::format("{} ({})", i2_s_layout_info(i2_s->layout).name, i2_s->how);
@@ -147,7 +148,7 @@ void NativeEngine::reset(int n_ctx) {
   impl_->timing.load_ms += watch.elapsed_ms();
 }
 
-void NativeEngine::eval(std::span<const TokenId> ids) { eval_in_batches(ids, max_batch, nullptr); }
+void NativeEngine::eval(std::span<const TokenId> ids) { eval_in_batches(ids, kMaxBatch, nullptr); }
 
 void NativeEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                                   const TapSink& sink) {

@@ -14,25 +14,25 @@
 namespace crossval {
 namespace {
 
-constexpr int lanes = 16;
+constexpr int kLanes = 16;
 
 // e^x = 2^n * e^r with |r| <= ln(2)/2; ln 2 in two parts (Cody and Waite), a Taylor polynomial of
 // degree 7 whose remainder at the ends is below 2^-27. Both versions below are this, term by term.
-constexpr float log2_e = 1.44269504f;
-constexpr float ln2_high = 0.693359375f;
-constexpr float ln2_low = -2.12194440e-4f;
-constexpr float poly[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24,
-                          1.0f / 6,    0.5f,       1.0f,       1.0f};
-constexpr float exp_max = 88.8f, exp_min = -104.0f;  // beyond: inf and 0
+constexpr float kLog2E = 1.44269504f;
+constexpr float kLn2High = 0.693359375f;
+constexpr float kLn2Low = -2.12194440e-4f;
+constexpr float kPoly[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24,
+                           1.0f / 6,    0.5f,       1.0f,       1.0f};
+constexpr float kExpMax = 88.8f, kExpMin = -104.0f;  // beyond: inf and 0
 
 float exp_scalar(float x) {
   if (std::isnan(x)) return x;
-  const float clamped = std::min(std::max(x, exp_min), exp_max);
-  const float n = std::nearbyint(clamped * log2_e);
-  float r = std::fma(n, -ln2_high, clamped);
-  r = std::fma(n, -ln2_low, r);
-  float p = poly[0];
-  for (int i = 1; i < 8; ++i) p = std::fma(p, r, poly[i]);
+  const float clamped = std::min(std::max(x, kExpMin), kExpMax);
+  const float n = std::nearbyint(clamped * kLog2E);
+  float r = std::fma(n, -kLn2High, clamped);
+  r = std::fma(n, -kLn2Low, r);
+  float p = kPoly[0];
+  for (int i = 1; i < 8; ++i) p = std::fma(p, r, kPoly[i]);
   // Scaled in two steps, so that results near the ends of the range are rounded once.
   const int exponent = static_cast<int>(n);
   const int half = exponent >> 1;
@@ -45,13 +45,13 @@ float exp_scalar(float x) {
 __attribute__((target("avx2,fma"))) inline __m256 exp_avx2(__m256 x) {
   const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
   const __m256 clamped =
-      _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(exp_min)), _mm256_set1_ps(exp_max));
-  const __m256 n = _mm256_round_ps(_mm256_mul_ps(clamped, _mm256_set1_ps(log2_e)),
+      _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(kExpMin)), _mm256_set1_ps(kExpMax));
+  const __m256 n = _mm256_round_ps(_mm256_mul_ps(clamped, _mm256_set1_ps(kLog2E)),
                                    _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  __m256 r = _mm256_fmadd_ps(n, _mm256_set1_ps(-ln2_high), clamped);
-  r = _mm256_fmadd_ps(n, _mm256_set1_ps(-ln2_low), r);
-  __m256 p = _mm256_set1_ps(poly[0]);
-  for (int i = 1; i < 8; ++i) p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(poly[i]));
+  __m256 r = _mm256_fmadd_ps(n, _mm256_set1_ps(-kLn2High), clamped);
+  r = _mm256_fmadd_ps(n, _mm256_set1_ps(-kLn2Low), r);
+  __m256 p = _mm256_set1_ps(kPoly[0]);
+  for (int i = 1; i < 8; ++i) p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(kPoly[i]));
   const __m256i exponent = _mm256_cvtps_epi32(n);
   const __m256i half = _mm256_srai_epi32(exponent, 1);
   const __m256i bias = _mm256_set1_epi32(127);
@@ -127,7 +127,7 @@ void accumulate_outer(const OuterArgs& args) {
     float* out = args.out + i * args.out_stride;
     for (int t = 0; t < args.n_terms; ++t) {
       const float a = args.a[i * args.a_stride + t];
-      for (int lane = 0; lane < lanes; ++lane) {
+      for (int lane = 0; lane < kLanes; ++lane) {
         out[lane] = std::fma(a, args.b[t * args.b_stride + lane], out[lane]);
       }
     }

@@ -30,28 +30,28 @@ T load_as(const void* at) {
 
 inline bool is_finite_f16(uint16_t h) { return (h & 0x7c00u) != 0x7c00u; }
 
-// For block formats whose only floats are f16 scales: index of the first weight of the first block
-// where one of them is not finite, or -1. `scale_offsets` are bytes from the block's start.
-template <int kScales>
-int64_t first_bad_scale(const std::byte* row, int64_t n, int block_len, int block_bytes,
-                        const int (&scale_offsets)[kScales]) {
-  for (int64_t block = 0; block < n / block_len; ++block) {
-    for (const int offset : scale_offsets) {
-      if (!is_finite_f16(load_as<uint16_t>(row + block * block_bytes + offset))) {
-        return block * block_len;
-      }
-    }
+// Format::first_non_finite of a block format whose only floats are f16 scales, so many bytes from
+// the block's start: the first weight of the first block where one of them is not finite.
+template <int kBlockLen, int kBlockBytes, int... kScaleOffsets>
+int64_t first_bad_scale(const std::byte* row, int64_t n) {
+  for (int64_t block = 0; block < n / kBlockLen; ++block) {
+    const std::byte* at = row + block * kBlockBytes;
+    if (!(is_finite_f16(load_as<uint16_t>(at + kScaleOffsets)) && ...)) return block * kBlockLen;
   }
   return -1;
 }
 
+// The same of a format whose blocks hold codes alone.
+inline int64_t no_scales(const std::byte*, int64_t) { return -1; }
+
 // Format::dequantize of a format of codes, from how it unpacks.
-template <decltype(Format::unpack) unpack, int kLen, int kSubLen, int kOffset, bool kHasMin = false>
-void dequantize_codes(const std::byte* row, int64_t n, int block_bytes, float* out) {
+template <decltype(Format::unpack) unpack, int kBlockBytes, int kLen, int kSubLen, int kOffset,
+          bool kHasMin = false>
+void dequantize_codes(const std::byte* row, int64_t n, float* out) {
   for (int64_t block = 0; block < n / kLen; ++block) {
     uint8_t codes[kLen];
     float d[kLen / kSubLen], m[kLen / kSubLen] = {};
-    unpack(row + block * block_bytes, kLen, codes, d, m);
+    unpack(row + block * kBlockBytes, kLen, codes, d, m);
     for (int i = 0; i < kLen; ++i) {
       const float weight = d[i / kSubLen] * static_cast<float>(codes[i] - kOffset);
       // Not "+ 0" where there is no minimum: -0 would become +0.

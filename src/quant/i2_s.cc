@@ -25,12 +25,6 @@ void unpack_i2_s(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
   for (int64_t sub = 0; sub < n / kSubLen; ++sub) d[sub] = 1.0f;
 }
 
-void dequantize_i2_s(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_i2_s, kLen, kSubLen, kOffset>(row, n, kBytes, out);
-}
-
-int64_t first_non_finite_i2_s(const std::byte*, int64_t) { return -1; }  // rows hold codes alone
-
 #if defined(__x86_64__)
 CROSSVAL_AVX2 void pack_i2_s(const std::byte* row, int64_t row_bytes, int64_t n,
                              const CodePanel& panel) {
@@ -125,9 +119,9 @@ const Format kI2_S = {.type = GgmlType::I2_S,
                       .code_bits = 2,
                       .offset = kOffset,
                       .has_min = false,
-                      .dequantize = dequantize_i2_s,
+                      .dequantize = dequantize_codes<unpack_i2_s, kBytes, kLen, kSubLen, kOffset>,
                       .unpack = unpack_i2_s,
-                      .first_non_finite = first_non_finite_i2_s,
+                      .first_non_finite = no_scales,
                       .pack_avx2 = pack_i2_s,
                       .dot_avx2 = dot_i2_s,
                       .has_tensor_scale = true};

@@ -28,12 +28,6 @@ void unpack_arm(const std::byte* row, int64_t n, uint8_t* codes, float* d, float
   for (int64_t sub = 0; sub < n / kSubLen; ++sub) d[sub] = 1.0f;
 }
 
-void dequantize_arm(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_arm, kArmLen, kSubLen, 1>(row, n, kArmBytes, out);
-}
-
-int64_t no_scales(const std::byte*, int64_t) { return -1; }  // rows hold codes alone
-
 // Codes of -2, -1, +1, +2 less the offset of 2.
 constexpr uint8_t kCodes[4] = {0, 1, 3, 4};
 constexpr int kOffset = 2, kCodeBytes = 8;
@@ -54,14 +48,6 @@ void unpack_scaled(const std::byte* row, int64_t n, uint8_t* codes, float* d, fl
   }
 }
 
-void dequantize_scaled(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_scaled, kSubLen, kSubLen, kOffset>(row, n, kScaledBytes, out);
-}
-
-int64_t first_non_finite_scaled(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kSubLen, kScaledBytes, {kCodeBytes});
-}
-
 void unpack_qk256(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
   for (int64_t i = 0; i < n / kSubLen; ++i) {
     unpack_block(row + i * kCodeBytes, codes + i * kSubLen);
@@ -69,48 +55,47 @@ void unpack_qk256(const std::byte* row, int64_t n, uint8_t* codes, float* d, flo
   }
 }
 
-void dequantize_qk256(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_qk256, kSubLen, kSubLen, kOffset>(row, n, kCodeBytes, out);
-}
-
 }  // namespace
 
-const Format kI2_S_ARM = {.type = GgmlType::I2_S,
-                          .activation = ActivationType::I8_ROW,
-                          .block_len = kArmLen,
-                          .block_bytes = kArmBytes,
-                          .sub_block_len = kSubLen,
-                          .code_bits = 4,
-                          .offset = 1,
-                          .has_min = false,
-                          .dequantize = dequantize_arm,
-                          .unpack = unpack_arm,
-                          .first_non_finite = no_scales,
-                          .has_tensor_scale = true};
+const Format kI2_S_ARM = {
+    .type = GgmlType::I2_S,
+    .activation = ActivationType::I8_ROW,
+    .block_len = kArmLen,
+    .block_bytes = kArmBytes,
+    .sub_block_len = kSubLen,
+    .code_bits = 4,
+    .offset = 1,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_arm, kArmBytes, kArmLen, kSubLen, 1>,
+    .unpack = unpack_arm,
+    .first_non_finite = no_scales,
+    .has_tensor_scale = true};
 
-const Format kI2_S_32 = {.type = GgmlType::I2_S,
-                         .activation = ActivationType::F32,
-                         .block_len = kSubLen,
-                         .block_bytes = kScaledBytes,
-                         .sub_block_len = kSubLen,
-                         .code_bits = 4,
-                         .offset = kOffset,
-                         .has_min = false,
-                         .dequantize = dequantize_scaled,
-                         .unpack = unpack_scaled,
-                         .first_non_finite = first_non_finite_scaled};
+const Format kI2_S_32 = {
+    .type = GgmlType::I2_S,
+    .activation = ActivationType::F32,
+    .block_len = kSubLen,
+    .block_bytes = kScaledBytes,
+    .sub_block_len = kSubLen,
+    .code_bits = 4,
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_scaled, kScaledBytes, kSubLen, kSubLen, kOffset>,
+    .unpack = unpack_scaled,
+    .first_non_finite = first_bad_scale<kSubLen, kScaledBytes, kCodeBytes>};
 
-const Format kI2_S_QK256 = {.type = GgmlType::I2_S,
-                            .activation = ActivationType::F32,
-                            .block_len = kSubLen,
-                            .block_bytes = kCodeBytes,
-                            .sub_block_len = kSubLen,
-                            .code_bits = 4,
-                            .offset = kOffset,
-                            .has_min = false,
-                            .dequantize = dequantize_qk256,
-                            .unpack = unpack_qk256,
-                            .first_non_finite = no_scales,
-                            .row_bytes_multiple = 64};
+const Format kI2_S_QK256 = {
+    .type = GgmlType::I2_S,
+    .activation = ActivationType::F32,
+    .block_len = kSubLen,
+    .block_bytes = kCodeBytes,
+    .sub_block_len = kSubLen,
+    .code_bits = 4,
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_qk256, kCodeBytes, kSubLen, kSubLen, kOffset>,
+    .unpack = unpack_qk256,
+    .first_non_finite = no_scales,
+    .row_bytes_multiple = 64};
 
 }  // namespace crossval

@@ -23,14 +23,6 @@ void unpack_iq2_bn(const std::byte* row, int64_t n, uint8_t* codes, float* d, fl
   for (int64_t sub = 0; sub < n / kSubLen; ++sub) d[sub] = 1.0f;
 }
 
-void dequantize_iq2_bn(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_iq2_bn, kLen, kSubLen, kOffset>(row, n, kBytes, out);
-}
-
-int64_t first_non_finite_iq2_bn(const std::byte*, int64_t) {
-  return -1;
-}  // blocks hold codes alone
-
 #if defined(__x86_64__)
 CROSSVAL_AVX2 void pack_iq2_bn(const std::byte* row, int64_t row_bytes, int64_t n,
                                const CodePanel& panel) {
@@ -62,18 +54,19 @@ constexpr decltype(Format::pack_avx2) pack_iq2_bn = nullptr;
 
 }  // namespace
 
-const Format kIQ2_BN = {.type = GgmlType::IQ2_BN,
-                        .activation = ActivationType::I8_FOUR,
-                        .block_len = kLen,
-                        .block_bytes = kBytes,
-                        .sub_block_len = kSubLen,
-                        .code_bits = 4,  // 2, for which the kernels have no further use
-                        .offset = kOffset,
-                        .has_min = false,
-                        .dequantize = dequantize_iq2_bn,
-                        .unpack = unpack_iq2_bn,
-                        .first_non_finite = first_non_finite_iq2_bn,
-                        .pack_avx2 = pack_iq2_bn,
-                        .has_row_scale = true};
+const Format kIQ2_BN = {
+    .type = GgmlType::IQ2_BN,
+    .activation = ActivationType::I8_FOUR,
+    .block_len = kLen,
+    .block_bytes = kBytes,
+    .sub_block_len = kSubLen,
+    .code_bits = 4,  // 2, for which the kernels have no further use
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_iq2_bn, kBytes, kLen, kSubLen, kOffset>,
+    .unpack = unpack_iq2_bn,
+    .first_non_finite = no_scales,
+    .pack_avx2 = pack_iq2_bn,
+    .has_row_scale = true};
 
 }  // namespace crossval

@@ -54,46 +54,32 @@ void unpack_iq4_xs(const std::byte* row, int64_t n, uint8_t* codes, float* d, fl
   }
 }
 
-void dequantize_iq4_nl(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_iq4_nl, kSubLen, kSubLen, kOffset>(row, n, sizeof(BlockIQ4NL), out);
-}
-
-void dequantize_iq4_xs(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_iq4_xs, kSuperLen, kSubLen, kOffset>(row, n, sizeof(BlockIQ4XS), out);
-}
-
-int64_t first_non_finite_iq4_nl(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kSubLen, sizeof(BlockIQ4NL), {0});
-}
-
-int64_t first_non_finite_iq4_xs(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kSuperLen, sizeof(BlockIQ4XS), {0});
-}
-
 }  // namespace
 
-const Format kIQ4_NL = {.type = GgmlType::IQ4_NL,
-                        .activation = ActivationType::Q8_0,
-                        .block_len = kSubLen,
-                        .block_bytes = sizeof(BlockIQ4NL),
-                        .sub_block_len = kSubLen,
-                        .code_bits = 8,
-                        .offset = kOffset,
-                        .has_min = false,
-                        .dequantize = dequantize_iq4_nl,
-                        .unpack = unpack_iq4_nl,
-                        .first_non_finite = first_non_finite_iq4_nl};
+const Format kIQ4_NL = {
+    .type = GgmlType::IQ4_NL,
+    .activation = ActivationType::Q8_0,
+    .block_len = kSubLen,
+    .block_bytes = sizeof(BlockIQ4NL),
+    .sub_block_len = kSubLen,
+    .code_bits = 8,
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_iq4_nl, sizeof(BlockIQ4NL), kSubLen, kSubLen, kOffset>,
+    .unpack = unpack_iq4_nl,
+    .first_non_finite = first_bad_scale<kSubLen, sizeof(BlockIQ4NL), 0>};
 
-const Format kIQ4_XS = {.type = GgmlType::IQ4_XS,
-                        .activation = ActivationType::Q8_K,
-                        .block_len = kSuperLen,
-                        .block_bytes = sizeof(BlockIQ4XS),
-                        .sub_block_len = kSubLen,
-                        .code_bits = 8,
-                        .offset = kOffset,
-                        .has_min = false,
-                        .dequantize = dequantize_iq4_xs,
-                        .unpack = unpack_iq4_xs,
-                        .first_non_finite = first_non_finite_iq4_xs};
+const Format kIQ4_XS = {
+    .type = GgmlType::IQ4_XS,
+    .activation = ActivationType::Q8_K,
+    .block_len = kSuperLen,
+    .block_bytes = sizeof(BlockIQ4XS),
+    .sub_block_len = kSubLen,
+    .code_bits = 8,
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_iq4_xs, sizeof(BlockIQ4XS), kSuperLen, kSubLen, kOffset>,
+    .unpack = unpack_iq4_xs,
+    .first_non_finite = first_bad_scale<kSuperLen, sizeof(BlockIQ4XS), 0>};
 
 }  // namespace crossval

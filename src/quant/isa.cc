@@ -5,13 +5,10 @@
 #include <array>
 #include <cstdlib>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "quant/kernels.h"
 #include "quant/kernels_check.h"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 namespace crossval {
 namespace {
@@ -22,11 +19,7 @@ constexpr std::array<std::string_view, kAll.size()> kNames = {"scalar", "avx2", 
 constexpr const char* kVariable = "CROSSVAL_ISA";
 
 #if defined(__x86_64__)
-bool has_avx2() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  const bool has_f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 29 & 1) != 0;
-  return has_f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
+bool has_avx2() { return cpu_has_f16c() && cpu_has_avx2_fma(); }
 
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -20,11 +20,11 @@
 namespace crossval {
 namespace {
 
-constexpr int64_t piece_bytes = 1 << 20;
+constexpr int64_t kPieceBytes = 1 << 20;
 
 void put_rows(const WeightView& weights, const GgufWriter::Put& put) {
   const int64_t row_bytes = weights.row_len * static_cast<int64_t>(sizeof(float));
-  const int64_t n_at_once = std::max<int64_t>(1, piece_bytes / row_bytes);
+  const int64_t n_at_once = std::max<int64_t>(1, kPieceBytes / row_bytes);
   std::vector<float> rows(static_cast<size_t>(n_at_once * weights.row_len));
   for (int64_t row = 0; row < weights.n_rows; row += n_at_once) {
     const int64_t n = std::min(n_at_once, weights.n_rows - row);

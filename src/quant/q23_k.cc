@@ -70,47 +70,33 @@ void unpack_q3_k(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
   }
 }
 
-void dequantize_q2_k(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q2_k, kLen, kSubLen, 0, true>(row, n, sizeof(BlockQ2K), out);
-}
-
-void dequantize_q3_k(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q3_k, kLen, kSubLen, 4>(row, n, sizeof(BlockQ3K), out);
-}
-
-int64_t first_non_finite_q2_k(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ2K),
-                         {offsetof(BlockQ2K, d), offsetof(BlockQ2K, dmin)});
-}
-
-int64_t first_non_finite_q3_k(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ3K), {offsetof(BlockQ3K, d)});
-}
-
 }  // namespace
 
-const Format kQ2_K = {.type = GgmlType::Q2_K,
-                      .activation = ActivationType::Q8_K,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ2K),
-                      .sub_block_len = kSubLen,
-                      .code_bits = 4,  // 2, for which the kernels have no further use
-                      .offset = 0,
-                      .has_min = true,
-                      .dequantize = dequantize_q2_k,
-                      .unpack = unpack_q2_k,
-                      .first_non_finite = first_non_finite_q2_k};
+const Format kQ2_K = {
+    .type = GgmlType::Q2_K,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ2K),
+    .sub_block_len = kSubLen,
+    .code_bits = 4,  // 2, for which the kernels have no further use
+    .offset = 0,
+    .has_min = true,
+    .dequantize = dequantize_codes<unpack_q2_k, sizeof(BlockQ2K), kLen, kSubLen, 0, true>,
+    .unpack = unpack_q2_k,
+    .first_non_finite =
+        first_bad_scale<kLen, sizeof(BlockQ2K), offsetof(BlockQ2K, d), offsetof(BlockQ2K, dmin)>};
 
-const Format kQ3_K = {.type = GgmlType::Q3_K,
-                      .activation = ActivationType::Q8_K,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ3K),
-                      .sub_block_len = kSubLen,
-                      .code_bits = 4,
-                      .offset = 4,
-                      .has_min = false,
-                      .dequantize = dequantize_q3_k,
-                      .unpack = unpack_q3_k,
-                      .first_non_finite = first_non_finite_q3_k};
+const Format kQ3_K = {
+    .type = GgmlType::Q3_K,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ3K),
+    .sub_block_len = kSubLen,
+    .code_bits = 4,
+    .offset = 4,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_q3_k, sizeof(BlockQ3K), kLen, kSubLen, 4>,
+    .unpack = unpack_q3_k,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ3K), offsetof(BlockQ3K, d)>};
 
 }  // namespace crossval

@@ -46,22 +46,6 @@ void unpack_q4_1(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
   }
 }
 
-void dequantize_q4_0(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q4_0, kLen, kLen, 8>(row, n, sizeof(BlockQ4_0), out);
-}
-
-void dequantize_q4_1(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q4_1, kLen, kLen, 0, true>(row, n, sizeof(BlockQ4_1), out);
-}
-
-int64_t first_non_finite_q4_0(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ4_0), {0});
-}
-
-int64_t first_non_finite_q4_1(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ4_1), {0, 2});
-}
-
 #if defined(__x86_64__)
 CROSSVAL_AVX2_INLINE void store_nibbles(__m256i packed, uint8_t* to) {
   const __m256i nibble = _mm256_set1_epi8(15);
@@ -253,24 +237,25 @@ const Format kQ4_0 = {.type = GgmlType::Q4_0,
                       .code_bits = 4,
                       .offset = 8,
                       .has_min = false,
-                      .dequantize = dequantize_q4_0,
+                      .dequantize = dequantize_codes<unpack_q4_0, sizeof(BlockQ4_0), kLen, kLen, 8>,
                       .unpack = unpack_q4_0,
-                      .first_non_finite = first_non_finite_q4_0,
+                      .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ4_0), 0>,
                       .pack_avx2 = pack_q4_0,
                       .dot_avx2 = dot_q4_0};
 
-const Format kQ4_1 = {.type = GgmlType::Q4_1,
-                      .activation = ActivationType::Q8_1,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ4_1),
-                      .sub_block_len = kLen,
-                      .code_bits = 4,
-                      .offset = 0,
-                      .has_min = true,
-                      .dequantize = dequantize_q4_1,
-                      .unpack = unpack_q4_1,
-                      .first_non_finite = first_non_finite_q4_1,
-                      .pack_avx2 = pack_q4_1,
-                      .dot_avx2 = dot_q4_1};
+const Format kQ4_1 = {
+    .type = GgmlType::Q4_1,
+    .activation = ActivationType::Q8_1,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ4_1),
+    .sub_block_len = kLen,
+    .code_bits = 4,
+    .offset = 0,
+    .has_min = true,
+    .dequantize = dequantize_codes<unpack_q4_1, sizeof(BlockQ4_1), kLen, kLen, 0, true>,
+    .unpack = unpack_q4_1,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ4_1), 0, 2>,
+    .pack_avx2 = pack_q4_1,
+    .dot_avx2 = dot_q4_1};
 
 }  // namespace crossval

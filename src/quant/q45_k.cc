@@ -67,16 +67,6 @@ void unpack(const std::byte* row, int64_t n, uint8_t* codes, float* d, float* m)
   }
 }
 
-template <typename Block>
-void dequantize(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack<Block>, kLen, kSubLen, 0, true>(row, n, sizeof(Block), out);
-}
-
-template <typename Block>
-int64_t first_non_finite(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(Block), {0, 2});
-}
-
 #if defined(__x86_64__)
 // 16 bits (the lower or the upper) of each of 8 words as f16.
 CROSSVAL_AVX2_INLINE __m256 halves_of(__m256i words, bool upper) {
@@ -148,38 +138,40 @@ CROSSVAL_AVX2 void pack(const std::byte* row, int64_t row_bytes, int64_t n,
     }
   }
 }
-constexpr auto pack_q4_k = pack<BlockQ4K>;
-constexpr auto pack_q5_k = pack<BlockQ5K>;
+constexpr auto kPackQ4K = pack<BlockQ4K>;
+constexpr auto kPackQ5K = pack<BlockQ5K>;
 #else
-constexpr decltype(Format::pack_avx2) pack_q4_k = nullptr, pack_q5_k = nullptr;
+constexpr decltype(Format::pack_avx2) kPackQ4K = nullptr, kPackQ5K = nullptr;
 #endif
 
 }  // namespace
 
-const Format kQ4_K = {.type = GgmlType::Q4_K,
-                      .activation = ActivationType::Q8_K,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ4K),
-                      .sub_block_len = kSubLen,
-                      .code_bits = 4,
-                      .offset = 0,
-                      .has_min = true,
-                      .dequantize = dequantize<BlockQ4K>,
-                      .unpack = unpack<BlockQ4K>,
-                      .first_non_finite = first_non_finite<BlockQ4K>,
-                      .pack_avx2 = pack_q4_k};
+const Format kQ4_K = {
+    .type = GgmlType::Q4_K,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ4K),
+    .sub_block_len = kSubLen,
+    .code_bits = 4,
+    .offset = 0,
+    .has_min = true,
+    .dequantize = dequantize_codes<unpack<BlockQ4K>, sizeof(BlockQ4K), kLen, kSubLen, 0, true>,
+    .unpack = unpack<BlockQ4K>,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ4K), 0, 2>,
+    .pack_avx2 = kPackQ4K};
 
-const Format kQ5_K = {.type = GgmlType::Q5_K,
-                      .activation = ActivationType::Q8_K,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ5K),
-                      .sub_block_len = kSubLen,
-                      .code_bits = 5,
-                      .offset = 0,
-                      .has_min = true,
-                      .dequantize = dequantize<BlockQ5K>,
-                      .unpack = unpack<BlockQ5K>,
-                      .first_non_finite = first_non_finite<BlockQ5K>,
-                      .pack_avx2 = pack_q5_k};
+const Format kQ5_K = {
+    .type = GgmlType::Q5_K,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ5K),
+    .sub_block_len = kSubLen,
+    .code_bits = 5,
+    .offset = 0,
+    .has_min = true,
+    .dequantize = dequantize_codes<unpack<BlockQ5K>, sizeof(BlockQ5K), kLen, kSubLen, 0, true>,
+    .unpack = unpack<BlockQ5K>,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ5K), 0, 2>,
+    .pack_avx2 = kPackQ5K};
 
 }  // namespace crossval

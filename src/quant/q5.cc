@@ -50,22 +50,6 @@ void unpack_q5_1(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
   }
 }
 
-void dequantize_q5_0(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q5_0, kLen, kLen, 16>(row, n, sizeof(BlockQ5_0), out);
-}
-
-void dequantize_q5_1(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q5_1, kLen, kLen, 0, true>(row, n, sizeof(BlockQ5_1), out);
-}
-
-int64_t first_non_finite_q5_0(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ5_0), {0});
-}
-
-int64_t first_non_finite_q5_1(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ5_1), {0, 2});
-}
-
 #if defined(__x86_64__)
 // Fifth bits of weights 4j to 4j + 3 of 8 rows, as 16 in the byte of their code. `words` holds the
 // rows' 32-bit words.
@@ -114,38 +98,40 @@ CROSSVAL_AVX2 void pack_q5(const std::byte* row, int64_t row_bytes, int64_t n,
     }
   }
 }
-constexpr auto pack_q5_0 = pack_q5<BlockQ5_0, false>;
-constexpr auto pack_q5_1 = pack_q5<BlockQ5_1, true>;
+constexpr auto kPackQ50 = pack_q5<BlockQ5_0, false>;
+constexpr auto kPackQ51 = pack_q5<BlockQ5_1, true>;
 #else
-constexpr decltype(Format::pack_avx2) pack_q5_0 = nullptr, pack_q5_1 = nullptr;
+constexpr decltype(Format::pack_avx2) kPackQ50 = nullptr, kPackQ51 = nullptr;
 #endif
 
 }  // namespace
 
-const Format kQ5_0 = {.type = GgmlType::Q5_0,
-                      .activation = ActivationType::Q8_0,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ5_0),
-                      .sub_block_len = kLen,
-                      .code_bits = 5,
-                      .offset = 16,
-                      .has_min = false,
-                      .dequantize = dequantize_q5_0,
-                      .unpack = unpack_q5_0,
-                      .first_non_finite = first_non_finite_q5_0,
-                      .pack_avx2 = pack_q5_0};
+const Format kQ5_0 = {
+    .type = GgmlType::Q5_0,
+    .activation = ActivationType::Q8_0,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ5_0),
+    .sub_block_len = kLen,
+    .code_bits = 5,
+    .offset = 16,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_q5_0, sizeof(BlockQ5_0), kLen, kLen, 16>,
+    .unpack = unpack_q5_0,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ5_0), 0>,
+    .pack_avx2 = kPackQ50};
 
-const Format kQ5_1 = {.type = GgmlType::Q5_1,
-                      .activation = ActivationType::Q8_1,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ5_1),
-                      .sub_block_len = kLen,
-                      .code_bits = 5,
-                      .offset = 0,
-                      .has_min = true,
-                      .dequantize = dequantize_q5_1,
-                      .unpack = unpack_q5_1,
-                      .first_non_finite = first_non_finite_q5_1,
-                      .pack_avx2 = pack_q5_1};
+const Format kQ5_1 = {
+    .type = GgmlType::Q5_1,
+    .activation = ActivationType::Q8_1,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ5_1),
+    .sub_block_len = kLen,
+    .code_bits = 5,
+    .offset = 0,
+    .has_min = true,
+    .dequantize = dequantize_codes<unpack_q5_1, sizeof(BlockQ5_1), kLen, kLen, 0, true>,
+    .unpack = unpack_q5_1,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ5_1), 0, 2>,
+    .pack_avx2 = kPackQ51};
 
 }  // namespace crossval

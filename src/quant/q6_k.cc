@@ -43,14 +43,6 @@ void unpack_q6_k(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
   }
 }
 
-void dequantize_q6_k(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q6_k, kLen, kSubLen, 32>(row, n, sizeof(BlockQ6K), out);
-}
-
-int64_t first_non_finite_q6_k(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ6K), {offsetof(BlockQ6K, d)});
-}
-
 #if defined(__x86_64__)
 // Bit pair number `pair` of each byte, as bits 4 and 5.
 template <int pair>
@@ -116,17 +108,18 @@ constexpr decltype(Format::pack_avx2) pack_q6_k = nullptr;
 
 }  // namespace
 
-const Format kQ6_K = {.type = GgmlType::Q6_K,
-                      .activation = ActivationType::Q8_K,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ6K),
-                      .sub_block_len = kSubLen,
-                      .code_bits = 6,
-                      .offset = 32,
-                      .has_min = false,
-                      .dequantize = dequantize_q6_k,
-                      .unpack = unpack_q6_k,
-                      .first_non_finite = first_non_finite_q6_k,
-                      .pack_avx2 = pack_q6_k};
+const Format kQ6_K = {
+    .type = GgmlType::Q6_K,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ6K),
+    .sub_block_len = kSubLen,
+    .code_bits = 6,
+    .offset = 32,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_q6_k, sizeof(BlockQ6K), kLen, kSubLen, 32>,
+    .unpack = unpack_q6_k,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ6K), offsetof(BlockQ6K, d)>,
+    .pack_avx2 = pack_q6_k};
 
 }  // namespace crossval

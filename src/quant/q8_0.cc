@@ -23,14 +23,6 @@ void unpack_q8_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
   }
 }
 
-void dequantize_q8_0(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_q8_0, kLen, kLen, 128>(row, n, sizeof(BlockQ8_0), out);
-}
-
-int64_t first_non_finite_q8_0(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockQ8_0), {0});
-}
-
 #if defined(__x86_64__)
 CROSSVAL_AVX2 void pack_q8_0(const std::byte* row, int64_t row_bytes, int64_t n,
                              const CodePanel& panel) {
@@ -100,18 +92,19 @@ constexpr decltype(Format::dot_avx2) dot_q8_0 = nullptr;
 
 }  // namespace
 
-const Format kQ8_0 = {.type = GgmlType::Q8_0,
-                      .activation = ActivationType::Q8_0,
-                      .block_len = kLen,
-                      .block_bytes = sizeof(BlockQ8_0),
-                      .sub_block_len = kLen,
-                      .code_bits = 8,
-                      .offset = 128,
-                      .has_min = false,
-                      .dequantize = dequantize_q8_0,
-                      .unpack = unpack_q8_0,
-                      .first_non_finite = first_non_finite_q8_0,
-                      .pack_avx2 = pack_q8_0,
-                      .dot_avx2 = dot_q8_0};
+const Format kQ8_0 = {
+    .type = GgmlType::Q8_0,
+    .activation = ActivationType::Q8_0,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockQ8_0),
+    .sub_block_len = kLen,
+    .code_bits = 8,
+    .offset = 128,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_q8_0, sizeof(BlockQ8_0), kLen, kLen, 128>,
+    .unpack = unpack_q8_0,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockQ8_0), 0>,
+    .pack_avx2 = pack_q8_0,
+    .dot_avx2 = dot_q8_0};
 
 }  // namespace crossval

@@ -61,46 +61,32 @@ void unpack_tq2_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, flo
   }
 }
 
-void dequantize_tq1_0(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_tq1_0, kLen, kSubLen, kOffset>(row, n, sizeof(BlockTQ1), out);
-}
-
-void dequantize_tq2_0(const std::byte* row, int64_t n, float* out) {
-  dequantize_codes<unpack_tq2_0, kLen, kSubLen, kOffset>(row, n, sizeof(BlockTQ2), out);
-}
-
-int64_t first_non_finite_tq1_0(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockTQ1), {offsetof(BlockTQ1, d)});
-}
-
-int64_t first_non_finite_tq2_0(const std::byte* row, int64_t n) {
-  return first_bad_scale(row, n, kLen, sizeof(BlockTQ2), {offsetof(BlockTQ2, d)});
-}
-
 }  // namespace
 
-const Format kTQ1_0 = {.type = GgmlType::TQ1_0,
-                       .activation = ActivationType::Q8_K,
-                       .block_len = kLen,
-                       .block_bytes = sizeof(BlockTQ1),
-                       .sub_block_len = kSubLen,
-                       .code_bits = 4,  // 2, for which the kernels have no further use
-                       .offset = kOffset,
-                       .has_min = false,
-                       .dequantize = dequantize_tq1_0,
-                       .unpack = unpack_tq1_0,
-                       .first_non_finite = first_non_finite_tq1_0};
+const Format kTQ1_0 = {
+    .type = GgmlType::TQ1_0,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockTQ1),
+    .sub_block_len = kSubLen,
+    .code_bits = 4,  // 2, for which the kernels have no further use
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_tq1_0, sizeof(BlockTQ1), kLen, kSubLen, kOffset>,
+    .unpack = unpack_tq1_0,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockTQ1), offsetof(BlockTQ1, d)>};
 
-const Format kTQ2_0 = {.type = GgmlType::TQ2_0,
-                       .activation = ActivationType::Q8_K,
-                       .block_len = kLen,
-                       .block_bytes = sizeof(BlockTQ2),
-                       .sub_block_len = kSubLen,
-                       .code_bits = 4,
-                       .offset = kOffset,
-                       .has_min = false,
-                       .dequantize = dequantize_tq2_0,
-                       .unpack = unpack_tq2_0,
-                       .first_non_finite = first_non_finite_tq2_0};
+const Format kTQ2_0 = {
+    .type = GgmlType::TQ2_0,
+    .activation = ActivationType::Q8_K,
+    .block_len = kLen,
+    .block_bytes = sizeof(BlockTQ2),
+    .sub_block_len = kSubLen,
+    .code_bits = 4,
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_tq2_0, sizeof(BlockTQ2), kLen, kSubLen, kOffset>,
+    .unpack = unpack_tq2_0,
+    .first_non_finite = first_bad_scale<kLen, sizeof(BlockTQ2), offsetof(BlockTQ2, d)>};
 
 }  // namespace crossval

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The contract's object of crossval/per-token/1, with a value of the right kind at every key.
+// What crossval/per-token/1 promises, with a value of the right kind at every key.
 const char* const kContract =
     R"({"schema": "crossval/per-token/1", "status": "agree", "exit_code": 0,
  "model": {"path": "", "sha256": "", "architecture": "llama", "quantization": "Q4_1", "n_vocab": 49152, "n_layers": 30, "n_params": 134515008},

@@ -11,8 +11,8 @@
 namespace crossval {
 namespace {
 
-constexpr size_t max_rows = 20;     // of a table
-constexpr size_t max_length = 300;  // of a cell
+constexpr size_t kMaxRows = 20;     // of a table
+constexpr size_t kMaxLength = 300;  // of a cell
 
 // Text that is no markup: one line, every character with a meaning behind a backslash, HTML as
 // entities.
@@ -50,7 +50,7 @@ std::string sentence(const std::string& text) {
 }
 
 std::string cell(const std::string& text) {
-  return plain(std::string(clip_utf8(text, max_length)));
+  return plain(std::string(clip_utf8(text, kMaxLength)));
 }
 
 const char* mark(Status status) {
@@ -95,12 +95,12 @@ void add_checks(const CheckList& list, std::string& out) {
       n);
   if (n_wrong > 0) {
     out += "| check | result | |\n|---|---|---|\n";
-    for (size_t i = 0; i < std::min(n_wrong, max_rows); ++i) {
+    for (size_t i = 0; i < std::min(n_wrong, kMaxRows); ++i) {
       out += fmt::format("| {} | {} | {} |\n", cell(shown[i]->name), word(shown[i]->outcome),
                          cell(shown[i]->message));
     }
-    if (n_wrong > max_rows) {
-      out += fmt::format("\n{} more are in the JSON.\n", n_wrong - max_rows);
+    if (n_wrong > kMaxRows) {
+      out += fmt::format("\n{} more are in the JSON.\n", n_wrong - kMaxRows);
     }
   }
   out += "\n</details>\n";
@@ -116,7 +116,7 @@ std::string markdown_result(const Result& result, const RenderOptions& options) 
                   options.number > 0 ? fmt::format(", prompt {}", options.number) : "",
                   sentence(finding.headline));
   if (!finding.notes.empty()) out += "\n";
-  const size_t n_notes = std::min(finding.notes.size(), max_rows);
+  const size_t n_notes = std::min(finding.notes.size(), kMaxRows);
   for (size_t i = 0; i < n_notes; ++i) out += fmt::format("- {}\n", sentence(finding.notes[i]));
   if (const ErrorReport* error = error_of(result)) {
     out += fmt::format("\n- where: {}\n- fix: {}\n", cell(error->where), sentence(error->fix));

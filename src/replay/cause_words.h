@@ -53,11 +53,11 @@ struct CauseInfo {
   Cause cause;
   std::string_view word;  // of the JSON
   // "hyperparameter", "weights", "op", "graph", "tokens" or "nondeterminism": `kind` of the
-  // contract.
+  // JSON.
   std::string_view kind;
 };
 
-inline constexpr CauseInfo cause_table[] = {
+inline constexpr CauseInfo kCauseTable[] = {
     {Cause::unknown, "unknown", "op"},
     {Cause::rms_eps, "rms_eps", "hyperparameter"},
     {Cause::rope_base, "rope_base", "hyperparameter"},
@@ -100,11 +100,11 @@ inline constexpr CauseInfo cause_table[] = {
 };
 
 constexpr const CauseInfo& cause_info(Cause cause) {
-  return cause_table[static_cast<size_t>(cause)];
+  return kCauseTable[static_cast<size_t>(cause)];
 }
 static_assert([] {
-  for (size_t i = 0; i < std::size(cause_table); ++i) {
-    if (static_cast<size_t>(cause_table[i].cause) != i) return false;
+  for (size_t i = 0; i < std::size(kCauseTable); ++i) {
+    if (static_cast<size_t>(kCauseTable[i].cause) != i) return false;
   }
   return true;
 }());

@@ -15,7 +15,7 @@ namespace {
 
 // A hypothesis counts when the error passes as rounding, or when next to nothing is left of it
 // (weights that a hypothesis builds are not always rounded as the engine's are).
-constexpr double vanished = 0.02;
+constexpr double kVanished = 0.02;
 
 const TapTensor* weight_of(const Operation& operation) {
   for (const TapTensor& source : operation.sources) {
@@ -46,8 +46,8 @@ bool CauseFinder::vanishes(const Operation& operation, const Suspect& suspect) {
   const Replayed after = replay(operation, suspect.found.out, weights_, pool_);
   if (after.status != ReplayStatus::replayed || after.n_born > 0 || after.n_lost > 0) return false;
   return after.ratio <= 1 ||
-         (std::isfinite(before.rel_l2) && after.rel_l2 < vanished * before.rel_l2 &&
-          after.ratio < vanished * before.ratio);
+         (std::isfinite(before.rel_l2) && after.rel_l2 < kVanished * before.rel_l2 &&
+          after.ratio < kVanished * before.ratio);
 }
 
 Explanation CauseFinder::explain(const Suspect& suspect) {

@@ -8,9 +8,9 @@ namespace crossval {
 namespace {
 
 // Positions in op_params (ggml.c: ggml_soft_max_impl, ggml_flash_attn_ext, ggml_scale_impl).
-constexpr size_t soft_max_scale = 0, soft_max_bias = 1;
-constexpr size_t flash_scale = 0, flash_bias = 1, flash_softcap = 2;
-constexpr size_t scale_factor = 0;
+constexpr size_t kSoftMaxScale = 0, kSoftMaxBias = 1;
+constexpr size_t kFlashScale = 0, kFlashBias = 1, kFlashSoftcap = 2;
+constexpr size_t kScaleFactor = 0;
 
 }  // namespace
 
@@ -19,12 +19,12 @@ void Expectations::expect_attention(const Tap& tap, Expected& expected) const {
   const size_t mask_index = flash ? 3 : 1;
   // Attention has a mask; a softmax without one chooses experts.
   if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
-  expect_float(expected, flash ? flash_scale : soft_max_scale,
+  expect_float(expected, flash ? kFlashScale : kSoftMaxScale,
                row_->scaled_queries ? 1.0f : config_->kq_scale, Cause::attention_scale,
                "attention scale");
-  expect_float(expected, flash ? flash_bias : soft_max_bias, 0, Cause::attention_scale,
+  expect_float(expected, flash ? kFlashBias : kSoftMaxBias, 0, Cause::attention_scale,
                "position bias (ALiBi)");
-  if (flash) expect_float(expected, flash_softcap, softcap_, Cause::softcap, "soft cap");
+  if (flash) expect_float(expected, kFlashSoftcap, softcap_, Cause::softcap, "soft cap");
   expect_mask(tap, mask_index, expected);
 }
 
@@ -78,15 +78,15 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
 // src/models/gemma*.cpp).
 void Expectations::expect_scale(const Tap& tap, Expected& expected) const {
   if (tap.name == "inp_scaled" && row_->scaled_queries) {
-    expect_float(expected, scale_factor, std::sqrt(static_cast<float>(config_->n_embd)),
+    expect_float(expected, kScaleFactor, std::sqrt(static_cast<float>(config_->n_embd)),
                  Cause::attention_scale, "the scale of the embedding");
   } else if (tap.name.starts_with("Qcur-") && row_->scaled_queries) {
-    expect_float(expected, scale_factor, config_->kq_scale, Cause::attention_scale,
+    expect_float(expected, kScaleFactor, config_->kq_scale, Cause::attention_scale,
                  "attention scale");
   } else if (tap.name.starts_with("kq_scaled_1-") && softcap_ > 0) {
-    expect_float(expected, scale_factor, 1.0f / softcap_, Cause::softcap, "soft cap (its inverse)");
+    expect_float(expected, kScaleFactor, 1.0f / softcap_, Cause::softcap, "soft cap (its inverse)");
   } else if (tap.name.starts_with("kq_scaled_2-") && softcap_ > 0) {
-    expect_float(expected, scale_factor, softcap_, Cause::softcap, "soft cap");
+    expect_float(expected, kScaleFactor, softcap_, Cause::softcap, "soft cap");
   }
 }
 

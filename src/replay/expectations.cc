@@ -15,10 +15,10 @@ namespace {
 
 // Positions of parameters in ggml_tensor::op_params (ggml.c: ggml_rope_impl, ggml_norm_impl); the
 // same since 2024.
-constexpr size_t rope_n_dims = 1, rope_mode = 2, rope_freq_base = 5, rope_freq_scale = 6,
-                 rope_ext_factor = 7, rope_beta_fast = 9, rope_beta_slow = 10;
-constexpr size_t norm_eps = 0;
-constexpr int32_t mode_norm = 0, mode_neox = 2;  // GGML_ROPE_TYPE_*
+constexpr size_t kRopeNDims = 1, kRopeMode = 2, kRopeFreqBase = 5, kRopeFreqScale = 6,
+                 rope_ext_factor = 7, kRopeBetaFast = 9, kRopeBetaSlow = 10;
+constexpr size_t kNormEps = 0;
+constexpr int32_t kModeNorm = 0, kModeNeox = 2;  // GGML_ROPE_TYPE_*
 
 // I32 values of a source, made what they should be.
 void expect_ids(TapTensor& tensor, std::span<const int32_t> expected, Cause cause, const char* what,
@@ -137,7 +137,7 @@ void Expectations::expect_inputs(const Tap& tap, std::span<const TokenId> ids,
 }
 
 void Expectations::expect_norm(const Tap&, Expected& expected) const {
-  expect_float(expected, norm_eps, config_->rms_eps, Cause::rms_eps, "rms eps");
+  expect_float(expected, kNormEps, config_->rms_eps, Cause::rms_eps, "rms eps");
 }
 
 void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
@@ -157,24 +157,24 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
          fmt::format("{} or {} of {}", config_->n_heads, config_->n_kv_heads, config_->head_dim),
          fmt::format("{} of {}", tap.out.ne[1], tap.out.ne[0])});
   }
-  const int32_t mode = row_->rope_style == RopeStyle::neox ? mode_neox : mode_norm;
-  if (tap.params[rope_mode] != mode) {
+  const int32_t mode = row_->rope_style == RopeStyle::neox ? kModeNeox : kModeNorm;
+  if (tap.params[kRopeMode] != mode) {
     const auto name = [](int32_t m) {
-      return m == mode_norm   ? "adjacent pairs (norm)"
-             : m == mode_neox ? "halves (neox)"
+      return m == kModeNorm   ? "adjacent pairs (norm)"
+             : m == kModeNeox ? "halves (neox)"
                               : "another style";
     };
-    faults.push_back({Cause::rope_style, "rope style", name(mode), name(tap.params[rope_mode])});
-    expected.operation.params[rope_mode] = mode;
+    faults.push_back({Cause::rope_style, "rope style", name(mode), name(tap.params[kRopeMode])});
+    expected.operation.params[kRopeMode] = mode;
   }
-  expect_int(expected, rope_n_dims, rope.n_dims, Cause::rope_dims, "rotated dimensions");
-  expect_float(expected, rope_freq_base, rope.freq_base, Cause::rope_base, "rope base");
-  expect_float(expected, rope_freq_scale, rope.freq_scale, Cause::rope_scaling,
+  expect_int(expected, kRopeNDims, rope.n_dims, Cause::rope_dims, "rotated dimensions");
+  expect_float(expected, kRopeFreqBase, rope.freq_base, Cause::rope_base, "rope base");
+  expect_float(expected, kRopeFreqScale, rope.freq_scale, Cause::rope_scaling,
                "rope frequency scale");
   expect_float(expected, rope_ext_factor, rope.ext_factor, Cause::rope_scaling, "YaRN mix");
   if (rope.ext_factor != 0) {
-    expect_float(expected, rope_beta_fast, rope.beta_fast, Cause::rope_scaling, "YaRN beta_fast");
-    expect_float(expected, rope_beta_slow, rope.beta_slow, Cause::rope_scaling, "YaRN beta_slow");
+    expect_float(expected, kRopeBetaFast, rope.beta_fast, Cause::rope_scaling, "YaRN beta_fast");
+    expect_float(expected, kRopeBetaSlow, rope.beta_slow, Cause::rope_scaling, "YaRN beta_slow");
   }
   // Frequency factors, one per pair: used exactly when the file has them.
   const TensorView* factors = model_->find_tensor("rope_freqs.weight");

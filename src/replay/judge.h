@@ -9,13 +9,11 @@
 
 namespace crossval {
 
-// Fills everything of Replayed but status, reason, arithmetic and expected. `values` is the
-// engine's result, `row_len` its ne[0]. `inputs_finite` = no source holds a NaN or Inf (asked only
-// where the result does).
 struct Judged {
-  std::span<const float> values;
-  int64_t row_len;
+  std::span<const float> values;  // the engine's result
+  int64_t row_len;                // its ne[0]
 };
+// Fills everything of Replayed but status, reason, arithmetic and expected.
 void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out);
 
 // A part of n elements may be so many sigma off, root mean square: the more elements, the less

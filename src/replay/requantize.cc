@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/half.h"
+#include "quant/round_q8_0.h"
 #include "replay/inputs.h"
 
 namespace crossval {
@@ -16,14 +17,9 @@ constexpr int64_t kBlock = 32;
 float through_f16(float x) { return f16_to_f32(f32_to_f16(x)); }
 
 void block_q8_0(const float* x, bool as_reference, float* values, float* sigma) {
-  float amax = 0;
-  for (int64_t i = 0; i < kBlock; ++i) amax = std::max(amax, std::fabs(x[i]));
-  const float d = amax / 127.0f;
-  const float factor = d == 0.0f ? 0.0f : as_reference ? 1.0f / d : 127.0f / amax;
-  const float stored = through_f16(d);
+  const float amax = round_through_q8_0(
+      x, kBlock, as_reference ? Q8Rounding::reference : Q8Rounding::simd, values);
   for (int64_t i = 0; i < kBlock; ++i) {
-    const float scaled = x[i] * factor;
-    values[i] = (as_reference ? std::round(scaled) : std::nearbyint(scaled)) * stored;
     sigma[i] = static_cast<float>(kUnit32) * amax;  // nothing but dequantisation is rounded
   }
 }

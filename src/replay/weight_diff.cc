@@ -17,9 +17,9 @@ namespace crossval {
 namespace {
 
 // Requantising moves weights by some per cent: so near they count as the same.
-constexpr double near = 0.15;
+constexpr double kNear = 0.15;
 // A matrix larger than this is not held twice to look for a transposition.
-constexpr int64_t max_held_elements = int64_t{1} << 26;
+constexpr int64_t kMaxHeldElements = int64_t{1} << 26;
 
 using Row = std::vector<float>;
 
@@ -138,7 +138,7 @@ std::optional<WeightDifference> find_elsewhere(const TensorView& ours, const Row
       rows.read(r, a);
       theirs.read(r, b);
       // A norm may be near another one's by nature: only requantised matrices get the margin.
-      alike = alike && relative_distance(a, b) <= (n > 1 ? near : 1e-3);
+      alike = alike && relative_distance(a, b) <= (n > 1 ? kNear : 1e-3);
     }
     if (alike) {
       return WeightDifference{cause_of_other(ours.name, candidate.name),
@@ -202,7 +202,7 @@ std::optional<WeightDifference> find_permutation(const Rows& ours, const Rows& t
 
 bool is_transposed(const Rows& ours, const Rows& theirs) {
   const int64_t n = ours.size();
-  if (n < 2 || n != ours.length() || n * n > max_held_elements) return false;
+  if (n < 2 || n != ours.length() || n * n > kMaxHeldElements) return false;
   std::vector<float> all(static_cast<size_t>(n * n));
   Row row;
   for (int64_t r = 0; r < n; ++r) {
@@ -220,7 +220,7 @@ bool is_transposed(const Rows& ours, const Rows& theirs) {
       power += value * value;
     }
   }
-  return difference <= near * near * power;
+  return difference <= kNear * kNear * power;
 }
 
 WeightDifference one_place(const Census& census, const Rows& ours, const TensorView& tensor) {
@@ -291,7 +291,7 @@ std::optional<WeightDifference> describe_difference(const TensorView& ours,
   const double difference2 = census.ours2 + census.theirs2 - 2 * census.cross;
   const double left2 = census.theirs2 - factor * census.cross;
   if (std::isfinite(factor) && census.n_values > a.length() * a.size() / 2 && factor != 0 &&
-      left2 < 0.25 * difference2 && left2 < near * near * census.theirs2) {
+      left2 < 0.25 * difference2 && left2 < kNear * kNear * census.theirs2) {
     return WeightDifference{Cause::scaled, fmt::format("it is scaled by {:.6g}", factor),
                             census.n_values, -1};
   }
@@ -310,9 +310,9 @@ std::optional<WeightDifference> describe_difference(const TensorView& ours,
       Cause::weights,
       fmt::format("{} of {} values differ, relative distance {:.2g}{}", census.n_values,
                   ours.n_elements(), distance,
-                  distance < near ? ": other rounding of the same weights, such as another "
-                                    "quantisation"
-                                  : ""),
+                  distance < kNear ? ": other rounding of the same weights, such as another "
+                                     "quantisation"
+                                   : ""),
       census.n_values, -1};
 }
 

@@ -15,15 +15,15 @@
 namespace crossval {
 namespace {
 
-const std::string cache = std::string(CROSSVAL_ROOT) + "/.cache";
-const std::string model = cache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+const std::string kCache = std::string(CROSSVAL_ROOT) + "/.cache";
+const std::string kModel = kCache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 const std::vector<TokenId> ids = {504, 3575, 282, 4649, 314, 260, 1234, 17, 99, 2000, 31, 4};
 
 class RealPairing : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    const std::string dir = cache + "/engines/llama-" + GetParam();
-    if (!std::filesystem::exists(dir + "/VERSION") || !std::filesystem::exists(model)) {
+    const std::string dir = kCache + "/engines/llama-" + GetParam();
+    if (!std::filesystem::exists(dir + "/VERSION") || !std::filesystem::exists(kModel)) {
       GTEST_SKIP() << "run scripts/fetch_models.sh and scripts/fetch_engines.sh";
     }
     setenv("LLAMA_CPP_DIR", dir.c_str(), 1);
@@ -35,7 +35,7 @@ class RealPairing : public ::testing::TestWithParam<const char*> {
   static std::unique_ptr<Engine> open() {
     auto backend = open_engine(
         find_engine("llama", "--backend"),
-        {.model = model, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
+        {.model = kModel, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
     backend->reset(static_cast<int>(ids.size()));
     return backend;
   }
@@ -45,7 +45,7 @@ TEST_P(RealPairing, NativeFindsAPartnerForEachOfItsTensors) {
   const auto backend = open();
   const bool f16 = backend->info().settings.at("kv_type_v") == "f16";
   NativeEngine native(
-      ModelFile::open(model), nullptr,
+      ModelFile::open(kModel), nullptr,
       {.k_type = backend->info().settings.at("kv_type_k") == "f16" ? KvType::f16 : KvType::f32,
        .v_type = f16 ? KvType::f16 : KvType::f32},
       std::make_shared<ThreadPool>(1));

@@ -7,7 +7,7 @@
 namespace crossval {
 namespace {
 
-constexpr const char* capture_name = "rounding_noise#0";
+constexpr const char* kCaptureName = "rounding_noise#0";
 
 }  // namespace
 
@@ -20,11 +20,11 @@ void save_noise(const Comparison& comparison, TraceWriter& trace) {
     values[static_cast<size_t>(position.index)] = static_cast<float>(*position.rounding);
     any = true;
   }
-  if (any) trace.write_capture(capture_name, {trace.n_rows()}, values);
+  if (any) trace.write_capture(kCaptureName, {trace.n_rows()}, values);
 }
 
 std::vector<std::optional<double>> load_noise(const TraceFile& trace) {
-  const auto found = trace.tensors().find(capture_name);
+  const auto found = trace.tensors().find(kCaptureName);
   if (found == trace.tensors().end() || found->second.dtype != "F32" ||
       found->second.shape != std::vector<int64_t>{trace.n_positions()}) {
     return {};

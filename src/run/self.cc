@@ -23,7 +23,7 @@ namespace {
 
 // Of ids that are evaluated one at a time, those whose tensors are looked at, spread over all: each
 // takes a pass over all weights. Logits are compared at every one.
-constexpr int max_shown_pieces = 4;
+constexpr int kMaxShownPieces = 4;
 
 // The run that the others are compared with: every tensor is recomputed, and a print of it kept.
 class FirstRun : public Observer {
@@ -204,7 +204,7 @@ class SelfTrace {
     Steps steps;
     steps.n_at_a_time = setting.one_at_a_time ? 1 : 0;
     const int n_ids = static_cast<int>(ids_.size());
-    const int stride = (n_ids + max_shown_pieces - 1) / max_shown_pieces;
+    const int stride = (n_ids + kMaxShownPieces - 1) / kMaxShownPieces;
     steps.shows_tensors = [=](int first, int n) {
       return first % stride == 0 || first + n == n_ids;
     };

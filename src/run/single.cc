@@ -15,7 +15,7 @@
 namespace crossval {
 namespace {
 
-constexpr int n_top_shown = 5;
+constexpr int kNTopShown = 5;
 
 // The likeliest next tokens of every position.
 class TopTokens : public Observer {
@@ -31,7 +31,7 @@ class TopTokens : public Observer {
                            index < n_prompt_ ? Phase::prompt : Phase::decode,
                            text_of(block.ids[static_cast<size_t>(i)]),
                            {}};
-      for (const TopEntry& top : top_k(block.row(side_, i), n_top_shown)) {
+      for (const TopEntry& top : top_k(block.row(side_, i), kNTopShown)) {
         position.top.push_back({text_of(top.token), top.logit});
       }
       positions_.push_back(std::move(position));
@@ -88,7 +88,7 @@ class SingleRun {
     if (!options_.save_trace.empty()) {
       file.emplace(Side::engine, saved_path(options_.save_trace, input.number),
                    trace_metadata(info, sha256_.get(), prompt.formatted.text, n_prompt),
-                   info.n_vocab, options_.taps.empty() ? 0 : max_saved_taps);
+                   info.n_vocab, options_.taps.empty() ? 0 : kMaxSavedTaps);
       observers.push_back(&*file);
     }
     steps.filter.name_regex = options_.taps;

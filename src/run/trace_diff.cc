@@ -15,7 +15,7 @@
 namespace crossval {
 namespace {
 
-constexpr const char* fix_no_taps = "save it again: crossval run --save-trace FILE --taps '.*' ...";
+constexpr const char* kFixNoTaps = "save it again: crossval run --save-trace FILE --taps '.*' ...";
 
 bool differs(const TapPair& pair) {
   const bool finite = pair.n_non_finite_engine + pair.n_non_finite_backend == 0;
@@ -25,7 +25,7 @@ bool differs(const TapPair& pair) {
 std::vector<SavedTap> taps_of(const TraceFile& trace) {
   std::vector<SavedTap> taps = saved_taps(trace);
   if (taps.empty()) {
-    bad_input("no_taps", "the trace holds no captured tensors", trace.path(), fix_no_taps);
+    bad_input("no_taps", "the trace holds no captured tensors", trace.path(), kFixNoTaps);
   }
   return taps;
 }

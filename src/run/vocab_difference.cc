@@ -11,7 +11,7 @@
 namespace crossval {
 namespace {
 
-constexpr std::string_view prefix = "tokenizer.ggml.";
+constexpr std::string_view kPrefix = "tokenizer.ggml.";
 
 // A single value as text; "" for arrays, which are too long to show.
 std::string shown(const MetaValue* value) {
@@ -33,7 +33,7 @@ std::string vocab_difference(const ModelFile& engine, const ModelFile& backend) 
   std::set<std::string_view> keys;
   for (const ModelFile* model : {&engine, &backend}) {
     for (const auto& [key, value] : model->metadata()) {
-      if (key.starts_with(prefix)) keys.insert(key);
+      if (key.starts_with(kPrefix)) keys.insert(key);
     }
   }
   std::string words;

@@ -15,7 +15,7 @@ struct FormattedPrompt {
   bool starts_with_bos = false;  // the template already wrote BOS: it must not be added again
 };
 
-// `choice`: auto | raw | instruct | llama3-chat | chatml | ... | FILE.jinja (contract: per-token).
+// `choice`: auto | raw | instruct | llama3-chat | chatml | ... | FILE.jinja (--prompt-template).
 // `system` may be empty. Throws bad_input for an unknown name or a template that fails.
 FormattedPrompt format_prompt(const std::string& choice, const std::string& prompt,
                               const std::string& system, const ModelFile& model,

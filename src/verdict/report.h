@@ -1,4 +1,4 @@
-// What renderers read: plain structs with everything the contract's JSON says, absent where it is
+// What renderers read: plain structs with everything the JSON says (fields.h), absent where it is
 // unknown. Filled by a command, from whatever it got to; an error leaves the rest absent.
 #pragma once
 

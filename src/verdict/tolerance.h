@@ -1,4 +1,4 @@
-// What makes a position diverge: the gate and its bounds (contract: --gate, --cos-tol).
+// What makes a position diverge: the gate and its bounds (--gate, --cos-tol).
 #pragma once
 
 #include <string>

@@ -10,7 +10,7 @@ namespace crossval {
 
 void blame_leap(TraceReport& report) {
   // Flipped roundings of quantised activations lift the distance from 1e-7 to some per cent within
-  // a few tensors (docs: evidence of I2_S and Q4_1 runs): a leap is told from that by its height
+  // a few tensors (seen in runs of I2_S and Q4_1 models): a leap is told from that by its height
   // over everything before it, and only looked for where the logits are known to have parted.
   constexpr double quiet = 1e-6;
   double before = quiet, highest = 1;

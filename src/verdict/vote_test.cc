@@ -5,12 +5,12 @@
 namespace crossval {
 namespace {
 
-constexpr Status yes = Status::agree, no = Status::diverged, other_ids = Status::token_mismatch,
+constexpr Status kYes = Status::agree, kNo = Status::diverged, kOtherIds = Status::token_mismatch,
                  failed = Status::backend_failed;
 
 TEST(Vote, TheOneThatDiffersFromAllWhoAgree) {
   const std::vector<std::string> names = {"native", "bitnet.cpp", "llama.cpp"};
-  const PairOutcome outcomes[] = {{0, 1, yes}, {0, 2, no}, {1, 2, other_ids}};
+  const PairOutcome outcomes[] = {{0, 1, kYes}, {0, 2, kNo}, {1, 2, kOtherIds}};
   const std::optional<Vote> got = vote(names, outcomes);
   ASSERT_TRUE(got);
   EXPECT_EQ(got->outlier, "llama.cpp");
@@ -18,27 +18,27 @@ TEST(Vote, TheOneThatDiffersFromAllWhoAgree) {
   EXPECT_EQ(got->reason,
             "llama.cpp differs from native and bitnet.cpp, which agree with one another");
   // Our own engine can be the wrong one.
-  const PairOutcome ours[] = {{0, 1, no}, {0, 2, no}, {1, 2, yes}};
+  const PairOutcome ours[] = {{0, 1, kNo}, {0, 2, kNo}, {1, 2, kYes}};
   EXPECT_EQ(vote(names, ours)->outlier, "native");
 }
 
 TEST(Vote, NobodyWhenItIsNotClear) {
   const std::vector<std::string> names = {"a", "b", "c"};
   const std::vector<std::vector<PairOutcome>> unclear = {
-      {{0, 1, yes}, {0, 2, yes}, {1, 2, yes}},       // all agree
-      {{0, 1, no}, {0, 2, no}, {1, 2, no}},          // nobody agrees
-      {{0, 1, yes}, {0, 2, yes}, {1, 2, no}},        // agreement that is not transitive
-      {{0, 1, yes}, {0, 2, failed}, {1, 2, no}},     // one comparison is missing
-      {{0, 1, no}, {0, 2, failed}, {1, 2, failed}},  // two are left
+      {{0, 1, kYes}, {0, 2, kYes}, {1, 2, kYes}},     // all agree
+      {{0, 1, kNo}, {0, 2, kNo}, {1, 2, kNo}},        // nobody agrees
+      {{0, 1, kYes}, {0, 2, kYes}, {1, 2, kNo}},      // agreement that is not transitive
+      {{0, 1, kYes}, {0, 2, failed}, {1, 2, kNo}},    // one comparison is missing
+      {{0, 1, kNo}, {0, 2, failed}, {1, 2, failed}},  // two are left
   };
   for (const auto& outcomes : unclear) EXPECT_FALSE(vote(names, outcomes));
-  EXPECT_FALSE(vote({"a", "b"}, std::vector<PairOutcome>{{0, 1, no}}));
+  EXPECT_FALSE(vote({"a", "b"}, std::vector<PairOutcome>{{0, 1, kNo}}));
 }
 
 TEST(Vote, AnEngineThatCouldNotRunDoesNotStopTheOthers) {
   const std::vector<std::string> names = {"a", "b", "broken", "d"};
-  const PairOutcome outcomes[] = {{0, 1, no},     {0, 2, failed}, {0, 3, yes},
-                                  {1, 2, failed}, {1, 3, no},     {2, 3, failed}};
+  const PairOutcome outcomes[] = {{0, 1, kNo},    {0, 2, failed}, {0, 3, kYes},
+                                  {1, 2, failed}, {1, 3, kNo},    {2, 3, failed}};
   const std::optional<Vote> got = vote(names, outcomes);
   ASSERT_TRUE(got);
   EXPECT_EQ(got->outlier, "b");
@@ -46,8 +46,8 @@ TEST(Vote, AnEngineThatCouldNotRunDoesNotStopTheOthers) {
 }
 
 TEST(Vote, TwoAgainstTwoIsNoOutlier) {
-  const PairOutcome outcomes[] = {{0, 1, yes}, {0, 2, no}, {0, 3, no},
-                                  {1, 2, no},  {1, 3, no}, {2, 3, yes}};
+  const PairOutcome outcomes[] = {{0, 1, kYes}, {0, 2, kNo}, {0, 3, kNo},
+                                  {1, 2, kNo},  {1, 3, kNo}, {2, 3, kYes}};
   EXPECT_FALSE(vote({"a", "b", "c", "d"}, outcomes));
 }
 

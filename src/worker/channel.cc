@@ -17,10 +17,10 @@
 namespace crossval {
 namespace {
 
-constexpr size_t max_log_lines = 200;
-constexpr size_t max_log_line_bytes = 2000;
-constexpr size_t n_error_log_lines = 5;
-constexpr size_t max_warnings = 20;
+constexpr size_t kMaxLogLines = 200;
+constexpr size_t kMaxLogLineBytes = 2000;
+constexpr size_t kNErrorLogLines = 5;
+constexpr size_t kMaxWarnings = 20;
 
 Status status_of(const std::string& word) {
   return word == status_name(Status::bad_input) ? Status::bad_input : Status::backend_failed;
@@ -82,20 +82,20 @@ Channel::~Channel() {
 void Channel::add_log(const char* bytes, size_t n) {
   for (size_t i = 0; i < n; ++i) {
     if (bytes[i] != '\n') {
-      if (partial_line_.size() < max_log_line_bytes) {
+      if (partial_line_.size() < kMaxLogLineBytes) {
         partial_line_ += bytes[i];
       }
       continue;
     }
     if ((partial_line_.starts_with("warning: ") || partial_line_.starts_with("error: ")) &&
-        warnings_.size() < max_warnings && warned_.insert(skeleton(partial_line_)).second) {
+        warnings_.size() < kMaxWarnings && warned_.insert(skeleton(partial_line_)).second) {
       warnings_.push_back(partial_line_);
     }
     if (!partial_line_.empty()) {
       log_.push_back(std::move(partial_line_));
     }
     partial_line_.clear();
-    if (log_.size() > max_log_lines) {
+    if (log_.size() > kMaxLogLines) {
       log_.pop_front();
     }
   }
@@ -132,7 +132,7 @@ std::string Channel::last_lines() const {
   // ggml starts a debugger after an assertion (ggml.c: ggml_print_backtrace): what failed is said
   // before its frames.
   std::erase_if(lines, is_debuggers);
-  const size_t n = std::min(lines.size(), n_error_log_lines);
+  const size_t n = std::min(lines.size(), kNErrorLogLines);
   if (n == 0) {
     return "; it left no log";
   }
@@ -241,7 +241,7 @@ void Channel::read_memory(const nlohmann::json& parts, std::span<std::byte> into
 }
 
 Channel::Reply Channel::receive(const Request& request, uint64_t& received_bytes) {
-  std::array<std::byte, frame_header_bytes> bytes{};
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
   transfer(Direction::receive, bytes.data(), bytes.size());
   FrameHeader frame;
   Reply reply;
@@ -276,7 +276,7 @@ Channel::Reply Channel::receive(const Request& request, uint64_t& received_bytes
       transfer(Direction::receive, reply.payload.data() + old, reply.payload.size() - old);
     }
   }
-  received_bytes = frame_header_bytes + frame.json_bytes +
+  received_bytes = kFrameHeaderBytes + frame.json_bytes +
                    (frame.payload_bytes > 0 ? frame.payload_bytes : request.reply_into.size());
   return reply;
 }
@@ -303,7 +303,7 @@ Channel::Reply Channel::exchange(const Request& request) {
   const auto start = Clock::now();
   deadline_ = start + std::chrono::milliseconds(timeout_ms_);
   std::string text = request.header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() > max_frame_json_bytes || request.payload.size() > max_request_payload_bytes) {
+  if (text.size() > kMaxFrameJsonBytes || request.payload.size() > kMaxRequestPayloadBytes) {
     bad_input("request_too_large",
               "a request of " + std::to_string(text.size() + request.payload.size()) +
                   " bytes is more than a worker takes",

@@ -30,11 +30,11 @@ namespace {
 
 // Live workers, for kill_all_workers(). A slot is cleared before its process is reaped, so that a
 // signal handler never kills a recycled id.
-constexpr size_t max_workers = 64;
-std::array<std::atomic<pid_t>, max_workers> live_workers{};
+constexpr size_t kMaxWorkers = 64;
+std::array<std::atomic<pid_t>, kMaxWorkers> live_workers{};
 
 int claim_slot(pid_t pid) {
-  for (size_t i = 0; i < max_workers; ++i) {
+  for (size_t i = 0; i < kMaxWorkers; ++i) {
     pid_t free = 0;
     if (live_workers[i].compare_exchange_strong(free, pid)) {
       return static_cast<int>(i);
@@ -135,10 +135,9 @@ struct ChildPlan {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  const bool placed = ::dup2(plan.null_fd, 0) >= 0 && ::dup2(plan.log_fd, 1) >= 0 &&
-                      ::dup2(plan.log_fd, 2) >= 0 &&
-                      ::dup2(plan.request_fd, worker_request_fd) >= 0 &&
-                      ::dup2(plan.reply_fd, worker_reply_fd) >= 0;
+  const bool placed =
+      ::dup2(plan.null_fd, 0) >= 0 && ::dup2(plan.log_fd, 1) >= 0 && ::dup2(plan.log_fd, 2) >= 0 &&
+      ::dup2(plan.request_fd, kWorkerRequestFd) >= 0 && ::dup2(plan.reply_fd, kWorkerReplyFd) >= 0;
 #ifdef SYS_close_range
   constexpr unsigned close_on_exec = 1u << 2;  // CLOSE_RANGE_CLOEXEC
   ::syscall(SYS_close_range, 5u, ~0u, close_on_exec);

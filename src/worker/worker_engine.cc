@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t max_ids = 1 << 28;
-constexpr int max_vocab = 1 << 26;
+constexpr int64_t kMaxIds = 1 << 28;
+constexpr int kMaxVocab = 1 << 26;
 
 // A field of a reply, or an Error that names it.
 template <typename T>
@@ -49,13 +49,13 @@ const char* bos_word(BosMode mode) {
 WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
     : channel_(launch.argv, launch.name, launch.timeout_ms, launch.on_message) {
   const auto reply =
-      call({.header = {{"op", "hello"}, {"protocol", wire_protocol_version}}, .stage = "start"},
+      call({.header = {{"op", "hello"}, {"protocol", kWireProtocolVersion}}, .stage = "start"},
            &timing_.start_ms);
   const int protocol = field<int>(reply.header, "protocol", "start");
-  if (protocol != wire_protocol_version) {
+  if (protocol != kWireProtocolVersion) {
     backend_failed("worker_protocol",
                    "the worker speaks protocol " + std::to_string(protocol) + ", not " +
-                       std::to_string(wire_protocol_version),
+                       std::to_string(kWireProtocolVersion),
                    launch.argv[0], "build it again with crossval setup");
   }
   hello_ = {.engine = field<std::string>(reply.header, "engine", "start"),
@@ -84,7 +84,7 @@ Channel::Reply WorkerEngine::call(const Channel::Request& request, double* stage
 
 void WorkerEngine::take_model_facts(const json& header) {
   info_.n_vocab = field<int>(header, "n_vocab", "load");
-  if (info_.n_vocab <= 0 || info_.n_vocab > max_vocab) {
+  if (info_.n_vocab <= 0 || info_.n_vocab > kMaxVocab) {
     backend_failed("worker_protocol",
                    "the worker reports a vocabulary of " + std::to_string(info_.n_vocab), "load",
                    "build the worker again with crossval setup");
@@ -133,7 +133,7 @@ std::vector<TokenId> WorkerEngine::tokenize(const std::string& text,
                                       {"parse_special", options.parse_special}},
                            .payload = std::as_bytes(std::span(text)),
                            .stage = "tokenize of " + std::to_string(text.size()) + " bytes",
-                           .max_reply_payload_bytes = max_ids * sizeof(TokenId)},
+                           .max_reply_payload_bytes = kMaxIds * sizeof(TokenId)},
                           &timing_.tokenize_ms);
   if (reply.payload.size() % sizeof(TokenId) != 0) {
     backend_failed("worker_protocol", "the ids are not a whole number of 32-bit integers",

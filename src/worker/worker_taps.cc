@@ -12,9 +12,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t max_elements = int64_t{1} << 34;
-constexpr int64_t max_tensor_bytes = int64_t{8} << 30;
-constexpr size_t max_tensors = 32;
+constexpr int64_t kMaxElements = int64_t{1} << 34;
+constexpr int64_t kMaxTensorBytes = int64_t{8} << 30;
+constexpr size_t kMaxTensors = 32;
 
 [[noreturn]] void nonsense(const std::string& what) {
   backend_failed("worker_protocol", "the worker shows a tensor that cannot be: " + what, "eval",
@@ -38,8 +38,8 @@ TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   if (shape.size() != tensor.ne.size()) nonsense("\"ne\" is not a list of four numbers");
   int64_t n_elements = 1;
   for (size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] < 0 || shape[i] > max_elements) nonsense("a shape out of range");
-    if (shape[i] != 0 && n_elements > max_elements / shape[i]) nonsense("a shape out of range");
+    if (shape[i] < 0 || shape[i] > kMaxElements) nonsense("a shape out of range");
+    if (shape[i] != 0 && n_elements > kMaxElements / shape[i]) nonsense("a shape out of range");
     n_elements *= shape[i];
     tensor.ne[i] = shape[i];
   }
@@ -55,7 +55,7 @@ TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   }
   tensor.type = type->type;
   const auto expected = tensor_bytes(tensor.type, tensor.ne);
-  if (!expected || *expected != *n_bytes || *n_bytes > max_tensor_bytes) {
+  if (!expected || *expected != *n_bytes || *n_bytes > kMaxTensorBytes) {
     nonsense(tensor.name + " of " + std::to_string(*n_bytes) + " bytes does not fit its shape");
   }
   return tensor;
@@ -77,7 +77,7 @@ std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilt
   if (!filter.wants(tap.name, tap.layer)) return std::nullopt;
   const auto found = description.find("tensors");
   if (found == description.end() || !found->is_array() || found->empty() ||
-      found->size() > max_tensors) {
+      found->size() > kMaxTensors) {
     nonsense("\"tensors\" is not a list of a result and its sources");
   }
   for (size_t i = 0; i < found->size(); ++i) {

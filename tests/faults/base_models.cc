@@ -15,7 +15,7 @@
 namespace crossval::testing {
 namespace {
 
-constexpr int n_layers = 3;
+constexpr int kNLayers = 3;
 
 class Builder {
  public:
@@ -30,7 +30,7 @@ class Builder {
     const bool is_ternary = m_.type == GgmlType::TQ2_0;
     const GgmlType outer = is_ternary ? GgmlType::F16 : m_.type;
     matrix("token_embd", m_.n_embd, n_vocab, 0.05f, outer);
-    for (int layer = 0; layer < n_layers; ++layer) add_layer("blk." + std::to_string(layer) + ".");
+    for (int layer = 0; layer < kNLayers; ++layer) add_layer("blk." + std::to_string(layer) + ".");
     norm("output_norm", m_.n_embd);
     if (!m_.tied) matrix("output", m_.n_embd, n_vocab, 3.0f * usual(m_.n_embd), outer);
     if (m_.rope_freqs) rope_freqs();
@@ -49,7 +49,7 @@ class Builder {
     const std::string prefix = std::string(m_.arch) + ".";
     out_.set_string("general.architecture", m_.arch);
     out_.set_string("general.name", "crossval fault suite");
-    u32("block_count", n_layers);
+    u32("block_count", kNLayers);
     u32("context_length", 512);
     u32("embedding_length", m_.n_embd);
     u32("feed_forward_length", m_.n_ff);

@@ -16,7 +16,7 @@
 namespace crossval::testing {
 namespace {
 
-constexpr int exit_skipped = 77;
+constexpr int kExitSkipped = 77;
 
 struct Options {
   Settings settings{.crossval = CROSSVAL_BIN,
@@ -114,7 +114,7 @@ int run(const Options& o) {
       !std::filesystem::exists(o.settings.engines + "/llama-v0.5.0")) {
     std::printf("skipped: needs llama.cpp in %s, which `make engines` brings\n",
                 o.settings.engines.c_str());
-    return exit_skipped;
+    return kExitSkipped;
   }
   Runner runner(o.settings);
   std::vector<Outcome> outcomes;

@@ -18,14 +18,14 @@ struct CodePlaces {
   GgmlType type;
   int first, n_bytes;
 };
-constexpr CodePlaces code_places[] = {{GgmlType::Q4_0, 2, 16},  {GgmlType::Q4_1, 4, 16},
+constexpr CodePlaces kCodePlaces[] = {{GgmlType::Q4_0, 2, 16},  {GgmlType::Q4_1, 4, 16},
                                       {GgmlType::Q5_0, 6, 16},  {GgmlType::Q5_1, 8, 16},
                                       {GgmlType::Q8_0, 2, 32},  {GgmlType::Q4_K, 16, 128},
                                       {GgmlType::Q6_K, 0, 128}, {GgmlType::TQ2_0, 0, 64}};
 
 const CodePlaces* find_codes(GgmlType type) {
-  const auto* it = std::ranges::find(code_places, type, &CodePlaces::type);
-  return it == std::end(code_places) ? nullptr : it;
+  const auto* it = std::ranges::find(kCodePlaces, type, &CodePlaces::type);
+  return it == std::end(kCodePlaces) ? nullptr : it;
 }
 
 // The elements of a vector count as its rows.

@@ -8,7 +8,7 @@ namespace crossval::testing {
 namespace {
 
 // Numbers that overflow, turn negative, or claim more than any file holds.
-constexpr uint64_t nasty_numbers[] = {0,
+constexpr uint64_t kNastyNumbers[] = {0,
                                       1,
                                       0x7f,
                                       0x80,
@@ -58,10 +58,10 @@ class Damager {
         break;
       case 3:
       case 4:
-        put(at, nasty_numbers[below(std::size(nasty_numbers))], 8);
+        put(at, kNastyNumbers[below(std::size(kNastyNumbers))], 8);
         break;
       case 5:
-        put(at, nasty_numbers[below(std::size(nasty_numbers))], below(2) == 0 ? 4 : 1);
+        put(at, kNastyNumbers[below(std::size(kNastyNumbers))], below(2) == 0 ? 4 : 1);
         break;
       case 6:
         if (below(4) == 0) {

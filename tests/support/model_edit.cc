@@ -22,7 +22,7 @@ struct ScalePlaces {
   GgmlType type;
   std::array<int, 2> offsets;  // -1 = none
 };
-constexpr ScalePlaces scale_places[] = {
+constexpr ScalePlaces kScalePlaces[] = {
     {GgmlType::F16, {0, -1}},    {GgmlType::BF16, {0, -1}},  {GgmlType::Q4_0, {0, -1}},
     {GgmlType::Q4_1, {0, 2}},    {GgmlType::Q5_0, {0, -1}},  {GgmlType::Q5_1, {0, 2}},
     {GgmlType::Q8_0, {0, -1}},   {GgmlType::Q2_K, {80, 82}}, {GgmlType::Q3_K, {108, -1}},
@@ -31,8 +31,8 @@ constexpr ScalePlaces scale_places[] = {
 };
 
 const ScalePlaces& places_of(GgmlType type) {
-  const auto* it = std::ranges::find(scale_places, type, &ScalePlaces::type);
-  if (it == std::end(scale_places)) {
+  const auto* it = std::ranges::find(kScalePlaces, type, &ScalePlaces::type);
+  if (it == std::end(kScalePlaces)) {
     throw std::runtime_error("cannot edit the scales of " + std::string(type_name(type)));
   }
   return *it;

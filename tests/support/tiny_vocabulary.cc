@@ -11,7 +11,7 @@ namespace crossval::testing {
 namespace {
 
 // `enum llama_token_type` of llama.h.
-constexpr int32_t type_normal = 1, type_unknown = 2, type_control = 3, type_byte = 6;
+constexpr int32_t kTypeNormal = 1, kTypeUnknown = 2, kTypeControl = 3, kTypeByte = 6;
 
 std::string utf8(uint32_t code_point) {
   if (code_point < 0x80) return {static_cast<char>(code_point)};
@@ -53,14 +53,14 @@ std::string gpt2_spelling(const char* text) {
 
 int set_gpt2(GgufWriter& out, bool add_bos) {
   std::vector<std::string> tokens = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
-  std::vector<int32_t> types(tokens.size(), type_control);
+  std::vector<int32_t> types(tokens.size(), kTypeControl);
   for (int byte = 0; byte < 256; ++byte) tokens.push_back(byte_letter(byte));
   std::vector<std::string> merge_lines;
   for (const auto& [left, right] : merges) {
     merge_lines.push_back(gpt2_spelling(left) + " " + gpt2_spelling(right));
     tokens.push_back(gpt2_spelling(left) + gpt2_spelling(right));
   }
-  types.resize(tokens.size(), type_normal);
+  types.resize(tokens.size(), kTypeNormal);
   out.set_string("tokenizer.ggml.model", "gpt2");
   out.set_string("tokenizer.ggml.pre", "smollm");
   out.set_string_array("tokenizer.ggml.tokens", tokens);
@@ -74,14 +74,14 @@ int set_gpt2(GgufWriter& out, bool add_bos) {
 
 int set_llama(GgufWriter& out, bool add_bos) {
   std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
-  std::vector<int32_t> types = {type_unknown, type_control, type_control};
+  std::vector<int32_t> types = {kTypeUnknown, kTypeControl, kTypeControl};
   for (int byte = 0; byte < 256; ++byte) tokens.push_back(fmt::format("<0x{:02X}>", byte));
-  types.resize(tokens.size(), type_byte);
+  types.resize(tokens.size(), kTypeByte);
   std::vector<float> scores(tokens.size(), 0.0f);
   const auto add = [&](const std::string& piece) {
     if (std::ranges::find(tokens, piece) != tokens.end()) return;
     tokens.push_back(piece);
-    types.push_back(type_normal);
+    types.push_back(kTypeNormal);
     scores.push_back(-static_cast<float>(tokens.size()));  // earlier merges score higher
   };
   const std::string space = "\xe2\x96\x81";  // U+2581

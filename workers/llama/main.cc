@@ -63,7 +63,7 @@ struct Reply {
 void die_with_parent() {
   std::thread([] {
     for (;;) {
-      pollfd fd{worker_request_fd, 0, 0};
+      pollfd fd{kWorkerRequestFd, 0, 0};
       if (::poll(&fd, 1, -1) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0) {
         // Requests already sent, such as quit, are left to the main thread for a moment.
         std::this_thread::sleep_for(std::chrono::milliseconds(500));
@@ -74,15 +74,15 @@ void die_with_parent() {
 }
 
 bool read_request(Request& out) {
-  std::array<std::byte, frame_header_bytes> bytes{};
-  if (!read_exact(worker_request_fd, bytes)) {
+  std::array<std::byte, kFrameHeaderBytes> bytes{};
+  if (!read_exact(kWorkerRequestFd, bytes)) {
     return false;
   }
-  const FrameHeader header = decode_frame_header(bytes, max_request_payload_bytes);
+  const FrameHeader header = decode_frame_header(bytes, kMaxRequestPayloadBytes);
   std::string text(header.json_bytes, '\0');
   out.payload.resize(header.payload_bytes);
-  if (!read_exact(worker_request_fd, std::as_writable_bytes(std::span(text))) ||
-      (!out.payload.empty() && !read_exact(worker_request_fd, out.payload))) {
+  if (!read_exact(kWorkerRequestFd, std::as_writable_bytes(std::span(text))) ||
+      (!out.payload.empty() && !read_exact(kWorkerRequestFd, out.payload))) {
     return false;
   }
   out.header = json::parse(text);
@@ -96,11 +96,11 @@ void write_reply(const Reply& reply) {
   for (const auto& part : reply.parts) {
     payload_bytes += part.size();
   }
-  write_exact(worker_reply_fd,
+  write_exact(kWorkerReplyFd,
               encode_frame_header({static_cast<uint32_t>(text.size()), payload_bytes}));
-  write_exact(worker_reply_fd, std::as_bytes(std::span(text)));
+  write_exact(kWorkerReplyFd, std::as_bytes(std::span(text)));
   for (const auto& part : reply.parts) {
-    write_exact(worker_reply_fd, part);
+    write_exact(kWorkerReplyFd, part);
   }
 }
 
@@ -127,7 +127,7 @@ std::vector<llama_token> ids_of(const Request& request) {
 void hello(State& state, const Request&, Reply& reply) {
   const std::string version =
       state.facts.version.empty() ? CROSSVAL_ENGINE_VERSION : state.facts.version;
-  reply.header = {{"protocol", wire_protocol_version},
+  reply.header = {{"protocol", kWireProtocolVersion},
                   {"engine", CROSSVAL_ENGINE_NAME},
                   {"version", version.empty() ? "unknown" : version},
                   {"library", state.facts.library},
@@ -282,7 +282,7 @@ struct Message {
   void (*handle)(State&, const Request&, Reply&);
 };
 
-constexpr Message messages[] = {
+constexpr Message kMessages[] = {
     {"hello", hello},   {"load", load},   {"info", info}, {"tokenize", tokenize},
     {"pieces", pieces}, {"reset", reset}, {"eval", eval}, {"logits", logits},
 };
@@ -291,7 +291,7 @@ Reply answer(State& state, const Request& request) {
   Reply reply;
   try {
     const std::string op = request.header.at("op").get<std::string>();
-    for (const Message& message : messages) {
+    for (const Message& message : kMessages) {
       if (op == message.op) {
         message.handle(state, request, reply);
         reply.header["ok"] = true;

@@ -51,7 +51,7 @@ struct Row {
   bool (*parse)(const std::string& text, Settings& out);
 };
 
-constexpr Row table[] = {
+constexpr Row kTable[] = {
     {"flash_attn", "on|off|auto",
      [](const std::string& v, Settings& s) { return parse_flash(v, s.flash_attn); }},
     {"kv_type", "a ggml type: f32, f16, q8_0, ...; widest",
@@ -90,7 +90,7 @@ Settings parse_settings(const std::map<std::string, std::string>& values) {
   Settings settings;
   // In table order, so that kv_type_k refines kv_type whatever order they were given in.
   size_t n_known = 0;
-  for (const Row& row : table) {
+  for (const Row& row : kTable) {
     const auto found = values.find(row.key);
     if (found == values.end()) {
       continue;
@@ -104,12 +104,12 @@ Settings parse_settings(const std::map<std::string, std::string>& values) {
   }
   if (n_known != values.size()) {
     std::string known;
-    for (const Row& row : table) {
+    for (const Row& row : kTable) {
       known += (known.empty() ? "" : ", ") + std::string(row.key);
     }
     for (const auto& [key, value] : values) {
       bool found = false;
-      for (const Row& row : table) {
+      for (const Row& row : kTable) {
         found = found || key == row.key;
       }
       if (!found) {

@@ -17,14 +17,14 @@
 namespace {
 
 using nlohmann::json;
-constexpr int n_vocab = 256;
+constexpr int kNVocab = 256;
 
 void send(const std::string& text, std::span<const std::byte> payload, uint64_t announced) {
   crossval::write_exact(
-      crossval::worker_reply_fd,
+      crossval::kWorkerReplyFd,
       crossval::encode_frame_header({static_cast<uint32_t>(text.size()), announced}));
-  crossval::write_exact(crossval::worker_reply_fd, std::as_bytes(std::span(text)));
-  crossval::write_exact(crossval::worker_reply_fd, payload);
+  crossval::write_exact(crossval::kWorkerReplyFd, std::as_bytes(std::span(text)));
+  crossval::write_exact(crossval::kWorkerReplyFd, payload);
 }
 
 void misbehave(const std::string& mode) {
@@ -39,7 +39,7 @@ void misbehave(const std::string& mode) {
     for (;;) pause();
   }
   if (mode == "garbage") {
-    crossval::write_exact(crossval::worker_reply_fd,
+    crossval::write_exact(crossval::kWorkerReplyFd,
                           std::as_bytes(std::span("HTTP/1.1 200 OK\n\n")));
     pause();
   }
@@ -74,9 +74,9 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
   json reply = {{"ok", true}};
   std::vector<std::byte> out;
   if (op == "hello") {
-    reply.update({{"protocol", crossval::wire_protocol_version}, {"engine", "fake"}});
+    reply.update({{"protocol", crossval::kWireProtocolVersion}, {"engine", "fake"}});
   } else if (op == "load" || op == "reset") {
-    reply.update({{"n_vocab", n_vocab}, {"settings", {{"kind", "fake"}}}});
+    reply.update({{"n_vocab", kNVocab}, {"settings", {{"kind", "fake"}}}});
   } else if (op == "tokenize") {
     std::vector<int32_t> ids;
     for (const std::byte b : payload) ids.push_back(static_cast<int32_t>(b));
@@ -88,11 +88,11 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
     n_evals += drifts ? 1 : 0;
     reply["n_rows"] = n_rows;
   } else if (op == "logits" && bad_memory && request.contains("memory")) {
-    reply["memory"] = {{4096, request.at("n_rows").get<int>() * n_vocab * sizeof(float)}};
+    reply["memory"] = {{4096, request.at("n_rows").get<int>() * kNVocab * sizeof(float)}};
   } else if (op == "logits") {
     std::vector<float> rows;
     for (int r = 0; r < request.at("n_rows").get<int>(); ++r) {
-      for (int c = 0; c < n_vocab; ++c) {
+      for (int c = 0; c < kNVocab; ++c) {
         rows.push_back(static_cast<float>(request.at("first_row").get<int>() + r) +
                        static_cast<float>(c) / 1000 + static_cast<float>(n_evals));
       }
@@ -107,15 +107,15 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
 int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "none", at = argc > 2 ? argv[2] : "";
   for (;;) {
-    std::array<std::byte, crossval::frame_header_bytes> bytes{};
-    if (!crossval::read_exact(crossval::worker_request_fd, bytes)) {
+    std::array<std::byte, crossval::kFrameHeaderBytes> bytes{};
+    if (!crossval::read_exact(crossval::kWorkerRequestFd, bytes)) {
       return 0;
     }
-    const auto header = crossval::decode_frame_header(bytes, crossval::max_request_payload_bytes);
+    const auto header = crossval::decode_frame_header(bytes, crossval::kMaxRequestPayloadBytes);
     std::string text(header.json_bytes, '\0');
     std::vector<std::byte> payload(header.payload_bytes);
-    crossval::read_exact(crossval::worker_request_fd, std::as_writable_bytes(std::span(text)));
-    crossval::read_exact(crossval::worker_request_fd, payload);
+    crossval::read_exact(crossval::kWorkerRequestFd, std::as_writable_bytes(std::span(text)));
+    crossval::read_exact(crossval::kWorkerRequestFd, payload);
     const json request = json::parse(text);
     if (request.at("op") == at) {
       if (mode == "spam") {

@@ -32,7 +32,7 @@ struct Frame {
 };
 
 bool read_frame(int fd, Frame& frame) {
-  std::array<std::byte, crossval::frame_header_bytes> bytes{};
+  std::array<std::byte, crossval::kFrameHeaderBytes> bytes{};
   if (!crossval::read_exact(fd, bytes)) return false;
   const auto header = crossval::decode_frame_header(bytes, uint64_t{1} << 40);
   frame.text.resize(header.json_bytes);
@@ -66,8 +66,8 @@ Worker start(const char* path) {
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::dup2(requests[0], crossval::worker_request_fd);
-    ::dup2(replies[1], crossval::worker_reply_fd);
+    ::dup2(requests[0], crossval::kWorkerRequestFd);
+    ::dup2(replies[1], crossval::kWorkerReplyFd);
     ::execl(path, path, nullptr);
     std::perror(path);
     ::_exit(127);
@@ -128,7 +128,7 @@ int main() {
   int n_sound = after == nullptr ? 0 : std::atoi(after);
   bool is_injected = n_sound > 0;
   Frame request;
-  while (read_frame(crossval::worker_request_fd, request)) {
+  while (read_frame(crossval::kWorkerRequestFd, request)) {
     json header = json::parse(request.text);
     header.erase("memory");  // the program would look for it in this process
     request.text = header.dump();
@@ -143,7 +143,7 @@ int main() {
       is_injected = true;
     }
     if (is_end && !is_injected) reply.text = no_such_tensor;  // or the suite would test nothing
-    write_frame(crossval::worker_reply_fd, reply);
+    write_frame(crossval::kWorkerReplyFd, reply);
   }
   write_frame(worker.requests, {R"({"op": "quit"})", {}});
   ::waitpid(worker.pid, nullptr, 0);
