@@ -69,7 +69,7 @@ docs: build
 asan: deps-dev
 	@cmake --preset asan
 	@cmake --build build-asan --target crossval base_test gguf_test engine_test gguf_damage_test gguf_fuzz
-	@ctest --test-dir build-asan --output-on-failure -L untrusted
+	@ctest --test-dir build-asan --output-on-failure -L untrusted -j "$$(nproc)"
 
 fuzz: deps-dev
 	@cmake --preset asan

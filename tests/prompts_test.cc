@@ -113,8 +113,8 @@ TEST_F(Prompts, EachSideIsResetOnceAPrompt) {
   size_t n_resets = 0, n_evals = 0;
   std::istringstream lines(result.err);
   for (std::string line; std::getline(lines, line);) {
-    n_resets += line.starts_with("worker: reset");
-    n_evals += line.starts_with("worker: eval");
+    n_resets += line.starts_with("worker: toy reset ");
+    n_evals += line.starts_with("worker: toy eval ");
   }
   EXPECT_EQ(n_resets, 3u) << result.err;
   EXPECT_EQ(n_evals, 3u * 5) << result.err;  // the prompt and four decoded ids

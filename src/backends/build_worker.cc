@@ -216,6 +216,41 @@ void say(const SetupOptions& options, const std::string& line) {
   }
 }
 
+// Compiles, tries and stamps it. Built under another name and renamed: a worker is whole or not
+// there.
+void build_worker(const SetupOptions& options, const Backend& spec, const fs::path& dir,
+                  const fs::path& root, const EngineLibraries& libraries,
+                  const std::vector<fs::path>& headers, const fs::path& target) {
+  std::error_code error;
+  fs::create_directories(target.parent_path(), error);
+  if (error) {
+    bad_input("cannot_write", "the folder cannot be made: " + error.message(),
+              target.parent_path().string(), "set CROSSVAL_HOME to a folder you may write to");
+  }
+  const fs::path fresh = target.string() + ".tmp-" + std::to_string(::getpid());
+  struct Remove {
+    fs::path path;
+    ~Remove() {
+      std::error_code ignored;
+      fs::remove(path, ignored);
+      fs::remove(path.parent_path(), ignored);  // only when nothing else is in it
+    }
+  } const remove_fresh{fresh};
+  say(options, "compiling the worker against " + libraries.llama.string());
+  compile(spec, dir, root, libraries, headers, fresh);
+  say(options, "trying it on a tiny model");
+  const WorkerHello hello = probe_worker(spec, {fresh.string()}).hello;
+  WorkerStamp stamp = stamp_of(libraries, root);
+  stamp.version = hello.version;
+  stamp.api_era = hello.api_era;
+  fs::rename(fresh, target, error);
+  if (error) {
+    bad_input("cannot_write", "the worker cannot be moved into place: " + error.message(),
+              target.string(), "free space or permissions there");
+  }
+  write_stamp(target.parent_path(), stamp);
+}
+
 }  // namespace
 
 BackendStatus setup_program(const std::string& name, const std::vector<std::string>& argv,
@@ -230,6 +265,7 @@ BackendStatus setup_program(const std::string& name, const std::vector<std::stri
               "write: setup " + name + " --program COMMAND [ARGUMENT...]");
   }
   std::vector<std::string> words;
+  words.reserve(argv.size());
   for (const std::string& word : argv) words.push_back(whole_path(word, words.empty()));
   if (::access(words.front().c_str(), X_OK) != 0) {
     backend_failed("backend_missing", "'" + argv.front() + "' is not an executable file",
@@ -318,41 +354,13 @@ BackendStatus setup_backend(const SetupOptions& options) {
     backend_failed("sources_not_found", "the worker's sources are not beside this program", "setup",
                    "install crossval whole (share/crossval), or run it from its checkout");
   }
-  const fs::path target_dir = worker_dir(spec->name, dir);
-  const fs::path target = target_dir / kWorkerName;
+  const fs::path target = worker_dir(spec->name, dir) / kWorkerName;
   const bool current = !options.force && fs::exists(target, error) &&
-                       why_stale(read_stamp(target_dir), *libraries).empty();
+                       why_stale(read_stamp(target.parent_path()), *libraries).empty();
   if (current) {
     say(options, "the worker is up to date: " + target.string());
   } else {
-    fs::create_directories(target_dir, error);
-    if (error) {
-      bad_input("cannot_write", "the folder cannot be made: " + error.message(),
-                target_dir.string(), "set CROSSVAL_HOME to a folder you may write to");
-    }
-    // Built under another name and renamed: a worker is whole or not there.
-    const fs::path fresh = target.string() + ".tmp-" + std::to_string(::getpid());
-    struct Remove {
-      fs::path path;
-      ~Remove() {
-        std::error_code ignored;
-        fs::remove(path, ignored);
-        fs::remove(path.parent_path(), ignored);  // only when nothing else is in it
-      }
-    } const remove_fresh{fresh};
-    say(options, "compiling the worker against " + libraries->llama.string());
-    compile(*spec, dir, *root, *libraries, headers, fresh);
-    say(options, "trying it on a tiny model");
-    const WorkerHello hello = probe_worker(*spec, {fresh.string()}).hello;
-    WorkerStamp stamp = stamp_of(*libraries, *root);
-    stamp.version = hello.version;
-    stamp.api_era = hello.api_era;
-    fs::rename(fresh, target, error);
-    if (error) {
-      bad_input("cannot_write", "the worker cannot be moved into place: " + error.message(),
-                target.string(), "free space or permissions there");
-    }
-    write_stamp(target_dir, stamp);
+    build_worker(options, *spec, dir, *root, *libraries, headers, target);
   }
   if (options.remember && !options.as.empty()) {
     remember_build(spec->name, options.as, dir);
@@ -363,7 +371,7 @@ BackendStatus setup_backend(const SetupOptions& options) {
   }
   BackendStatus status;
   status.build = options.as;
-  const WorkerStamp stamp = read_stamp(target_dir);
+  const WorkerStamp stamp = read_stamp(target.parent_path());
   status.name = spec->name;
   status.display_name = spec->display_name;
   status.state = BackendState::ready;

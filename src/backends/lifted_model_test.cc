@@ -17,14 +17,14 @@
 namespace crossval {
 namespace {
 
-const std::string engine_dir = std::string(CROSSVAL_ROOT) + "/.cache/engines/llama-v0.5.0";
-const std::vector<TokenId> ids = {5, 80, 120, 7, 200, 33, 12, 259, 260, 90, 91, 14};
+const std::string kEngineDir = std::string(CROSSVAL_ROOT) + "/.cache/engines/llama-v0.5.0";
+const std::vector<TokenId> kIds = {5, 80, 120, 7, 200, 33, 12, 259, 260, 90, 91, 14};
 
 std::vector<float> logits_of(Engine& engine) {
-  engine.reset(static_cast<int>(ids.size()));
-  engine.eval(ids);
-  std::vector<float> out(ids.size() * static_cast<size_t>(engine.info().n_vocab));
-  engine.read_logits(0, static_cast<int>(ids.size()), out);
+  engine.reset(static_cast<int>(kIds.size()));
+  engine.eval(kIds);
+  std::vector<float> out(kIds.size() * static_cast<size_t>(engine.info().n_vocab));
+  engine.read_logits(0, static_cast<int>(kIds.size()), out);
   return out;
 }
 
@@ -59,12 +59,12 @@ TEST_P(LiftedEngines, NativeComputesTheSame) {
 }
 
 TEST_P(LiftedEngines, LlamaCppLoadsItAndAgrees) {
-  if (!std::filesystem::exists(engine_dir + "/VERSION")) {
-    GTEST_SKIP() << "needs " << engine_dir << ", which `make engines` brings";
+  if (!std::filesystem::exists(kEngineDir + "/VERSION")) {
+    GTEST_SKIP() << "needs " << kEngineDir << ", which `make engines` brings";
   }
-  setenv("LLAMA_CPP_DIR", engine_dir.c_str(), 1);
+  setenv("LLAMA_CPP_DIR", kEngineDir.c_str(), 1);
   setup_backend({.backend = "llama",
-                 .dir = engine_dir,
+                 .dir = kEngineDir,
                  .include_dir = "",
                  .remember = false,
                  .on_progress = {}});

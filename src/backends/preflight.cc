@@ -144,9 +144,9 @@ std::vector<BackendStatus> preflight_all(bool start_them) {
     status.worker = argv.front();
     status.dir_source = "setup";
     status.state = BackendState::ready;
-    std::string command;
-    for (const std::string& word : argv) command += " " + shell_quoted(word);
-    const std::string setup = program_command() + " setup " + name + " --program" + command;
+    std::string setup = program_command();
+    setup.append(" setup ").append(name).append(" --program");
+    for (const std::string& word : argv) setup.append(" ").append(shell_quoted(word));
     std::error_code ignored;
     if (!fs::exists(argv.front(), ignored)) {
       status = not_ready(status, BackendState::broken, "its program is not there: " + argv.front(),

@@ -18,7 +18,7 @@ namespace {
 const std::string kCache = std::string(CROSSVAL_ROOT) + "/.cache";
 const std::string kModel = kCache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 constexpr int kNVocab = 49152;
-const std::vector<TokenId> ids = {504, 3575, 282, 4649, 314, 260, 1234, 17, 99, 2000, 31, 4};
+const std::vector<TokenId> kIds = {504, 3575, 282, 4649, 314, 260, 1234, 17, 99, 2000, 31, 4};
 
 class RealTaps : public ::testing::TestWithParam<const char*> {
  protected:
@@ -37,8 +37,8 @@ class RealTaps : public ::testing::TestWithParam<const char*> {
   void TearDown() override { unsetenv("LLAMA_CPP_DIR"); }
 
   std::vector<float> logits() {
-    std::vector<float> out(ids.size() * kNVocab);
-    engine_->read_logits(0, static_cast<int>(ids.size()), out);
+    std::vector<float> out(kIds.size() * kNVocab);
+    engine_->read_logits(0, static_cast<int>(kIds.size()), out);
     return out;
   }
 
@@ -53,13 +53,13 @@ float f32_at(const TapTensor& tensor, int64_t i) {
 }
 
 TEST_P(RealTaps, CapturingChangesNoLogit) {
-  engine_->reset(static_cast<int>(ids.size()));
-  engine_->eval(ids);
+  engine_->reset(static_cast<int>(kIds.size()));
+  engine_->eval(kIds);
   const std::vector<float> plain = logits();
-  engine_->reset(static_cast<int>(ids.size()));
+  engine_->reset(static_cast<int>(kIds.size()));
   int n_taps = 0;
   std::vector<float> last;
-  engine_->eval_with_taps(ids, {}, [&](Tap&& tap) {
+  engine_->eval_with_taps(kIds, {}, [&](Tap&& tap) {
     ++n_taps;
     if (tap.name != "result_output") return;
     last.resize(static_cast<size_t>(tap.out.n_elements()));
@@ -73,10 +73,10 @@ TEST_P(RealTaps, CapturingChangesNoLogit) {
 }
 
 TEST_P(RealTaps, SourcesAreWhatTheOperationRead) {
-  engine_->reset(static_cast<int>(ids.size()));
+  engine_->reset(static_cast<int>(kIds.size()));
   int n_adds = 0, n_norms = 0, n_weights = 0;
   std::map<std::string, int> seen;
-  engine_->eval_with_taps(ids, {}, [&](Tap&& tap) {
+  engine_->eval_with_taps(kIds, {}, [&](Tap&& tap) {
     EXPECT_EQ(tap.occurrence, seen[tap.name]++);
     for (const TapTensor& source : tap.sources) n_weights += source.is_weight;
     // These run in place in ggml: their first input is overwritten by the result.
@@ -106,24 +106,24 @@ TEST_P(RealTaps, SourcesAreWhatTheOperationRead) {
 }
 
 TEST_P(RealTaps, FilterNarrows) {
-  engine_->reset(static_cast<int>(ids.size()));
+  engine_->reset(static_cast<int>(kIds.size()));
   std::vector<std::string> names;
-  engine_->eval_with_taps(ids, {.name_regex = "^(Q|V)cur", .first_layer = 3, .last_layer = 4},
+  engine_->eval_with_taps(kIds, {.name_regex = "^(Q|V)cur", .first_layer = 3, .last_layer = 4},
                           [&](Tap&& tap) { names.push_back(tap.name + " " + tap.op); });
   EXPECT_EQ(names, (std::vector<std::string>{"Qcur-3 MUL_MAT", "Qcur-3 ROPE", "Vcur-3 MUL_MAT",
                                              "Qcur-4 MUL_MAT", "Qcur-4 ROPE", "Vcur-4 MUL_MAT"}));
 }
 
 TEST_P(RealTaps, BeginAtTheFirstEvalOrNotAtAll) {
-  engine_->reset(static_cast<int>(ids.size()) + 1);
-  engine_->eval(std::span(ids).first(1));
-  EXPECT_THROW(engine_->eval_with_taps(std::span(ids).subspan(1), {}, [](Tap&&) {}), Error);
-  engine_->reset(static_cast<int>(ids.size()) + 1);
-  engine_->eval_with_taps(ids, {}, [](Tap&&) {});
+  engine_->reset(static_cast<int>(kIds.size()) + 1);
+  engine_->eval(std::span(kIds).first(1));
+  EXPECT_THROW(engine_->eval_with_taps(std::span(kIds).subspan(1), {}, [](Tap&&) {}), Error);
+  engine_->reset(static_cast<int>(kIds.size()) + 1);
+  engine_->eval_with_taps(kIds, {}, [](Tap&&) {});
   int first_position = 0;
-  engine_->eval_with_taps(std::span(ids).first(1), {},
+  engine_->eval_with_taps(std::span(kIds).first(1), {},
                           [&](Tap&& tap) { first_position = tap.first_position; });
-  EXPECT_EQ(first_position, static_cast<int>(ids.size()));
+  EXPECT_EQ(first_position, static_cast<int>(kIds.size()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, RealTaps, ::testing::Values("v0.5.0", "b3889"),

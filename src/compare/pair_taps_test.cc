@@ -88,7 +88,7 @@ TEST(TapPairing, ReportsWhatHasNoPartner) {
   pairing.add(kEngine, rows_of_two("ffn_up", 0, "MUL_MAT", {1, 2}), 1);
   Tap empty = rows_of_two("ffn_out", 0, "MUL_MAT", {1, 2});
   empty.out.data = {};
-  pairing.add(kBackend, std::move(empty), 1);
+  pairing.add(kBackend, empty, 1);
   pairing.add(kBackend, rows_of_two("node_12", -1, "ADD", {1, 2}), 1);  // no name: cannot pair
   const PairedTaps found = pairing.finish();
   EXPECT_TRUE(found.pairs.empty());

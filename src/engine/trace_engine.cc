@@ -32,13 +32,14 @@ int count_of(const TraceFile& file, const char* key, int fallback) {
 TraceEngine::TraceEngine(const std::string& path) : TraceEngine(TraceFile::open(path)) {}
 
 TraceEngine::TraceEngine(std::shared_ptr<const TraceFile> file) : file_(std::move(file)) {
-  info_.name = file_->metadata(trace_key::engine);
-  info_.version = file_->metadata(trace_key::version);
-  info_.library = file_->metadata(trace_key::library);
-  info_.model = file_->metadata(trace_key::model);
-  info_.n_threads = count_of(*file_, trace_key::n_threads, 0);
+  info_.name = file_->metadata(trace_key::kEngine);
+  info_.version = file_->metadata(trace_key::kVersion);
+  info_.library = file_->metadata(trace_key::kLibrary);
+  info_.model = file_->metadata(trace_key::kModel);
+  info_.n_threads = count_of(*file_, trace_key::kNThreads, 0);
   info_.n_vocab = static_cast<int>(file_->n_vocab());
-  const auto settings = nlohmann::json::parse(file_->metadata(trace_key::settings), nullptr, false);
+  const auto settings =
+      nlohmann::json::parse(file_->metadata(trace_key::kSettings), nullptr, false);
   if (settings.is_object()) {
     for (const auto& [key, value] : settings.items()) {
       if (value.is_string()) info_.settings[key] = value.get<std::string>();
@@ -46,7 +47,7 @@ TraceEngine::TraceEngine(std::shared_ptr<const TraceFile> file) : file_(std::mov
   }
   info_.settings["trace"] = file_->path();
   const auto n_positions = static_cast<int>(file_->n_positions());
-  n_prompt_ = count_of(*file_, trace_key::n_prompt, n_positions);
+  n_prompt_ = count_of(*file_, trace_key::kNPrompt, n_positions);
   if (n_prompt_ > n_positions) {
     bad_input("damaged_trace",
               fmt::format("a prompt of {} ids in a trace of {}", n_prompt_, n_positions),
@@ -55,7 +56,7 @@ TraceEngine::TraceEngine(std::shared_ptr<const TraceFile> file) : file_(std::mov
 }
 
 std::vector<TokenId> TraceEngine::tokenize(const std::string& text, const TokenizeOptions&) {
-  const std::string saved = file_->metadata(trace_key::prompt);
+  const std::string saved = file_->metadata(trace_key::kPrompt);
   if (!saved.empty() && saved != valid_utf8(text)) {
     bad_input("other_prompt", "the trace was saved for another prompt", file_->path(),
               fmt::format("use the same prompt and template: '{}'", printable(saved)));

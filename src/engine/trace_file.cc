@@ -64,15 +64,15 @@ std::string valid_utf8(const std::string& text) {
 
 TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
                              const std::string& prompt, int n_prompt) {
-  TraceMetadata metadata = {{trace_key::engine, info.name},
-                            {trace_key::version, info.version},
-                            {trace_key::library, info.library},
-                            {trace_key::settings, dump(Json(info.settings))},
-                            {trace_key::model, info.model},
-                            {trace_key::model_sha256, model_sha256},
-                            {trace_key::n_threads, std::to_string(info.n_threads)},
-                            {trace_key::n_prompt, std::to_string(n_prompt)}};
-  if (!prompt.empty()) metadata[trace_key::prompt] = valid_utf8(prompt);
+  TraceMetadata metadata = {{trace_key::kEngine, info.name},
+                            {trace_key::kVersion, info.version},
+                            {trace_key::kLibrary, info.library},
+                            {trace_key::kSettings, dump(Json(info.settings))},
+                            {trace_key::kModel, info.model},
+                            {trace_key::kModelSha256, model_sha256},
+                            {trace_key::kNThreads, std::to_string(info.n_threads)},
+                            {trace_key::kNPrompt, std::to_string(n_prompt)}};
+  if (!prompt.empty()) metadata[trace_key::kPrompt] = valid_utf8(prompt);
   return metadata;
 }
 
@@ -131,7 +131,7 @@ void TraceFile::read_header() {
                static_cast<uint64_t>((*offsets)[0]), static_cast<uint64_t>((*offsets)[1]), data);
   }
   check_layout(data.size());
-  const std::string schema = metadata(trace_key::schema);
+  const std::string schema = metadata(trace_key::kSchema);
   if (schema != kSchemaName) {
     bad_input("not_a_trace",
               fmt::format("the safetensors file is not a saved trace: its schema is '{}', not '{}'",
@@ -217,7 +217,7 @@ TraceWriter::TraceWriter(const std::string& path, TraceMetadata metadata, int n_
       n_vocab_(n_vocab),
       max_captures_(static_cast<size_t>(max_captures)) {
   constexpr size_t bytes_an_entry = 320;  // two names of up to 80 bytes and four large dimensions
-  metadata_[trace_key::schema] = kSchemaName;
+  metadata_[trace_key::kSchema] = kSchemaName;
   header_bytes_ = header().size() + bytes_an_entry * (2 + max_captures_);
   header_bytes_ = (header_bytes_ + 7) / 8 * 8;  // the data begins aligned
   file_.write(std::string(sizeof(uint64_t) + header_bytes_, ' '));
@@ -247,7 +247,7 @@ std::string TraceWriter::header() const {
   }
   add({"tokens", "I32", "", {n_rows()}, data_end, data_end + tokens_.size() * sizeof(TokenId)});
   header["__metadata__"] = metadata_;
-  if (!ops.empty()) header["__metadata__"][trace_key::taps] = dump(ops);
+  if (!ops.empty()) header["__metadata__"][trace_key::kTaps] = dump(ops);
   return dump(header);
 }
 

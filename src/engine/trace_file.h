@@ -21,17 +21,17 @@ namespace crossval {
 
 // Keys of `__metadata__` beside the schema; unknown ones are kept and ignored.
 namespace trace_key {
-inline constexpr const char* schema = "schema";
-inline constexpr const char* engine = "engine";           // "native", "llama.cpp", ...
-inline constexpr const char* version = "engine_version";  // as the engine says itself
-inline constexpr const char* library = "engine_library";
-inline constexpr const char* settings = "settings";  // JSON object of strings
-inline constexpr const char* model = "model";        // path
-inline constexpr const char* model_sha256 = "model_sha256";
-inline constexpr const char* n_threads = "n_threads";
-inline constexpr const char* prompt = "prompt";      // formatted; absent if ids were given
-inline constexpr const char* n_prompt = "n_prompt";  // how many of the ids are the prompt
-inline constexpr const char* taps = "taps";  // JSON object: capture's name -> ggml's operation
+inline constexpr const char* kSchema = "schema";
+inline constexpr const char* kEngine = "engine";           // "native", "llama.cpp", ...
+inline constexpr const char* kVersion = "engine_version";  // as the engine says itself
+inline constexpr const char* kLibrary = "engine_library";
+inline constexpr const char* kSettings = "settings";  // JSON object of strings
+inline constexpr const char* kModel = "model";        // path
+inline constexpr const char* kModelSha256 = "model_sha256";
+inline constexpr const char* kNThreads = "n_threads";
+inline constexpr const char* kPrompt = "prompt";     // formatted; absent if ids were given
+inline constexpr const char* kNPrompt = "n_prompt";  // how many of the ids are the prompt
+inline constexpr const char* kTaps = "taps";  // JSON object: capture's name -> ggml's operation
 }  // namespace trace_key
 
 using TraceMetadata = std::map<std::string, std::string>;

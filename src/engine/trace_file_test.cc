@@ -48,7 +48,7 @@ TEST(TraceFile, what_was_written_comes_back) {
     const auto trace = TraceFile::open(folder.file("t"));
     EXPECT_EQ(trace->tokens(), (std::vector<TokenId>{100, 101, 102}));
     EXPECT_EQ(trace->n_vocab(), 4);
-    EXPECT_EQ(trace->metadata(trace_key::model_sha256), "ab12");
+    EXPECT_EQ(trace->metadata(trace_key::kModelSha256), "ab12");
     EXPECT_EQ(trace->tensors().size(), static_cast<size_t>(2 + n_captures));
     std::vector<float> row(4);
     trace->read_logits(1, row);

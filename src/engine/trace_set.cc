@@ -43,7 +43,7 @@ TraceSet::TraceSet(std::vector<std::unique_ptr<TraceEngine>> runs) : runs_(std::
 std::vector<TokenId> TraceSet::tokenize(const std::string& text, const TokenizeOptions& options) {
   for (size_t i = 0; i < runs_.size(); ++i) {
     const size_t at = (current_ + i) % runs_.size();
-    if (runs_[at]->file().metadata(trace_key::prompt) != valid_utf8(text)) continue;
+    if (runs_[at]->file().metadata(trace_key::kPrompt) != valid_utf8(text)) continue;
     current_ = at;
     return runs_[at]->tokenize(text, options);
   }

@@ -51,7 +51,7 @@ Tap SavedTap::load() const {
 }
 
 std::vector<SavedTap> saved_taps(const TraceFile& trace) {
-  const auto ops = nlohmann::json::parse(trace.metadata(trace_key::taps), nullptr, false);
+  const auto ops = nlohmann::json::parse(trace.metadata(trace_key::kTaps), nullptr, false);
   std::vector<SavedTap> taps;
   for (const auto& [name, tensor] : trace.tensors()) {
     if (!is_tap(tensor)) continue;

@@ -10,7 +10,7 @@
 namespace crossval {
 namespace {
 
-constexpr int kLanes = KvCache::block_len;
+constexpr int kLanes = KvCache::kBlockLen;
 constexpr int kTokensPerItem = 8;
 
 // One query row of a work item.

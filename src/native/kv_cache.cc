@@ -14,12 +14,12 @@ KvCache::KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvTy
     : n_layers_(n_layers),
       n_kv_heads_(n_kv_heads),
       head_dim_(head_dim),
-      value_stride_((head_dim + block_len - 1) / block_len * block_len),
+      value_stride_((head_dim + kBlockLen - 1) / kBlockLen * kBlockLen),
       k_type_(k_type),
       v_type_(v_type) {}
 
 void KvCache::reset(int n_ctx) {
-  n_ctx_ = (n_ctx + block_len - 1) / block_len * block_len;
+  n_ctx_ = (n_ctx + kBlockLen - 1) / kBlockLen * kBlockLen;
   const size_t n_positions = static_cast<size_t>(n_layers_) * static_cast<size_t>(n_kv_heads_) *
                              static_cast<size_t>(n_ctx_);
   const auto allocate = [&](int width) {
@@ -49,15 +49,15 @@ void KvCache::append(int layer, int first_position, int n_tokens, const float* k
     for (int token = 0; token < n_tokens; ++token) {
       const int position = first_position + token;
       const int64_t from = static_cast<int64_t>(token) * width + head * head_dim_;
-      float* block = key_out + static_cast<int64_t>(position / block_len) * head_dim_ * block_len +
-                     position % block_len;
+      float* block = key_out + static_cast<int64_t>(position / kBlockLen) * head_dim_ * kBlockLen +
+                     position % kBlockLen;
       float* value_row = value_out + static_cast<int64_t>(position) * value_stride_;
       std::copy_n(k + from, dims, key.begin());
       std::copy_n(v + from, dims, value.begin());
       round_to_kv_type(k_type_, key.data(), head_dim_);
       round_to_kv_type(v_type_, value.data(), head_dim_);
       for (size_t dim = 0; dim < dims; ++dim) {
-        block[dim * block_len] = key[dim];
+        block[dim * kBlockLen] = key[dim];
         value_row[dim] = value[dim];
       }
     }

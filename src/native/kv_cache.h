@@ -14,7 +14,7 @@ namespace crossval {
 class KvCache {
  public:
   // Positions that one block of keys holds side by side; also the lanes of the score kernel.
-  static constexpr int block_len = 16;
+  static constexpr int kBlockLen = 16;
 
   KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvType v_type);
 
@@ -23,8 +23,8 @@ class KvCache {
   // k, v: [n_tokens, n_kv_heads * head_dim], for positions first_position...
   void append(int layer, int first_position, int n_tokens, const float* k, const float* v);
 
-  // Keys of one head, [n_blocks][head_dim][block_len]: element (position, dim) lies at
-  // (position / block_len * head_dim + dim) * block_len + position % block_len.
+  // Keys of one head, [n_blocks][head_dim][kBlockLen]: element (position, dim) lies at
+  // (position / kBlockLen * head_dim + dim) * kBlockLen + position % kBlockLen.
   const float* keys(int layer, int kv_head) const;
   // Values of one head, [n_ctx][value_stride()]: padded with zeros to whole lanes.
   const float* values(int layer, int kv_head) const;

@@ -20,8 +20,8 @@ void compare(const CompareOptions& options, Progress& progress, Report& report) 
   TraceEngine a(options.a), b(options.b);
   report.engine = describe_engine(a, "");
   report.backend = describe_engine(b, "flag");
-  report.model.path = a.file().metadata(trace_key::model);
-  report.model.sha256 = a.file().metadata(trace_key::model_sha256);
+  report.model.path = a.file().metadata(trace_key::kModel);
+  report.model.sha256 = a.file().metadata(trace_key::kModelSha256);
   report.model.n_vocab = a.info().n_vocab;
   if (a.info().n_vocab != b.info().n_vocab) {
     bad_input("other_vocabulary", "the traces have rows of different length", options.b,

@@ -58,8 +58,8 @@ void diff(const CompareOptions& options, TraceReport& report) {
   TraceEngine a(options.a), b(options.b);
   base.engine = describe_engine(a, "");
   base.backend = describe_engine(b, "flag");
-  base.model.path = a.file().metadata(trace_key::model);
-  base.model.sha256 = a.file().metadata(trace_key::model_sha256);
+  base.model.path = a.file().metadata(trace_key::kModel);
+  base.model.sha256 = a.file().metadata(trace_key::kModelSha256);
   const std::vector<SavedTap> a_taps = taps_of(a.file()), b_taps = taps_of(b.file());
   base.tokens.engine = a.file().tokens();
   base.tokens.backend = b.file().tokens();
