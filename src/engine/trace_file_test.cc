@@ -31,6 +31,7 @@ void write_sample(const std::string& path, int max_captures = 0) {
   TraceWriter out(path, trace_metadata(some_engine(), "ab12", "hi \xff", 2), 4, max_captures);
   for (int p = 0; p < 3; ++p) {
     std::vector<float> row;
+    row.reserve(4);
     for (int t = 0; t < 4; ++t) row.push_back(static_cast<float>(10 * p + t));
     if (p == 1) row[2] = NAN;
     out.write_row(100 + p, row);

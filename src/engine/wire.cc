@@ -11,7 +11,7 @@
 namespace crossval {
 namespace {
 
-constexpr std::array<unsigned char, 4> magic = {'X', 'V', 'W', kWireProtocolVersion};
+constexpr std::array<unsigned char, 4> kMagic = {'X', 'V', 'W', kWireProtocolVersion};
 
 template <typename T>
 void put_little_endian(std::byte* out, T value) {
@@ -39,7 +39,7 @@ T get_little_endian(const std::byte* in) {
 
 std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& header) {
   std::array<std::byte, kFrameHeaderBytes> bytes{};
-  std::memcpy(bytes.data(), magic.data(), magic.size());
+  std::memcpy(bytes.data(), kMagic.data(), kMagic.size());
   put_little_endian(bytes.data() + 4, header.json_bytes);
   put_little_endian(bytes.data() + 8, header.payload_bytes);
   return bytes;
@@ -47,7 +47,7 @@ std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& 
 
 FrameHeader decode_frame_header(std::span<const std::byte, kFrameHeaderBytes> bytes,
                                 uint64_t max_payload_bytes) {
-  if (std::memcmp(bytes.data(), magic.data(), 3) != 0) {
+  if (std::memcmp(bytes.data(), kMagic.data(), 3) != 0) {
     protocol_error("the bytes received are not a frame of the worker protocol");
   }
   const int version = static_cast<int>(bytes[3]);

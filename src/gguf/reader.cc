@@ -29,10 +29,10 @@ constexpr uint32_t kMaxDims = 4;  // GGML_MAX_DIMS
 constexpr uint64_t kMinKeyEntryBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kMinTensorEntryBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
-const char* const download_again =
+const char* const kDownloadAgain =
     "the file is damaged or incomplete: download it again and compare its size and sha256 with "
     "the publisher's";
-const char* const convert_again = "convert the model again with a current converter";
+const char* const kConvertAgain = "convert the model again with a current converter";
 
 // Bytes of one value of a fixed-width type; 0 for strings, arrays and unknown ids.
 uint64_t fixed_width(uint32_t type) {
@@ -89,7 +89,7 @@ class PartReader {
     fail("truncated_file",
          fmt::format("the file ends at byte {} but {} more bytes are needed at byte {}",
                      file_.size(), needed, in_.position()),
-         at, download_again);
+         at, kDownloadAgain);
   }
 
   template <typename T>
@@ -107,7 +107,7 @@ class PartReader {
       fail("damaged_file",
            fmt::format("a string at byte {} claims {} bytes, the file has {} left", begin, length,
                        in_.remaining()),
-           at, download_again);
+           at, kDownloadAgain);
     }
     return *view;
   }
@@ -130,7 +130,7 @@ class PartReader {
     }
     if (version == 1) {
       fail("unsupported_version", "GGUF version 1 is no longer read by any engine", "byte 4",
-           convert_again);
+           kConvertAgain);
     }
     if (version != 2 && version != 3) {
       fail("unsupported_version",
@@ -150,12 +150,12 @@ class PartReader {
       fail("damaged_file",
            fmt::format("the file claims {} {}, but its {} bytes cannot hold that many", count,
                        things, file_.size()),
-           at, download_again);
+           at, kDownloadAgain);
     }
     if (count > limit) {
       fail("damaged_file",
            fmt::format("the file claims {} {}; at most {} are accepted", count, things, limit), at,
-           download_again);
+           kDownloadAgain);
     }
   }
 
@@ -166,7 +166,7 @@ class PartReader {
       fail("damaged_file",
            fmt::format("the key '{}' is not usable (empty, over {} bytes, or with a NUL in it)",
                        printable(key), kMaxKeyBytes),
-           nth, download_again);
+           nth, kDownloadAgain);
     }
     const std::string at = fmt::format("metadata key '{}'", printable(key));
     const auto type = number<uint32_t>(at);
@@ -181,7 +181,7 @@ class PartReader {
     value.raw = in_.since(begin);
     if (!part_.metadata.emplace(std::string(key), std::move(value)).second) {
       fail("damaged_file", fmt::format("the key '{}' appears twice", printable(key)), nth,
-           convert_again);
+           kConvertAgain);
     }
   }
 
@@ -189,7 +189,7 @@ class PartReader {
     const auto byte = number<uint8_t>(at);
     if (byte > 1) {
       fail("damaged_file", fmt::format("a bool holds {} at byte {}", byte, in_.position() - 1), at,
-           download_again);
+           kDownloadAgain);
     }
     return byte == 1;
   }
@@ -241,7 +241,7 @@ class PartReader {
   [[noreturn]] void unknown_value_type(uint32_t type, const std::string& at) const {
     fail("damaged_file",
          fmt::format("value type {} at byte {} is not one of GGUF's", type, in_.position() - 4), at,
-         download_again);
+         kDownloadAgain);
   }
 
   // The head of an array: element type and count, checked against the file and the limits.
@@ -256,13 +256,13 @@ class PartReader {
       fail("damaged_file",
            fmt::format("an array claims {} elements of type {}, the file has {} bytes left", count,
                        gguf_type_name(type), in_.remaining()),
-           at, download_again);
+           at, kDownloadAgain);
     }
     n_array_elements_ += count;
     if (n_array_elements_ > kMaxArrayElements) {
       fail("damaged_file",
            fmt::format("the metadata arrays have more than {} elements", kMaxArrayElements), at,
-           convert_again);
+           kConvertAgain);
     }
     return {type, count};
   }
@@ -275,7 +275,7 @@ class PartReader {
       if constexpr (std::is_same_v<Stored, uint64_t>) {
         if (stored > static_cast<uint64_t>(INT64_MAX)) {
           fail("damaged_file", fmt::format("an element of {} is beyond 63 bits", stored), at,
-               download_again);
+               kDownloadAgain);
         }
       }
       value =
@@ -341,7 +341,7 @@ class PartReader {
   void skip_array(const std::string& at, int depth) {
     if (depth > kMaxArrayDepth) {
       fail("damaged_file", fmt::format("arrays are nested deeper than {}", kMaxArrayDepth), at,
-           download_again);
+           kDownloadAgain);
     }
     const auto [type, count] = read_array_head(at);
     if (type == static_cast<uint32_t>(GgufType::array)) {
@@ -359,12 +359,12 @@ class PartReader {
     const auto* value = std::get_if<uint64_t>(&it->second.value);
     const std::string at = "metadata key 'general.alignment'";
     if (value == nullptr || it->second.gguf_type != static_cast<uint32_t>(GgufType::u32)) {
-      fail("damaged_file", "the alignment is not a u32", at, convert_again);
+      fail("damaged_file", "the alignment is not a u32", at, kConvertAgain);
     }
     if (*value < 8 || !std::has_single_bit(*value)) {
       fail("damaged_file",
            fmt::format("the alignment {} is not a power of two of at least 8", *value), at,
-           convert_again);
+           kConvertAgain);
     }
     part_.alignment = static_cast<uint32_t>(*value);
   }
@@ -377,18 +377,18 @@ class PartReader {
       fail("damaged_file",
            fmt::format("the name '{}' is not usable (empty, over {} bytes, or with a NUL in it)",
                        printable(name), kMaxNameBytes),
-           nth, download_again);
+           nth, kDownloadAgain);
     }
     if (!names_.insert(name).second) {
       fail("damaged_file", fmt::format("the tensor '{}' appears twice", printable(name)), nth,
-           convert_again);
+           kConvertAgain);
     }
     const std::string at = fmt::format("tensor '{}'", printable(name));
     const auto n_dims = number<uint32_t>(at);
     if (n_dims < 1 || n_dims > kMaxDims) {
       fail("damaged_file",
            fmt::format("it claims {} dimensions; 1 to {} are possible", n_dims, kMaxDims), at,
-           download_again);
+           kDownloadAgain);
     }
     TensorView tensor;
     tensor.name = name;
@@ -396,7 +396,7 @@ class PartReader {
       tensor.shape.push_back(number<int64_t>(at));
       if (tensor.shape.back() < 0) {
         fail("damaged_file", fmt::format("dimension {} is {}", i, tensor.shape.back()), at,
-             download_again);
+             kDownloadAgain);
       }
     }
     const auto type = number<uint32_t>(at);
@@ -408,14 +408,14 @@ class PartReader {
                        advice.empty() ? "" : ": ", advice),
            at,
            advice.empty() ? "if a new ggml type, update crossval; else download the model again"
-                          : convert_again);
+                          : kConvertAgain);
     }
     tensor.type = info->type;
     if (tensor.shape[0] % info->block_len != 0) {
       fail("damaged_file",
            fmt::format("its rows of {} weights are not whole blocks of {} ({})", tensor.shape[0],
                        info->block_len, info->name),
-           at, convert_again);
+           at, kConvertAgain);
     }
     part_.tensors.push_back(std::move(tensor));
     return number<uint64_t>(at);

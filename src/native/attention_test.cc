@@ -43,10 +43,10 @@ std::vector<float> run(const Case& c, const Data& data, int cut, int n_threads) 
   return out;
 }
 
-const Case cases[] = {{9, 3, 64, 45}, {4, 4, 20, 33}, {8, 1, 16, 18}, {1, 1, 7, 5}};
+const Case kCases[] = {{9, 3, 64, 45}, {4, 4, 20, 33}, {8, 1, 16, 18}, {1, 1, 7, 5}};
 
 TEST(CausalAttention, MatchesADoubleReference) {
-  for (const Case& c : cases) {
+  for (const Case& c : kCases) {
     const Data data(c);
     const std::vector<float> out = run(c, data, c.n_tokens, 2);
     const int group = c.n_heads / c.n_kv_heads;
@@ -77,7 +77,7 @@ TEST(CausalAttention, MatchesADoubleReference) {
 }
 
 TEST(CausalAttention, IsTheSameForAnyCutAndAnyNumberOfThreads) {
-  for (const Case& c : cases) {
+  for (const Case& c : kCases) {
     const Data data(c);
     const std::vector<float> whole = run(c, data, c.n_tokens, 1);
     for (int cut : {1, 3, 8, 17}) EXPECT_EQ(run(c, data, cut, 2), whole) << cut;

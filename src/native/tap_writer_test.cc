@@ -146,7 +146,7 @@ TEST(NativeTapsOfBitnet, AreThoseOfTheRealEngine) {
   int n_compared = 0;
   for (const Tap& tap : taps_of(engine, ids, {.last_layer = 0})) {
     std::string name = tap.name == "attn_out-0" ? "attn_o_out-0" : tap.name;
-    const std::string path = data + "p00_english/" + name + ".npy";
+    const std::string path = std::string(data).append("p00_english/").append(name).append(".npy");
     if (tap.op == "ROPE" || !std::filesystem::exists(path)) continue;
     const auto want = testing::read_npy(path);
     const std::vector<float> got = values_of(tap);

@@ -206,7 +206,12 @@ TEST(I2S, EveryMatmulOfTheRealEngineBitForBit) {
   for (const std::string layer : {"0", "1", "2"}) {
     for (const Step& step : kSteps) {
       const auto captured = [&](const char* name) {
-        return crossval::testing::read_npy(kData + "p00_english/" + name + "-" + layer + ".npy");
+        return crossval::testing::read_npy(std::string(kData)
+                                               .append("p00_english/")
+                                               .append(name)
+                                               .append("-")
+                                               .append(layer)
+                                               .append(".npy"));
       };
       const auto in = captured(step.input), out = captured(step.output);
       const std::string name = "blk." + layer + "." + step.weight + ".weight";

@@ -11,6 +11,7 @@ constexpr int kVecs = kPanelRows / Simd::kLanes;
 // maddubs adds two products of a u8 code and an s8 activation in int16; so many steps of 4 weights
 // fit before int16 could overflow: 2 * (2^bits - 1) * 128 * steps < 32768. Codes of 8 bits would
 // not fit even once and are split into nibbles.
+// NOLINTBEGIN(readability-function-size): one sum in registers, its steps unrolled by hand
 template <int kBits, int kSubLen, int kTokens, typename S = Simd>
 inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
                                                          const int8_t* const* a,
@@ -99,6 +100,7 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
     }
   }
 }
+// NOLINTEND(readability-function-size)
 
 template <int kBits, int kSubLen, bool kHasMin, int kTokens>
 void int_tile(const IntArgs& args, int64_t token) {

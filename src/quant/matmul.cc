@@ -177,7 +177,8 @@ void sum_panel(const Job& job, const PanelRows& rows, int64_t token, int64_t n_t
   }
 }
 
-// Rows [row, row + kPanelRows) for tokens [token, token + n_tokens).
+// Rows [row, row + kPanelRows) for tokens [token, token + n_tokens). Long, because all its cases
+// share the panel's buffers on the stack. NOLINTNEXTLINE(readability-function-size)
 void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens) {
   const WeightView& w = job.w;
   const Format& format = *w.format;

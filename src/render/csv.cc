@@ -1,5 +1,7 @@
 #include "render/csv.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 #include <vector>
 
@@ -17,18 +19,18 @@ std::string field(const Json& value) {
   if (text.find_first_of(",\"\r\n") == text.npos && !text.empty()) return text;
   if (!value.is_string()) return text;
   std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
   return quoted + "\"";
 }
 
 void flatten(const Json& value, const std::string& name, Cells& out) {
   if (value.is_object()) {
     for (const auto& [key, inner] : value.items()) {
-      flatten(inner, name.empty() ? key : name + "." + key, out);
+      flatten(inner, name.empty() ? key : fmt::format("{}.{}", name, key), out);
     }
   } else if (value.is_array()) {
     for (size_t i = 0; i < value.size(); ++i) {
-      flatten(value[i], name + "." + std::to_string(i + 1), out);
+      flatten(value[i], fmt::format("{}.{}", name, i + 1), out);
     }
   } else {
     out.emplace_back(name, field(value));

@@ -43,7 +43,7 @@ class FieldLister {
         add(key.c_str(), nested ? FieldKind::object : FieldKind::number, meaning);
         if (!nested) continue;
         for (const auto& [name, inner] : value.items()) {
-          add((key + "." + name).c_str(), FieldKind::any, "");
+          add(fmt::format("{}.{}", key, name).c_str(), FieldKind::any, "");
         }
       }
     }

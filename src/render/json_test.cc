@@ -43,7 +43,7 @@ void expect_keys(const Json& want, const Json& got, bool full, const std::string
   if (want.is_object()) {
     for (const auto& [key, value] : want.items()) {
       ASSERT_TRUE(got.contains(key)) << path << "." << key;
-      expect_keys(value, got[key], full, path + "." + key);
+      expect_keys(value, got[key], full, std::string(path).append(".").append(key));
     }
   } else if (want.is_array() && !want.empty()) {
     if (full) {

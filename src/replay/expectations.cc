@@ -16,7 +16,7 @@ namespace {
 // Positions of parameters in ggml_tensor::op_params (ggml.c: ggml_rope_impl, ggml_norm_impl); the
 // same since 2024.
 constexpr size_t kRopeNDims = 1, kRopeMode = 2, kRopeFreqBase = 5, kRopeFreqScale = 6,
-                 rope_ext_factor = 7, kRopeBetaFast = 9, kRopeBetaSlow = 10;
+                 kRopeExtFactor = 7, kRopeBetaFast = 9, kRopeBetaSlow = 10;
 constexpr size_t kNormEps = 0;
 constexpr int32_t kModeNorm = 0, kModeNeox = 2;  // GGML_ROPE_TYPE_*
 
@@ -171,7 +171,7 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   expect_float(expected, kRopeFreqBase, rope.freq_base, Cause::rope_base, "rope base");
   expect_float(expected, kRopeFreqScale, rope.freq_scale, Cause::rope_scaling,
                "rope frequency scale");
-  expect_float(expected, rope_ext_factor, rope.ext_factor, Cause::rope_scaling, "YaRN mix");
+  expect_float(expected, kRopeExtFactor, rope.ext_factor, Cause::rope_scaling, "YaRN mix");
   if (rope.ext_factor != 0) {
     expect_float(expected, kRopeBetaFast, rope.beta_fast, Cause::rope_scaling, "YaRN beta_fast");
     expect_float(expected, kRopeBetaSlow, rope.beta_slow, Cause::rope_scaling, "YaRN beta_slow");

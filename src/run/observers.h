@@ -24,7 +24,7 @@ class RowComparison : public Observer {
     std::function<std::string(TokenId)> piece;
   };
   RowComparison(MetricSet metrics, Positions positions, ThreadPool& pool)
-      : comparison_(std::move(metrics)), positions_(std::move(positions)), pool_(pool) {}
+      : comparison_(metrics), positions_(std::move(positions)), pool_(pool) {}
 
   void rows(const RowBlock& block) override;
 

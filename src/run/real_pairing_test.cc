@@ -17,7 +17,7 @@ namespace {
 
 const std::string kCache = std::string(CROSSVAL_ROOT) + "/.cache";
 const std::string kModel = kCache + "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-const std::vector<TokenId> ids = {504, 3575, 282, 4649, 314, 260, 1234, 17, 99, 2000, 31, 4};
+const std::vector<TokenId> kIds = {504, 3575, 282, 4649, 314, 260, 1234, 17, 99, 2000, 31, 4};
 
 class RealPairing : public ::testing::TestWithParam<const char*> {
  protected:
@@ -36,7 +36,7 @@ class RealPairing : public ::testing::TestWithParam<const char*> {
     auto backend = open_engine(
         find_engine("llama", "--backend"),
         {.model = kModel, .n_threads = 1, .settings = {}, .timeout_ms = 120'000, .on_message = {}});
-    backend->reset(static_cast<int>(ids.size()));
+    backend->reset(static_cast<int>(kIds.size()));
     return backend;
   }
 };
@@ -49,14 +49,14 @@ TEST_P(RealPairing, NativeFindsAPartnerForEachOfItsTensors) {
       {.k_type = backend->info().settings.at("kv_type_k") == "f16" ? KvType::f16 : KvType::f32,
        .v_type = f16 ? KvType::f16 : KvType::f32},
       std::make_shared<ThreadPool>(1));
-  native.reset(static_cast<int>(ids.size()));
+  native.reset(static_cast<int>(kIds.size()));
   TapPairing pairing;
   const Participant sides[] = {{Side::backend, *backend, Look::tensors},
                                {Side::engine, native, Look::tensors}};
   TapPairs pairs(pairing);
   Observer* const observers[] = {&pairs};
   NoProgress progress;
-  const Steps steps{.prompt = ids};
+  const Steps steps{.prompt = kIds};
   drive(sides, steps, observers, progress);
   const PairedTaps found = pairing.finish();
   // embd, 15 of each layer, result_norm; result_output was not asked for by name.
@@ -67,7 +67,7 @@ TEST_P(RealPairing, NativeFindsAPartnerForEachOfItsTensors) {
   double worst = 0;
   for (const TapPair& pair : found.pairs) {
     EXPECT_TRUE(pair.same_shape) << pair.name;
-    EXPECT_EQ(pair.n_positions, static_cast<int>(ids.size())) << pair.name;
+    EXPECT_EQ(pair.n_positions, static_cast<int>(kIds.size())) << pair.name;
     worst = std::max(worst, pair.rel_l2);
     if (pair.layer == 0) {
       EXPECT_LT(pair.rel_l2, 1e-2) << pair.name << " " << pair.op;
@@ -84,9 +84,9 @@ TEST_P(RealPairing, ARunCutInPiecesPairsWithTheWhole) {
   const auto whole = open(), cut = open();
   TapPairing pairing({.lockstep = false});
   const auto run = [&](Engine& engine, Side side, int piece) {
-    for (int first = 0; first < static_cast<int>(ids.size()); first += piece) {
-      const int n = std::min(piece, static_cast<int>(ids.size()) - first);
-      engine.eval_with_taps(std::span(ids).subspan(first, n), {},
+    for (int first = 0; first < static_cast<int>(kIds.size()); first += piece) {
+      const int n = std::min(piece, static_cast<int>(kIds.size()) - first);
+      engine.eval_with_taps(std::span(kIds).subspan(first, n), {},
                             [&](Tap&& tap) { pairing.add(side, tap, n); });
       pairing.done(side);
     }

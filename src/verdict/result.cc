@@ -11,6 +11,8 @@ template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
 
 const ErrorReport* pointer_to(const std::optional<ErrorReport>& error) {
   return error ? &*error : nullptr;

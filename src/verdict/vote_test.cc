@@ -6,7 +6,7 @@ namespace crossval {
 namespace {
 
 constexpr Status kYes = Status::agree, kNo = Status::diverged, kOtherIds = Status::token_mismatch,
-                 failed = Status::backend_failed;
+                 kFailed = Status::backend_failed;
 
 TEST(Vote, TheOneThatDiffersFromAllWhoAgree) {
   const std::vector<std::string> names = {"native", "bitnet.cpp", "llama.cpp"};
@@ -25,11 +25,11 @@ TEST(Vote, TheOneThatDiffersFromAllWhoAgree) {
 TEST(Vote, NobodyWhenItIsNotClear) {
   const std::vector<std::string> names = {"a", "b", "c"};
   const std::vector<std::vector<PairOutcome>> unclear = {
-      {{0, 1, kYes}, {0, 2, kYes}, {1, 2, kYes}},     // all agree
-      {{0, 1, kNo}, {0, 2, kNo}, {1, 2, kNo}},        // nobody agrees
-      {{0, 1, kYes}, {0, 2, kYes}, {1, 2, kNo}},      // agreement that is not transitive
-      {{0, 1, kYes}, {0, 2, failed}, {1, 2, kNo}},    // one comparison is missing
-      {{0, 1, kNo}, {0, 2, failed}, {1, 2, failed}},  // two are left
+      {{0, 1, kYes}, {0, 2, kYes}, {1, 2, kYes}},       // all agree
+      {{0, 1, kNo}, {0, 2, kNo}, {1, 2, kNo}},          // nobody agrees
+      {{0, 1, kYes}, {0, 2, kYes}, {1, 2, kNo}},        // agreement that is not transitive
+      {{0, 1, kYes}, {0, 2, kFailed}, {1, 2, kNo}},     // one comparison is missing
+      {{0, 1, kNo}, {0, 2, kFailed}, {1, 2, kFailed}},  // two are left
   };
   for (const auto& outcomes : unclear) EXPECT_FALSE(vote(names, outcomes));
   EXPECT_FALSE(vote({"a", "b"}, std::vector<PairOutcome>{{0, 1, kNo}}));
@@ -37,8 +37,8 @@ TEST(Vote, NobodyWhenItIsNotClear) {
 
 TEST(Vote, AnEngineThatCouldNotRunDoesNotStopTheOthers) {
   const std::vector<std::string> names = {"a", "b", "broken", "d"};
-  const PairOutcome outcomes[] = {{0, 1, kNo},    {0, 2, failed}, {0, 3, kYes},
-                                  {1, 2, failed}, {1, 3, kNo},    {2, 3, failed}};
+  const PairOutcome outcomes[] = {{0, 1, kNo},     {0, 2, kFailed}, {0, 3, kYes},
+                                  {1, 2, kFailed}, {1, 3, kNo},     {2, 3, kFailed}};
   const std::optional<Vote> got = vote(names, outcomes);
   ASSERT_TRUE(got);
   EXPECT_EQ(got->outlier, "b");

@@ -174,7 +174,8 @@ TEST(Worker, AfterAnErrorEveryCallSaysWhy) {
 TEST(Worker, MissingOrUnusableProgram) {
   for (const char* path : {"/nonexistent/worker", "/etc/passwd"}) {
     try {
-      WorkerEngine({.argv = {path}, .name = "x", .timeout_ms = 1000, .on_message = {}});
+      const WorkerEngine engine(
+          {.argv = {path}, .name = "x", .timeout_ms = 1000, .on_message = {}});
       FAIL();
     } catch (const Error& error) {
       EXPECT_EQ(error.code, "worker_start");
