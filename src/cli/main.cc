@@ -74,9 +74,8 @@ int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
                      const std::string& what) {
   const std::string command = args.size() > 1 && args[1][0] != '-' ? args[1] : "";
   const auto commands = commands_of(app);
-  const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* one) {
-    return one->get_name() == command;
-  });
+  const bool known = std::any_of(commands.begin(), commands.end(),
+                                 [&](const CLI::App* one) { return one->get_name() == command; });
   const std::string like = meant(app, args);
   Report report;
   set_error(report, Error(Status::bad_input, "bad_flags",

@@ -23,10 +23,10 @@ struct WorkerLaunch {
 // What a worker says about its engine before any model is loaded.
 struct WorkerHello {
   std::string engine, version, library, api_era, system_info, cpu_library;
-  std::string commit;      // of the engine's sources
-  bool taps = false;       // it can show the tensors of its graph
-  bool tokenizes = true;   // it has a tokenizer of its own
-  bool pieces = true;      // it knows the bytes of an id
+  std::string commit;     // of the engine's sources
+  bool taps = false;      // it can show the tensors of its graph
+  bool tokenizes = true;  // it has a tokenizer of its own
+  bool pieces = true;     // it knows the bytes of an id
 };
 
 class WorkerEngine : public Engine {
