@@ -175,7 +175,14 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
                                                             .name = ref.display_name(),
                                                             .timeout_ms = options.timeout_ms,
                                                             .on_message = options.on_message});
-  engine->load(options.model, options.n_threads, options.settings);
+  try {
+    engine->load(options.model, options.n_threads, options.settings);
+  } catch (...) {
+    if (options.on_log) {
+      for (const std::string& line : engine->log_tail()) options.on_log(line);
+    }
+    throw;
+  }
   return engine;
 }
 

@@ -45,6 +45,7 @@ struct LoadOptions {
   std::map<std::string, std::string> settings;  // --backend-opt
   int timeout_ms = 600'000;                     // per worker message
   MessageHook on_message;                       // --verbose; may be empty
+  Tell on_log = {};                             // the engine's log where loading fails
 };
 
 // Any engine that is not built in. Throws bad_input (a file that cannot be read) or backend_failed.

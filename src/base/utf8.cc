@@ -17,6 +17,16 @@ DecodedChar decode_utf8(std::string_view text) {
   return {code, n, true};
 }
 
+std::string replace_invalid_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const DecodedChar c = decode_utf8(text);
+    out += c.valid ? text.substr(0, c.n_bytes) : std::string_view("\xEF\xBF\xBD");
+    text.remove_prefix(c.n_bytes);
+  }
+  return out;
+}
+
 std::string_view clip_utf8(std::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   size_t end = max_bytes;

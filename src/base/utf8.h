@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace crossval {
@@ -14,6 +15,9 @@ struct DecodedChar {
 
 // The character at the front of `text`, which is not empty.
 DecodedChar decode_utf8(std::string_view text);
+
+// `text` with U+FFFD for each byte that belongs to no character.
+std::string replace_invalid_utf8(std::string_view text);
 
 // The longest beginning of `text` of at most `max_bytes` that cuts no character.
 std::string_view clip_utf8(std::string_view text, size_t max_bytes);

@@ -22,6 +22,10 @@ TEST(Utf8, ReadsShortestFormsOnly) {
   }
 }
 
+TEST(Utf8, ReplacesWhatIsNone) {
+  EXPECT_EQ(replace_invalid_utf8("a\xFF日\xF0\x9F"), "a\uFFFD日\uFFFD\uFFFD");
+}
+
 TEST(Utf8, ClipsBetweenCharacters) {
   EXPECT_EQ(clip_utf8("日本", 6), "日本");
   EXPECT_EQ(clip_utf8("日本", 5), "日");

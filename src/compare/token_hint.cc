@@ -31,12 +31,18 @@ View make_view(const char* name, const TokenSide& side, size_t index) {
   return view;
 }
 
+// Text of which more may follow.
+struct KnownText {
+  std::string text;
+  bool is_complete;
+};
+
 // Do the texts agree as far as both are known?
-bool same_text(std::string_view a, bool a_complete, std::string_view b, bool b_complete) {
-  const size_t n = std::min(a.size(), b.size());
-  if (a.substr(0, n) != b.substr(0, n)) return false;
-  if (a.size() == b.size()) return true;
-  return a.size() < b.size() ? !a_complete : !b_complete;
+bool same_text(const KnownText& a, const KnownText& b) {
+  const size_t n = std::min(a.text.size(), b.text.size());
+  if (a.text.compare(0, n, b.text, 0, n) != 0) return false;
+  if (a.text.size() == b.text.size()) return true;
+  return a.text.size() < b.text.size() ? !a.is_complete : !b.is_complete;
 }
 
 bool looks_special(std::string_view piece) {
@@ -146,8 +152,7 @@ std::optional<TokenHint> byte_hint(const View& one, const View& other) {
 std::optional<TokenHint> space_hint(const View& one, const View& other) {
   for (const std::string_view space : {" ", "\xE2\x96\x81"}) {
     if (!one.text.starts_with(space) || other.text.starts_with(space)) continue;
-    if (same_text(std::string_view(one.text).substr(space.size()), one.complete, other.text,
-                  other.complete)) {
+    if (same_text({one.text.substr(space.size()), one.complete}, {other.text, other.complete})) {
       return TokenHint{"space_prefix",
                        fmt::format("{} puts a space before this text and {} does not: "
                                    "add_space_prefix, also after special tokens",
@@ -158,7 +163,7 @@ std::optional<TokenHint> space_hint(const View& one, const View& other) {
 }
 
 TokenHint text_hint(const View& engine, const View& backend) {
-  if (same_text(engine.text, engine.complete, backend.text, backend.complete)) {
+  if (same_text({engine.text, engine.complete}, {backend.text, backend.complete})) {
     if (engine.pieces[0] == backend.pieces[0]) {
       return {"vocabulary",
               "the same text has different ids: the vocabularies differ in order or "
@@ -168,12 +173,12 @@ TokenHint text_hint(const View& engine, const View& backend) {
             "the same text is cut differently: the pre-tokenizer "
             "(tokenizer.ggml.pre) or the merges differ"};
   }
-  if (same_text(lower_ascii(engine.text), engine.complete, lower_ascii(backend.text),
-                backend.complete)) {
+  if (same_text({lower_ascii(engine.text), engine.complete},
+                {lower_ascii(backend.text), backend.complete})) {
     return {"normalization", "the texts differ in case: one side normalises to lower case"};
   }
-  if (same_text(without_spaces(engine.text), engine.complete, without_spaces(backend.text),
-                backend.complete)) {
+  if (same_text({without_spaces(engine.text), engine.complete},
+                {without_spaces(backend.text), backend.complete})) {
     return {"whitespace",
             "the texts differ in white space alone: one side strips, adds or merges "
             "spaces"};

@@ -79,7 +79,9 @@ class ModelFile {
   const std::optional<I2sDecision>& i2_s() const { return i2_s_; }
 
  private:
-  void settle_i2_s(bool forced, bool by_size);
+  // Who decided on the layout of I2_S weights so far.
+  enum class LayoutBy { flag, size, nobody };
+  void settle_i2_s(LayoutBy decided);
 
   std::string path_;
   std::optional<I2sDecision> i2_s_;

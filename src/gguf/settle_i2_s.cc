@@ -36,14 +36,15 @@ const TensorView* scales_beside(const ModelFile& model, const TensorView& tensor
 
 }  // namespace
 
-void ModelFile::settle_i2_s(bool forced, bool by_size) {
+void ModelFile::settle_i2_s(LayoutBy decided) {
   std::vector<TensorView*> tensors;
   for (TensorView& tensor : tensors_) {
     if (tensor.type == GgmlType::I2_S && tensor.n_elements() > 0) tensors.push_back(&tensor);
   }
   if (tensors.empty()) return;
-  I2sDecision decision = {tensors[0]->i2_s_layout, by_size ? "size" : "assumed", {}};
-  if (forced) {
+  I2sDecision decision = {
+      tensors[0]->i2_s_layout, decided == LayoutBy::size ? "size" : "assumed", {}};
+  if (decided == LayoutBy::flag) {
     decision.how = "flag";
   } else if (decision.layout == I2sLayout::qk256 &&
              std::ranges::all_of(tensors, [&](const TensorView* tensor) {
@@ -60,7 +61,7 @@ void ModelFile::settle_i2_s(bool forced, bool by_size) {
     }
     if (!possible.empty()) {
       decision.layout = possible[0];
-      decision.how = possible.size() == 1 && by_size ? "shape" : "assumed";
+      decision.how = possible.size() == 1 && decided == LayoutBy::size ? "shape" : "assumed";
       decision.others.assign(possible.begin() + 1, possible.end());
     }
   }

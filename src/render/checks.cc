@@ -95,6 +95,19 @@ CheckList list_of(const RunReport& report) {
   return list;
 }
 
+CheckList list_of(const InspectReport& report) {
+  CheckList list;
+  list.name = "inspect";
+  const auto path = report.facts.find("path");
+  if (path != report.facts.end() && path->is_string()) list.model = path->get<std::string>();
+  list.finding = finding_of(report);
+  list.status = report.status;
+  list.date = report.run.date;
+  add_error(report.error, list);
+  add_finding(list);
+  return list;
+}
+
 CheckList list_of(const TraceReport& report) {
   const Report& base = report.base;
   const Finding finding = finding_of(report);
@@ -143,6 +156,7 @@ std::vector<CheckList> checks_of(const Result& result) {
   }
   if (const auto* report = std::get_if<Report>(&result)) return {list_of(*report)};
   if (const auto* run = std::get_if<RunReport>(&result)) return {list_of(*run)};
+  if (const auto* inspect = std::get_if<InspectReport>(&result)) return {list_of(*inspect)};
   return {list_of(std::get<TraceReport>(result))};
 }
 

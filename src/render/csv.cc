@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/utf8.h"
 #include "render/json_writer.h"
 
 namespace crossval {
@@ -14,7 +15,7 @@ using Cells = std::vector<std::pair<std::string, std::string>>;  // column, fiel
 
 std::string field(const Json& value) {
   if (value.is_null()) return "";
-  std::string text = value.is_string() ? value.get<std::string>()
+  std::string text = value.is_string() ? replace_invalid_utf8(value.get<std::string>())
                                        : value.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.find_first_of(",\"\r\n") == text.npos && !text.empty()) return text;
   if (!value.is_string()) return text;
@@ -86,6 +87,29 @@ Table table_of(const RunReport& report) {
     for (size_t i = position.top.size(); i < n_top; ++i) {
       row["top"].push_back({{"id", nullptr}, {"text", nullptr}, {"logit", nullptr}});
     }
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+// A row for each tensor.
+Table table_of(const InspectReport& report) {
+  Table table;
+  table.sample = {{"name", nullptr},
+                  {"type", nullptr},
+                  {"shape", nullptr},
+                  {"offset", nullptr},
+                  {"n_bytes", nullptr}};
+  const auto tensors = report.facts.find("tensors");
+  if (tensors == report.facts.end()) return table;
+  for (const Json& tensor : *tensors) {
+    Json row = table.sample;
+    for (const auto& [key, value] : row.items()) {
+      if (tensor.contains(key)) row[key] = tensor[key];
+    }
+    std::string shape;
+    for (const Json& n : tensor["shape"]) shape += (shape.empty() ? "" : " x ") + n.dump();
+    row["shape"] = shape;
     table.rows.push_back(std::move(row));
   }
   return table;

@@ -127,6 +127,7 @@ TEST(Csv, OneLineARowAndTheSameColumnsInEach) {
       }
     }
     EXPECT_FALSE(quoted);
+    EXPECT_EQ(csv.find('\xff'), csv.npos);  // what is no UTF-8 ends pandas
     ASSERT_FALSE(widths.empty());
     n_columns = widths.front();
     for (const size_t width : widths) EXPECT_EQ(width, n_columns) << csv;

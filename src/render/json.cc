@@ -38,8 +38,20 @@ Json to_json(const std::map<std::string, std::string>& texts) {
 
 Json to_json(const char* text) { return text; }
 
+Json to_json(const InspectReport& report) {
+  JsonWriter head;
+  describe_head(head, "crossval/inspect/1",
+                report.status == Status::agree ? "ok" : status_name(report.status),
+                static_cast<int>(report.status), finding_of(report), report.run);
+  Json out = head.take();
+  for (const auto& [key, value] : report.facts.items()) out[key] = value;
+  out["error"] = to_json(report.error);
+  return out;
+}
+
 std::string json_result(const Result& result, const RenderOptions& options) {
-  return std::visit([&](const auto& report) { return json_of(report, options); }, result);
+  return std::visit([&](const auto& report) { return write_json(to_json(report), options); },
+                    result);
 }
 
 }  // namespace crossval

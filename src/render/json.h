@@ -6,6 +6,7 @@
 
 #include "render/json_writer.h"
 #include "render/renderers.h"
+#include "verdict/inspect_report.h"
 
 namespace crossval {
 
@@ -17,6 +18,8 @@ template <class T>
 std::string json_of(const T& report, const RenderOptions& options) {
   return write_json(to_json(report), options);
 }
+// The model's facts are keys of the object itself.
+Json to_json(const InspectReport& report);
 std::string json_result(const Result& result, const RenderOptions& options);
 
 }  // namespace crossval

@@ -47,8 +47,17 @@ const Expectations::Row* Expectations::find_row(const std::string& arch) {
       {"qwen2", RopeStyle::neox, Activation::silu},
       {"qwen3", RopeStyle::neox, Activation::silu},
       {"granite", RopeStyle::norm, Activation::silu},
-      {"gemma2", RopeStyle::neox, Activation::gelu, 2, false, true},
-      {"gemma3", RopeStyle::neox, Activation::gelu, 6, true, true},
+      {.arch = "gemma2",
+       .rope_style = RopeStyle::neox,
+       .activation = Activation::gelu,
+       .window_period = 2,
+       .scaled_queries = true},
+      {.arch = "gemma3",
+       .rope_style = RopeStyle::neox,
+       .activation = Activation::gelu,
+       .window_period = 6,
+       .own_window_rope = true,
+       .scaled_queries = true},
   };
   for (const Row& row : table) {
     if (arch == row.arch) return &row;

@@ -91,15 +91,21 @@ bool replay_add_id(Inputs& in, int variant, Recomputed& out) {
 
 namespace {
 
+enum class Sorting {
+  ascending,
+  descending,
+  largest  // the largest, in any order (TOP_K)
+};
+
 // The order of a row's indices. Equal values may come in any order (and with TOP_K all of them), so
 // what the engine chose is expected wherever it is a right choice.
-void check_order(std::span<const float> row, bool descending, bool any_order, int64_t n_chosen,
+void check_order(std::span<const float> row, Sorting sorting, int64_t n_chosen,
                  std::span<const float> chosen, float* expected) {
   std::vector<int64_t> order(row.size());
   std::iota(order.begin(), order.end(), 0);
   const auto value = [&](int64_t i) { return row[static_cast<size_t>(i)]; };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return descending ? value(a) > value(b) : value(a) < value(b);
+    return sorting == Sorting::ascending ? value(a) < value(b) : value(a) > value(b);
   });
   std::vector<bool> is_taken(row.size());
   for (int64_t i = 0; i < n_chosen; ++i) {
@@ -109,8 +115,9 @@ void check_order(std::span<const float> row, bool descending, bool any_order, in
     if (is_right) {
       is_taken[static_cast<size_t>(index)] = true;
       const float got = row[static_cast<size_t>(index)];
-      is_right = any_order ? got >= value(order[static_cast<size_t>(n_chosen - 1)])
-                           : got == value(order[static_cast<size_t>(i)]);
+      is_right = sorting == Sorting::largest
+                     ? got >= value(order[static_cast<size_t>(n_chosen - 1)])
+                     : got == value(order[static_cast<size_t>(i)]);
     }
     expected[i] = is_right ? index : static_cast<float>(order[static_cast<size_t>(i)]);
   }
@@ -122,7 +129,9 @@ bool replay_order(Inputs& in, int variant, Recomputed& out, bool any_order) {
   require_shape(y.ne[0] > 0 && y.ne[0] <= x.ne[0] && y.n_rows() == x.n_rows() &&
                     (any_order || y.ne[0] == x.ne[0]),
                 "there are not as many indices as values");
-  const bool descending = any_order || in.param_i32(0) != 0;  // GGML_SORT_ORDER_DESC = 1
+  const Sorting sorting = any_order              ? Sorting::largest
+                          : in.param_i32(0) != 0 ? Sorting::descending  // GGML_SORT_ORDER_DESC
+                                                 : Sorting::ascending;
   const std::span<const float> values = in.floats(0);
   const TapValues of_y(y);
   const std::span<const float> chosen = of_y.get();
@@ -130,7 +139,7 @@ bool replay_order(Inputs& in, int variant, Recomputed& out, bool any_order) {
   std::fill(out.sigma.begin(), out.sigma.end(), 0.0f);
   for (int64_t r = 0; r < y.n_rows(); ++r) {
     check_order(values.subspan(static_cast<size_t>(r * x.ne[0]), static_cast<size_t>(x.ne[0])),
-                descending, any_order, y.ne[0], chosen.subspan(static_cast<size_t>(r * y.ne[0])),
+                sorting, y.ne[0], chosen.subspan(static_cast<size_t>(r * y.ne[0])),
                 out.expected.data() + r * y.ne[0]);
   }
   return true;

@@ -78,6 +78,9 @@ std::unique_ptr<Engine> LoadedModel::open(const EngineRef& ref, const std::strin
     progress.verbose(fmt::format("worker: {} ({} bytes out, {} in, {:.1f} ms)", message.stage,
                                  message.sent_bytes, message.received_bytes, message.time_ms));
   };
+  load.on_log = [&](const std::string& line) {
+    progress_.verbose(ref.display_name() + ": " + line);
+  };
   return open_engine(ref, load);
 }
 

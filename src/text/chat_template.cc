@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/closest.h"
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
@@ -98,9 +99,11 @@ FormattedPrompt format_prompt(const std::string& choice, const std::string& prom
                                   file.bytes().size());
     return render(choice, source, choice, prompt, system, tokenizer);
   }
-  bad_input(
-      "unknown_template", fmt::format("no template is called '{}'", printable(choice)), kFlag,
-      fmt::format("use auto, FILE.jinja, or one of: {}", fmt::join(prompt_template_names(), ", ")));
+  const std::string like = closest_word(choice, prompt_template_names());
+  bad_input("unknown_template", fmt::format("no template is called '{}'", printable(choice)), kFlag,
+            fmt::format("{}use auto, FILE.jinja, or one of: {}",
+                        like.empty() ? "" : fmt::format("did you mean '{}'? ", like),
+                        fmt::join(prompt_template_names(), ", ")));
 }
 
 const std::vector<std::string>& prompt_template_names() {

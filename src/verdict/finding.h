@@ -11,6 +11,7 @@ struct Report;
 struct ParityReport;
 struct RunReport;
 struct TraceReport;
+struct InspectReport;
 
 struct Finding {
   std::string headline;            // one sentence, without the status
@@ -22,5 +23,6 @@ Finding finding_of(const Report& report);
 Finding finding_of(const ParityReport& report);
 Finding finding_of(const RunReport& report);
 Finding finding_of(const TraceReport& report);
+Finding finding_of(const InspectReport& report);
 
 }  // namespace crossval

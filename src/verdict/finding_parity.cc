@@ -1,15 +1,18 @@
 // The sentences of several engines, and of one alone.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "verdict/finding.h"
 #include "verdict/report.h"
 
 namespace crossval {
 
 Finding finding_of(const ParityReport& report) {
-  if (report.participants.empty() && !report.pairs.empty() && report.pairs.front().error) {
-    return finding_of(report.pairs.front());  // it ended before there were pairs
-  }
+  const bool nothing_compared =
+      std::all_of(report.pairs.begin(), report.pairs.end(),
+                  [](const Report& pair) { return pair.error.has_value(); });
+  if (nothing_compared && !report.pairs.empty()) return finding_of(report.pairs.front());
   if (report.vote) return {report.vote->reason, {}};
   if (report.status() == Status::agree) {
     return {fmt::format("all {} engines agree", report.participants.size()), {}};

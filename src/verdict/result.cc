@@ -24,6 +24,7 @@ Status status_of(const Result& result) {
   return std::visit(Overloaded{[](const Report& r) { return r.status; },
                                [](const ParityReport& r) { return r.status(); },
                                [](const RunReport& r) { return r.status; },
+                               [](const InspectReport& r) { return r.status; },
                                [](const TraceReport& r) { return r.base.status; }},
                     result);
 }
@@ -37,6 +38,7 @@ const ErrorReport* error_of(const Result& result) {
                                  return static_cast<const ErrorReport*>(nullptr);
                                },
                                [](const RunReport& r) { return pointer_to(r.error); },
+                               [](const InspectReport& r) { return pointer_to(r.error); },
                                [](const TraceReport& r) { return pointer_to(r.base.error); }},
                     result);
 }
@@ -52,6 +54,7 @@ bool holds_something(const Result& result) {
                                },
                                [](const ParityReport& r) { return !r.participants.empty(); },
                                [](const RunReport& r) { return !r.error.has_value(); },
+                               [](const InspectReport& r) { return !r.error.has_value(); },
                                [](const TraceReport& r) {
                                  return !r.base.error || !r.taps.empty() ||
                                         r.base.tokens.first_mismatch.has_value();
@@ -69,6 +72,7 @@ std::vector<TokenDump> dumps_of(const Result& result) {
                                  return all;
                                },
                                [](const RunReport&) { return std::vector<TokenDump>(); },
+                               [](const InspectReport&) { return std::vector<TokenDump>(); },
                                [](const TraceReport& r) { return r.base.dumps; }},
                     result);
 }
@@ -77,19 +81,23 @@ void set_error(Result& result, const Error& error) {
   std::visit(Overloaded{[&](Report& r) { set_error(r, error); },
                         [&](ParityReport& r) { r.receipt_error = error_report(error); },
                         [&](RunReport& r) { set_error(r, error); },
+                        [&](InspectReport& r) {
+                          r.status = error.status;
+                          r.error = error_report(error);
+                        },
                         [&](TraceReport& r) { set_error(r.base, error); }},
              result);
 }
 
 void set_run(Result& result, const RunInfo& run) {
-  std::visit(
-      Overloaded{[&](Report& r) { r.run = run; },
-                 [&](ParityReport& r) {
-                   r.run = run;
-                   for (Report& pair : r.pairs) pair.run = run;
-                 },
-                 [&](RunReport& r) { r.run = run; }, [&](TraceReport& r) { r.base.run = run; }},
-      result);
+  std::visit(Overloaded{[&](Report& r) { r.run = run; },
+                        [&](ParityReport& r) {
+                          r.run = run;
+                          for (Report& pair : r.pairs) pair.run = run;
+                        },
+                        [&](RunReport& r) { r.run = run; }, [&](InspectReport& r) { r.run = run; },
+                        [&](TraceReport& r) { r.base.run = run; }},
+             result);
 }
 
 }  // namespace crossval

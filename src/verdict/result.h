@@ -4,12 +4,13 @@
 #include <variant>
 
 #include "verdict/finding.h"
+#include "verdict/inspect_report.h"
 #include "verdict/report.h"
 #include "verdict/trace_report.h"
 
 namespace crossval {
 
-using Result = std::variant<Report, ParityReport, RunReport, TraceReport>;
+using Result = std::variant<Report, ParityReport, RunReport, TraceReport, InspectReport>;
 
 Status status_of(const Result& result);
 inline int exit_code_of(const Result& result) { return static_cast<int>(status_of(result)); }

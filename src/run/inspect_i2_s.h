@@ -3,7 +3,6 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <string>
 
 #include "gguf/model_file.h"
 
@@ -11,7 +10,5 @@ namespace crossval {
 
 // null for a model without such tensors.
 nlohmann::ordered_json i2_s_json(const ModelFile& model);
-// Lines for the text form, drawn from that object.
-std::string i2_s_text(const nlohmann::ordered_json& report);
 
 }  // namespace crossval

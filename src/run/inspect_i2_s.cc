@@ -1,4 +1,4 @@
-#include "cli/inspect_i2_s.h"
+#include "run/inspect_i2_s.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,6 @@
 #include "quant/i2_s_census.h"
 #include "quant/i2_s_guess.h"
 #include "quant/i2_s_wraps.h"
-#include "render/visible.h"
 
 namespace crossval {
 namespace {
@@ -26,7 +25,6 @@ constexpr std::string_view kWrapNote =
     "bitnet.cpp's AVX2 kernel adds in int16: activations that nearly all lie at their largest "
     "magnitude could make it wrap in these rows, and its result would be wrong there; native's is "
     "not";
-constexpr size_t kMaxShownTensors = 16;
 
 std::string names(const std::vector<I2sLayout>& layouts) {
   std::string text;
@@ -125,34 +123,6 @@ Json i2_s_json(const ModelFile& model) {
             {"largest_sum", largest_sum},
             {"tensors", std::move(at_risk)}}},
           {"notes", std::move(notes)}};
-}
-
-std::string i2_s_text(const Json& report) {
-  if (report.is_null()) return "";
-  std::string out =
-      fmt::format("\nI2_S, layout {} ({})\n", report["layout"]["name"].get<std::string>(),
-                  report["layout"]["how"].get<std::string>());
-  double total = 0;
-  for (const auto& [code, count] : report["codes"].items()) total += count.get<double>();
-  for (const auto& [code, count] : report["codes"].items()) {
-    out += fmt::format("  {:<8} {:>14} weights {:>6.2f} %\n", code == "3" ? "code 3" : code,
-                       count.get<int64_t>(), 100 * count.get<double>() / std::max(total, 1.0));
-  }
-  const Json& damaged = report["damaged"];
-  for (size_t i = 0; i < std::min(damaged.size(), kMaxShownTensors); ++i) {
-    out += fmt::format("  DAMAGED {}: {}\n", visible(damaged[i]["tensor"].get<std::string>()),
-                       damaged[i]["what"].get<std::string>());
-  }
-  if (damaged.size() > kMaxShownTensors) {
-    out += fmt::format("  ... and {} more\n", damaged.size() - kMaxShownTensors);
-  }
-  const Json& risk = report["int16_overflow"];
-  if (risk["n_tensors"].get<int64_t>() > 0) {
-    out += fmt::format("  int16 overflow possible in {} rows of {} tensors\n",
-                       risk["n_rows"].get<int64_t>(), risk["n_tensors"].get<int64_t>());
-  }
-  for (const Json& note : report["notes"]) out += "  note: " + note.get<std::string>() + "\n";
-  return out;
 }
 
 }  // namespace crossval
