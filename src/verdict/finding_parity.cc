@@ -9,11 +9,11 @@
 namespace crossval {
 
 Finding finding_of(const ParityReport& report) {
+  if (report.vote) return {report.vote->reason, {}};
   const bool nothing_compared =
       std::all_of(report.pairs.begin(), report.pairs.end(),
                   [](const Report& pair) { return pair.error.has_value(); });
   if (nothing_compared && !report.pairs.empty()) return finding_of(report.pairs.front());
-  if (report.vote) return {report.vote->reason, {}};
   if (report.status() == Status::agree) {
     return {fmt::format("all {} engines agree", report.participants.size()), {}};
   }
