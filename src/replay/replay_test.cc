@@ -91,7 +91,7 @@ std::vector<float> plain_product(const std::vector<float>& w, const std::vector<
 }
 
 TEST(ReplayMatmul, F32InAnotherOrderPassesAndAChangedWeightDoesNot) {
-  constexpr int64_t n = 512, rows = 48, tokens = 16;  // NOLINT(readability-identifier-naming)
+  constexpr int64_t n = 512, rows = 48, tokens = 16;
   std::vector<float> w = random_floats(n * rows, 1);
   const std::vector<float> x = random_floats(n * tokens, 2);
   const std::vector<float> y = plain_product(w, x, n, rows, tokens);
@@ -124,8 +124,8 @@ std::vector<std::byte> q4_1_weight(int64_t n_blocks) {
 }
 
 struct QuantizedCase {
-  static constexpr int64_t n = 576, rows = 64,
-                           tokens = 24;  // NOLINT(readability-identifier-naming)
+  // NOLINTNEXTLINE(readability-identifier-naming)
+  static constexpr int64_t n = 576, rows = 64, tokens = 24;
   std::vector<std::byte> stored = q4_1_weight(n / 32 * rows);
   std::vector<float> x = random_floats(n * tokens, 4);
   WeightSource weights;
