@@ -64,6 +64,7 @@ void run_smollm2(benchmark::State& state, const Format& format, Numerics numeric
     Matrix q, k, v, o, gate, up, down;
   };
   std::vector<Layer> layers;
+  layers.reserve(kLayers);
   for (int i = 0; i < kLayers; ++i) {
     layers.push_back({Matrix(format, kEmbd, kEmbd), Matrix(format, kKv, kEmbd),
                       Matrix(format, kKv, kEmbd), Matrix(format, kEmbd, kEmbd),
