@@ -87,7 +87,8 @@ void q6_k_block(const float* x, std::byte*& out) {
     scales[s] = static_cast<int8_t>(d == 0 ? 0 : nearest(sub_scale[s] / d, -128, 127));
   }
   for (int i = 0; i < 256; ++i) {
-    const float step = d * static_cast<float>(scales[i / 16]);
+    const int sub = i / 16;
+    const float step = d * static_cast<float>(scales[sub]);
     const int code = step == 0 ? 32 : nearest(x[i] / step, -32, 31) + 32;
     const int half = i / 128, k = i % 128 / 32, l = i % 32;
     ql[64 * half + l + 32 * (k & 1)] |= static_cast<uint8_t>((code & 15) << (4 * (k / 2)));

@@ -54,6 +54,7 @@ void limit(int resource, int64_t bytes) {
   if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) code = errno;
   if (code == 0) {
     std::vector<char*> argv;
+    argv.reserve(args.size() + 1);
     for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
     argv.push_back(nullptr);
     ::execvp(argv[0], argv.data());

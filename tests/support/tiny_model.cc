@@ -90,8 +90,9 @@ class Builder {
     if (shape[0] % find_type(type)->block_len != 0) {
       throw std::runtime_error("rows of " + name + " are not whole blocks of its type");
     }
+    auto bytes = quantize(type, values, shape[0]);
     out_.add_tensor(name + ".weight", type, std::move(shape),
-                    [bytes = quantize(type, values, shape[0])] { return bytes; });
+                    [bytes = std::move(bytes)] { return bytes; });
   }
 
   const TinyModelOptions& o_;

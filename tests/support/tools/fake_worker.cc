@@ -79,6 +79,7 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
     reply.update({{"n_vocab", kNVocab}, {"settings", {{"kind", "fake"}}}});
   } else if (op == "tokenize") {
     std::vector<int32_t> ids;
+    ids.reserve(payload.size());
     for (const std::byte b : payload) ids.push_back(static_cast<int32_t>(b));
     out = bytes_of(ids);
   } else if (op == "pieces") {
