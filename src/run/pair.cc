@@ -65,6 +65,8 @@ void Pair::compare(const PromptInput& input, Report& report, const Watch* watch)
         evaluate_backend_alone(*watch, report);
       } else {
         compare_logits(input, report, watch);
+        // A trace looks for the tensor first.
+        if (watch == nullptr) hold_files_apart(report);
       }
       fill_engines(report);
     }

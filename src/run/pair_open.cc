@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "native/support.h"
 #include "run/engine_report.h"
+#include "run/model_diff.h"
 #include "run/pair.h"
 
 namespace crossval {
@@ -46,7 +47,11 @@ void Pair::open_sides(Report& report) {
     sha256_ = std::async(std::launch::async, [path] { return sha256_file(path); }).share();
     if (shared_ != nullptr) shared_->sha256 = sha256_;
   }
-  if (backend_path != path) backend_file_ = ModelFile::open(backend_path);
+  if (backend_path != path) {
+    backend_file_ = ModelFile::open(backend_path);
+    progress_.stage("comparing the two model files");
+    report.model_diff = compare_models(*model_file_, *backend_file_, model_->pool());
+  }
   // The vocabulary is read while the workers start and load.
   auto vocabulary = std::async(std::launch::async, [this] { model_->load_tokenizer(); });
   open_side(backend_, backend_path);

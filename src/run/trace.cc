@@ -155,6 +155,7 @@ class Trace {
     }
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
+    hold_files_apart(report.base);
   }
 
   const TraceOptions& options_;

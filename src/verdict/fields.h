@@ -195,6 +195,40 @@ void describe(V& v, const ErrorReport& error) {
   v("fix", error.fix, "how to mend it");
 }
 
+template <class V>
+void describe(V& v, const KeyDifference& key) {
+  v("key", key.key, "of the metadata");
+  v("engine", key.engine, "its value in the engine's file; null: the file has no such key");
+  v("backend", key.backend, "its value in the backend's file");
+  v("bears", key.bears, "whether engines compute with it");
+}
+
+template <class V>
+void describe(V& v, const TensorDifference& group) {
+  v("difference", difference_name(group.kind),
+    "only_engine, only_backend, shape, type (stored otherwise) or values");
+  v.known("type", group.type, "of the weights in the engine's file; null: not in it");
+  v.known("backend_type", group.backend_type, "the same in the backend's file");
+  v("n", group.n, "tensors that differ like this");
+  v("of", group.of, "all tensors of that type in that file");
+  v("tensors", group.tensors, "the first few of them");
+  v("rel_l2", group.rel_l2,
+    "the largest relative distance of one, from a sample of its rows; null: not decoded here");
+  v("is_rounding", group.is_rounding,
+    "whether rounding to the two types makes such a distance; null: not known");
+  v("bears", group.bears, "false: the same values, or no engine reads it");
+}
+
+template <class V>
+void describe(V& v, const ModelDiff& diff) {
+  v("bears", diff.bears(), "whether any of it changes what is computed: never agreement then");
+  v("other_checkpoint", diff.other_checkpoint, "nearly all weights have moved");
+  v("keys", diff.keys, "metadata, but tokenizer.* and split.*");
+  v("tensors", diff.tensors, "grouped by what differs and by type");
+  v.known("vocabulary", diff.vocabulary, "what differs in it, in words; null: nothing");
+  v.known("template", diff.chat_template, "what differs, in words; null: nothing");
+}
+
 // What every result begins with.
 template <class V>
 void describe_head(V& v, const char* schema, const char* status, int exit_code,
@@ -213,6 +247,7 @@ void describe_sides(V& v, const Report& report) {
   v("engine", SideOf{report.engine}, "");
   v("backend", SideOf{report.backend, true}, "");
   v("tokens", report.tokens, "");
+  v("model_diff", report.model_diff, "null where both sides read the same");
 }
 
 template <class V>

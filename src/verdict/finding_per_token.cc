@@ -82,8 +82,9 @@ Finding of_divergence(const Report& report) {
       s.first_divergence
           ? fmt::format("{} of {} beyond tolerance, the first is position {}", s.n_diverged,
                         plural(s.n_positions, "position"), *s.first_divergence)
-          : fmt::format("{} within tolerance, but a weight is not a number",
-                        plural(s.n_positions, "position"));
+          : fmt::format("{} within tolerance, but {}", plural(s.n_positions, "position"),
+                        report.non_finite_weight.empty() ? "the two files are not the same model"
+                                                         : "a weight is not a number");
   finding.headline += fmt::format("; {}; {}{}", cosine_words(s), noise_words(s, report.tolerance),
                                   top1_words(report));
   if (!report.non_finite_weight.empty()) {
@@ -124,7 +125,9 @@ Finding finding_of(const Report& report) {
                                            : "nothing was compared",
             {}};
   }
-  return report.status == Status::agree ? of_agreement(report) : of_divergence(report);
+  Finding finding = report.status == Status::agree ? of_agreement(report) : of_divergence(report);
+  add_model_diff(report.model_diff, finding);
+  return finding;
 }
 
 }  // namespace crossval

@@ -119,6 +119,10 @@ Finding finding_of(const TraceReport& report) {
   Finding finding = report.first_divergence ? of_divergence(report)
                     : report.self           ? of_settings(report)
                                             : of_clean_run(report);
+  if (base.model_diff && base.model_diff->bears() && !report.first_divergence && !report.self) {
+    finding.headline += "; but the two files are not the same model";
+  }
+  add_model_diff(base.model_diff, finding);
   if (report.lifted) {
     finding.notes.emplace_back("both sides read a copy of the model dequantised to F32");
   }

@@ -14,6 +14,12 @@ void set_judgement(Report& report, Judgement judgement) {
   report.status = judgement.status;
 }
 
+void hold_files_apart(Report& report) {
+  if (report.status == Status::agree && report.model_diff && report.model_diff->bears()) {
+    report.status = Status::diverged;
+  }
+}
+
 void set_error(Report& report, const Error& error) {
   report.status = error.status;
   report.error = error_report(error);

@@ -13,6 +13,7 @@
 #include "compare/topk.h"
 #include "engine/engine.h"
 #include "verdict/judge.h"
+#include "verdict/model_diff.h"
 #include "verdict/tolerance.h"
 
 namespace crossval {
@@ -75,7 +76,8 @@ struct Report {
   TokensReport tokens;
   MetricSet metrics = all_metrics();
   std::vector<JudgedPosition> positions;
-  std::optional<Summary> summary;  // absent when no position was judged
+  std::optional<Summary> summary;       // absent when no position was judged
+  std::optional<ModelDiff> model_diff;  // absent where both sides read one file, or equal ones
   // "tensor[index]" of a NaN or Inf weight in either side's file: never agreement. "" = none.
   std::string non_finite_weight;
   std::vector<TokenDump> dumps;
@@ -89,6 +91,8 @@ struct Report {
 ErrorReport error_report(const Error& error);
 // Takes over what `judge` found.
 void set_judgement(Report& report, Judgement judgement);
+// Two models that compute something else do not agree, however near their logits are.
+void hold_files_apart(Report& report);
 // Status, exit code and error of a report that ended in `error`; what it already holds stays.
 void set_error(Report& report, const Error& error);
 
