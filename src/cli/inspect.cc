@@ -12,6 +12,7 @@ struct InspectOptions {
   CommonOptions common;
   std::string model;
   std::string i2_s_layout = "auto";
+  bool is_quick = false;
 };
 
 }  // namespace
@@ -22,11 +23,13 @@ void add_inspect(CLI::App& app, Action& action) {
   command->footer("Example:\n  crossval inspect m.gguf");
   const auto options = std::make_shared<InspectOptions>();
   command->add_option("MODEL", options->model, "GGUF model")->required()->type_name("FILE");
+  command->add_flag("--quick", options->is_quick, "Do not look for NaN and Inf in the weights");
   add_format_flag(*command, options->common.format);
   add_i2_s_flag(*command, options->i2_s_layout);
   command->callback([options, &action] {
     action = [options] {
-      return Output(options->common, "").emit(inspect_model(options->model, options->i2_s_layout));
+      return Output(options->common, "")
+          .emit(inspect_model(options->model, options->i2_s_layout, !options->is_quick));
     };
   });
 }

@@ -9,14 +9,16 @@
 #include "base/error.h"
 #include "native/archs.h"
 #include "replay/expect_parameter.h"
+#include "replay/replay.h"
 
 namespace crossval {
 namespace {
 
 // Positions of parameters in ggml_tensor::op_params (ggml.c: ggml_rope_impl, ggml_norm_impl); the
 // same since 2024.
-constexpr size_t kRopeNDims = 1, kRopeMode = 2, kRopeFreqBase = 5, kRopeFreqScale = 6,
-                 kRopeExtFactor = 7, kRopeBetaFast = 9, kRopeBetaSlow = 10;
+constexpr size_t kRopeNDims = 1, kRopeMode = 2, kRopeOriginal = 4, kRopeFreqBase = 5,
+                 kRopeFreqScale = 6, kRopeExtFactor = 7, kRopeAttnFactor = 8, kRopeBetaFast = 9,
+                 kRopeBetaSlow = 10;
 constexpr size_t kNormEps = 0;
 constexpr int32_t kModeNorm = 0, kModeNeox = 2;  // GGML_ROPE_TYPE_*
 
@@ -119,6 +121,7 @@ std::string Expectations::activation() const {
 Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids) const {
   Expected expected{tap, {}};
   expect_inputs(tap, ids, expected);
+  if (tap.op == "ARGSORT") expect_order(tap, expected);
   if (!config_) return expected;
   if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM") expect_norm(tap, expected);
   if (tap.op == "ROPE") expect_rope(tap, expected);
@@ -143,6 +146,19 @@ void Expectations::expect_inputs(const Tap& tap, std::span<const TokenId> ids,
     }
     expect_ids(sources[1], positions, Cause::positions, "the position", expected.faults);
   }
+}
+
+// Of the experts in order only those used are read: what ik_llama.cpp leaves behind them is in any.
+void Expectations::expect_order(const Tap& tap, Expected& expected) const {
+  const std::string arch = model_->get_string("general.architecture").value_or("");
+  const auto count = [&](const char* name) -> int64_t {
+    const MetaValue* value = model_->find(arch + name);
+    const auto* number = value == nullptr ? nullptr : std::get_if<uint64_t>(&value->value);
+    return number == nullptr ? 0 : static_cast<int64_t>(*number);
+  };
+  const int64_t n_used = count(".expert_used_count");
+  if (tap.out.ne[0] != count(".expert_count") || n_used <= 0 || n_used > tap.out.ne[0]) return;
+  expected.operation.params[kArgsortNRead] = static_cast<int32_t>(n_used);
 }
 
 void Expectations::expect_norm(const Tap&, Expected& expected) const {
@@ -181,9 +197,13 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   expect_float(expected, kRopeFreqScale, rope.freq_scale, Cause::rope_scaling,
                "rope frequency scale");
   expect_float(expected, kRopeExtFactor, rope.ext_factor, Cause::rope_scaling, "YaRN mix");
+  expect_float(expected, kRopeAttnFactor, rope.attn_factor, Cause::rope_attn_factor,
+               "attn_factor of rope");
   if (rope.ext_factor != 0) {
     expect_float(expected, kRopeBetaFast, rope.beta_fast, Cause::rope_scaling, "YaRN beta_fast");
     expect_float(expected, kRopeBetaSlow, rope.beta_slow, Cause::rope_scaling, "YaRN beta_slow");
+    expect_int(expected, kRopeOriginal, rope.n_ctx_orig, Cause::rope_original_context,
+               "the original context length of rope");
   }
   // Frequency factors, one per pair: used exactly when the file has them.
   const TensorView* factors = model_->find_tensor("rope_freqs.weight");
@@ -245,6 +265,7 @@ std::vector<std::string> Expectations::unused_weights(const std::set<std::string
   for (const TensorView& tensor : model_->tensors()) {
     const std::string& name = tensor.name;
     if (used.contains(name) || name == "rope_freqs.weight") continue;  // see expect_rope
+    if (name.ends_with(".input_scale")) continue;  // for kernels that round activations to 4 bits
     if (name.starts_with("blk.") && std::atoi(name.c_str() + 4) >= config_->n_layers) continue;
     if (name == "token_embd.weight" || name.starts_with("blk.") || name.starts_with("output")) {
       unused.push_back(name);

@@ -53,6 +53,7 @@ class Expectations {
   std::string activation() const;
 
  private:
+  void expect_order(const Tap& tap, Expected& expected) const;
   void expect_rope(const Tap& tap, Expected& expected) const;
   void expect_norm(const Tap& tap, Expected& expected) const;
   void expect_attention(const Tap& tap, Expected& expected) const;

@@ -13,6 +13,9 @@
 
 namespace crossval {
 
+// Of an expected ARGSORT: how many of the indices are read; 0 = all. ggml has no word there.
+inline constexpr size_t kArgsortNRead = 15;
+
 enum class ReplayStatus {
   replayed,
   view,            // nothing is computed (RESHAPE, VIEW, ...)

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "quant/matmul.h"
+#include "replay/block_diff.h"
 
 namespace crossval {
 namespace {
@@ -150,8 +151,8 @@ std::optional<WeightDifference> find_elsewhere(const TensorView& ours, const Row
 }
 
 // The same rows in another order.
-std::optional<WeightDifference> find_permutation(const Rows& ours, const Rows& theirs,
-                                                 int head_dim) {
+std::optional<WeightDifference> find_permutation(const Rows& ours, const Rows& theirs, int head_dim,
+                                                 int64_t expert_rows) {
   const int64_t n = ours.size();
   if (n < 2) return std::nullopt;
   std::unordered_map<uint64_t, std::vector<int64_t>> places;
@@ -171,6 +172,20 @@ std::optional<WeightDifference> find_permutation(const Rows& ours, const Rows& t
   WeightDifference difference{Cause::rows_permuted, "its rows are in another order", 0, -1};
   for (int64_t r = 0; r < n && difference.first_row < 0; ++r) {
     if (from[static_cast<size_t>(r)] != r) difference.first_row = r;
+  }
+  if (expert_rows > 1) {
+    bool whole_experts = true;
+    for (int64_t r = 0; r < n; ++r) {
+      whole_experts =
+          whole_experts && from[static_cast<size_t>(r)] % expert_rows == r % expert_rows;
+    }
+    if (!whole_experts) return difference;
+    const int64_t at = difference.first_row / expert_rows;
+    difference.cause = Cause::experts_swapped;
+    difference.text =
+        fmt::format("its experts are in another order: where expert {} should be is {}", at,
+                    from[static_cast<size_t>(at * expert_rows)] / expert_rows);
+    return difference;
   }
   if (head_dim <= 1 || n % head_dim != 0 || head_dim % 2 != 0) return difference;
   // Conversion turns rows for adjacent pairs into rows for halves, or back (convert_hf_to_gguf.py,
@@ -282,7 +297,8 @@ std::optional<WeightDifference> describe_difference(const TensorView& ours,
       std::abs(census.max_shift - 1) < 1e-4) {
     return WeightDifference{Cause::norm_plus_one, "1 is added to every value", census.n_values, -1};
   }
-  if (auto permuted = find_permutation(a, b, head_dim)) {
+  const int64_t expert_rows = ours.shape.size() == 3 ? ours.shape[1] : 0;
+  if (auto permuted = find_permutation(a, b, head_dim, expert_rows)) {
     permuted->n_values = census.n_values;
     return permuted;
   }
@@ -294,6 +310,10 @@ std::optional<WeightDifference> describe_difference(const TensorView& ours,
       left2 < 0.25 * difference2 && left2 < kNear * kNear * census.theirs2) {
     return WeightDifference{Cause::scaled, fmt::format("it is scaled by {:.6g}", factor),
                             census.n_values, -1};
+  }
+  if (auto blocks = describe_blocks(ours, theirs)) {
+    blocks->n_values = census.n_values;
+    return blocks;
   }
   if (auto other = find_elsewhere(ours, b, model)) return other;
   if (is_transposed(a, b)) {

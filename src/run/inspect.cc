@@ -14,6 +14,7 @@
 #include "gguf/reader.h"
 #include "native/support.h"
 #include "run/inspect_i2_s.h"
+#include "run/loaded_model.h"
 
 namespace crossval {
 namespace {
@@ -160,7 +161,14 @@ Json native_json(const ModelFile& model) {
   return {{"supported", !reason.has_value()}, {"reason", maybe(reason)}};
 }
 
-Json facts_of(const ModelFile& model) {
+Json non_finite_json(const ModelFile& model, bool scan_weights) {
+  if (!scan_weights) return nullptr;
+  ThreadPool pool(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+  const std::string at = non_finite_weight(model, pool);
+  return at.empty() ? Json(nullptr) : Json(at);
+}
+
+Json facts_of(const ModelFile& model, bool scan_weights) {
   const auto architecture = model.get_string("general.architecture");
   const std::string prefix = architecture.value_or("") + ".";
   Json hyperparameters = Json::object(), others = Json::object();
@@ -183,6 +191,7 @@ Json facts_of(const ModelFile& model) {
           {"quantization", quantization.empty() ? Json(nullptr) : Json(quantization)},
           {"n_params", model.n_params()},
           {"native", native_json(model)},
+          {"non_finite_weight", non_finite_json(model, scan_weights)},
           {"vocabulary", vocabulary_json(model)},
           {"hyperparameters", std::move(hyperparameters)},
           {"metadata", std::move(others)},
@@ -194,11 +203,12 @@ Json facts_of(const ModelFile& model) {
 
 }  // namespace
 
-InspectReport inspect_model(const std::string& path, const std::string& i2_s_layout) {
+InspectReport inspect_model(const std::string& path, const std::string& i2_s_layout,
+                            bool scan_weights) {
   InspectReport report;
   report.facts = {{"path", path}};
   try {
-    report.facts = facts_of(*ModelFile::open(path, i2_s_layout));
+    report.facts = facts_of(*ModelFile::open(path, i2_s_layout), scan_weights);
     report.status = Status::agree;
   } catch (const Error& error) {
     report.status = error.status;

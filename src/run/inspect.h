@@ -7,7 +7,9 @@
 
 namespace crossval {
 
-// `i2_s_layout` as --i2s-layout takes it. A file that cannot be used is an error in the report.
-InspectReport inspect_model(const std::string& path, const std::string& i2_s_layout);
+// `i2_s_layout` as --i2s-layout takes it. `scan_weights`: whether to look for NaN and Inf in them.
+// A file that cannot be used is an error in the report.
+InspectReport inspect_model(const std::string& path, const std::string& i2_s_layout,
+                            bool scan_weights = true);
 
 }  // namespace crossval

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -43,6 +44,9 @@ void KeptLogits::compare(int position, std::span<const float> row, LogitsDistanc
   ++distance.n_positions;
   if (std::memcmp(row.data(), kept_.data(), row.size_bytes()) == 0) return;
   ++distance.n_different;
+  const auto is_finite = [](float value) { return std::isfinite(value); };
+  distance.n_non_finite +=
+      std::ranges::all_of(kept_, is_finite) && !std::ranges::all_of(row, is_finite);
   const DistanceSums sums = distance_sums(row, kept_);
   const double rel_l2 = relative_distance(row, kept_);
   // A row that is not finite stays the worst.

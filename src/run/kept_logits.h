@@ -15,6 +15,7 @@ struct LogitsDistance {
   int worst_position = -1;  // its own
   double min_cosine = 1;
   int n_top1_changes = 0;
+  int n_non_finite = 0;  // positions that hold NaN or Inf where the kept row has none
 };
 
 class KeptLogits {

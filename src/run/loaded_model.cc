@@ -91,10 +91,19 @@ std::unique_ptr<NativeEngine> LoadedModel::open_native(const NativeOptions& opti
 }
 
 std::string LoadedModel::find_non_finite_weight(const ModelFile& model) {
+  return non_finite_weight(model, *pool_);
+}
+
+std::string non_finite_weight(const ModelFile& model, ThreadPool& pool) {
   for (const TensorView& tensor : model.tensors()) {
     if (find_format(tensor.type) == nullptr) continue;
-    const int64_t at = crossval::find_non_finite(tensor, *pool_);
-    if (at >= 0) return fmt::format("{}[{}]", tensor.name, at);
+    const int64_t at = find_non_finite(tensor, pool);
+    if (at < 0) continue;
+    std::string words = fmt::format("{}[{}]", tensor.name, at);
+    if (tensor.shape.size() == 3 && tensor.shape[2] > 1) {
+      words += fmt::format(" (expert {})", at / (tensor.shape[0] * tensor.shape[1]));
+    }
+    return words;
   }
   return "";
 }

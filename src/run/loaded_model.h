@@ -65,6 +65,10 @@ class LoadedModel {
   std::shared_ptr<ThreadPool> pool_;
 };
 
+// "tensor[index]", with the expert's number where it is one's, of the first weight that is NaN or
+// Inf; "" = none. Types that quant/ does not decode are passed over.
+std::string non_finite_weight(const ModelFile& model, ThreadPool& pool);
+
 // Ids that can be evaluated: some, all in the vocabulary, not more than the context holds.
 // Throws bad_input. n_vocab <= 0 = not known yet.
 void check_prompt_ids(const std::vector<TokenId>& ids, int n_vocab, const ModelFile& model,

@@ -263,6 +263,11 @@ class SelfTrace {
     } else if (changed && !failed_.empty() && found.n_diverged == 0) {
       row.verdict = SelfVerdict::diverged;
       row.note = "what is wrong in the first run is right here";
+    } else if (distance.n_non_finite > 0) {
+      row.verdict = SelfVerdict::diverged;
+      row.note = fmt::format("NaN or Inf in the logits of {} of {} positions, which is no rounding",
+                             distance.n_non_finite, distance.n_positions);
+      if (!other_fault_) other_fault_ = explain_non_finite(row);
     } else {
       row.verdict = changed ? SelfVerdict::rounding : SelfVerdict::equal;
       if (changed && row.n_recomputed == 0) row.note = "no tensor could be recomputed";

@@ -153,6 +153,7 @@ class Trace {
       report.first_divergence = std::move(found.first_divergence);
       if (report.first_divergence) report.first_divergence->in_engine = true;
     }
+    if (!report.base.non_finite_weight.empty()) blame_non_finite_weight(report);
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
     hold_files_apart(report.base);

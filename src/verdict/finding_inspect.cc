@@ -15,6 +15,10 @@ Finding finding_of(const InspectReport& report) {
   };
   Finding finding;
   finding.headline = fmt::format("{} {}", word("architecture"), word("quantization"));
+  const auto non_finite = report.facts.find("non_finite_weight");
+  if (non_finite != report.facts.end() && non_finite->is_string()) {
+    finding.notes.push_back("nan/inf: a weight is NaN or Inf: " + non_finite->get<std::string>());
+  }
   const auto native = report.facts.find("native");
   if (native == report.facts.end() || !native->is_object()) return finding;
   const auto& reason = (*native)["reason"];

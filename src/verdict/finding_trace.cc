@@ -53,7 +53,7 @@ Finding of_divergence(const TraceReport& report) {
   if (d.tap.occurrence > 0) out += fmt::format(" (occurrence {})", d.tap.occurrence);
   out += fmt::format(", {}", d.tap.op);
   if (!d.tap.weight.empty()) out += fmt::format(" with {}", d.tap.weight);
-  if (d.tap.own_error) {
+  if (d.tap.own_error && d.tap.ratio.value_or(0) > 1) {
     out += fmt::format(
         ", is off by {:.2e} from what its own inputs call for; rounding explains {:.2e}",
         *d.tap.own_error, d.tap.floor.value_or(0));

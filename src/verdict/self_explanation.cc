@@ -65,4 +65,14 @@ TraceDivergence explain_fault(const SelfRow& row, const TapReport& failed, Trace
   return out;
 }
 
+TraceDivergence explain_non_finite(const SelfRow& row) {
+  TraceDivergence out;
+  out.cause = Cause::nan_born;
+  out.tap.tensor = "result_output";
+  out.tap.verdict = TapVerdict::diverged;
+  out.position = row.worst_position;
+  out.explanation = fmt::format("only under {}: {}", under(row), row.note);
+  return out;
+}
+
 }  // namespace crossval

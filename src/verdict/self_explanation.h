@@ -27,5 +27,7 @@ TraceDivergence explain_change(const SelfRow& row, const FirstDifferent& first,
                                const TraceReport& found, const std::set<TapName>& failed_before);
 // A tensor that is wrong under this setting only.
 TraceDivergence explain_fault(const SelfRow& row, const TapReport& failed, TraceReport& found);
+// Logits that are not finite under this setting only; no operation shows where that began.
+TraceDivergence explain_non_finite(const SelfRow& row);
 
 }  // namespace crossval

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string_view>
 
+#include "replay/f16_overflow.h"
 #include "replay/replay.h"
 
 namespace crossval {
@@ -149,6 +150,10 @@ void TraceAnalysis::judge(const PlacedTap& placed, TapReport& report) {
     suspect(placed, expected, replayed, report);
     return;
   }
+  if (const auto overflow = f16_overflow(tap)) {
+    blame_overflow(tap, *overflow, report);
+    return;
+  }
   if (const TapTensor* input = find_overwritten(tap)) {
     blame_input(tap, *input, report);
     return;
@@ -167,6 +172,16 @@ void TraceAnalysis::blame_input(const Tap& tap, const TapTensor& input, TapRepor
       "its input {} is not what the engine computed under that name: the memory was written to in "
       "between",
       input.name);
+  first_->position = tap.first_position;
+}
+
+void TraceAnalysis::blame_overflow(const Tap& tap, const std::string& words, TapReport& report) {
+  report.verdict = TapVerdict::diverged;
+  if (first_) return;
+  first_.emplace();
+  first_index_ = taps_.size();
+  first_->cause = Cause::f16_overflow;
+  first_->explanation = words;
   first_->position = tap.first_position;
 }
 

@@ -41,6 +41,7 @@ class TraceAnalysis {
   // The input that holds something else than what was computed under its name; null = none.
   const TapTensor* find_overwritten(const Tap& tap) const;
   void blame_input(const Tap& tap, const TapTensor& input, TapReport& report);
+  void blame_overflow(const Tap& tap, const std::string& words, TapReport& report);
   void suspect(const PlacedTap& placed, const Expected& expected, const Replayed& replayed,
                TapReport& report);
   void blame_unused(const std::vector<std::string>& unused, TraceReport& report);
@@ -61,6 +62,10 @@ class TraceAnalysis {
   size_t first_index_ = 0;
   double largest_clean_ratio_ = 0;
 };
+
+// A weight that is NaN or Inf spoils everything from the tensor on that reads it: that one is
+// named, unless something before it is wrong as well.
+void blame_non_finite_weight(TraceReport& report);
 
 // Where the graph itself must be wrong: nothing is off by itself, yet the logits part. Names the
 // tensor at which the distance between the two whole runs leaps. Fills report.first_divergence.
