@@ -90,7 +90,7 @@ void TraceEngine::eval(std::span<const TokenId> ids) {
 
 void TraceEngine::read_logits(int first_row, int n_rows, std::span<float> out) {
   assert(first_row >= 0 && n_rows >= 0 && latest_begin_ + first_row + n_rows <= n_evaluated_);
-  const auto n_vocab = static_cast<size_t>(file_->n_vocab());
+  const auto n_vocab = static_cast<size_t>(info_.n_vocab);
   assert(out.size() == n_vocab * static_cast<size_t>(n_rows));
   for (int i = 0; i < n_rows; ++i) {
     file_->read_logits(latest_begin_ + first_row + i,

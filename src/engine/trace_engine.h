@@ -20,6 +20,8 @@ class TraceEngine : public Engine {
   const EngineTiming& timing() const override { return timing_; }
   const TraceFile& file() const { return *file_; }
   int n_prompt() const { return n_prompt_; }
+  // Only the first so many logits of each row are told: the rest of a padded vocabulary.
+  void narrow(int n_vocab) { info_.n_vocab = n_vocab; }
 
   // The prompt's ids as saved. Throws bad_input when the trace was saved for another text.
   std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) override;

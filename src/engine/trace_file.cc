@@ -1,6 +1,7 @@
 #include "engine/trace_file.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cassert>
@@ -10,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/half.h"
 #include "base/printable.h"
 
 namespace crossval {
@@ -51,6 +53,12 @@ std::optional<std::vector<int64_t>> counts(const Json& json) {
   return values;
 }
 
+// [1, n] as [n]: what a model is run with has a dimension of batches in front.
+std::vector<int64_t> without_batch(std::vector<int64_t> shape, size_t n_dims) {
+  if (shape.size() == n_dims + 1 && shape.front() == 1) shape.erase(shape.begin());
+  return shape;
+}
+
 // Text as JSON must have it; invalid UTF-8 is replaced.
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -82,7 +90,8 @@ std::shared_ptr<const TraceFile> TraceFile::open(const std::string& path) {
 
 TraceFile::TraceFile(const std::string& path) : file_(path, "saved trace") {
   read_header();
-  use_tokens_and_logits();
+  use_tokens();
+  use_logits();
 }
 
 std::string TraceFile::metadata(const std::string& key) const {
@@ -132,7 +141,7 @@ void TraceFile::read_header() {
   }
   check_layout(data.size());
   const std::string schema = metadata(trace_key::kSchema);
-  if (schema != kSchemaName) {
+  if (!schema.empty() && schema != kSchemaName) {
     bad_input("not_a_trace",
               fmt::format("the safetensors file is not a saved trace: its schema is '{}', not '{}'",
                           printable(schema), kSchemaName),
@@ -179,35 +188,80 @@ void TraceFile::check_layout(uint64_t n_data_bytes) const {
   }
 }
 
-void TraceFile::use_tokens_and_logits() {
-  const auto tokens = tensors_.find("tokens");
-  const auto logits = tensors_.find("logits");
-  if (tokens == tensors_.end() || tokens->second.dtype != "I32" ||
-      tokens->second.shape.size() != 1) {
-    damaged(path(), "it must be there, I32, of one dimension", "tensor 'tokens'");
+void TraceFile::use_tokens() {
+  const auto found = tensors_.find("tokens");
+  if (found == tensors_.end()) damaged(path(), "it has to be there", "tensor 'tokens'");
+  const TraceTensor& tokens = found->second;
+  const std::vector<int64_t> shape = without_batch(tokens.shape, 1);
+  if ((tokens.dtype != "I32" && tokens.dtype != "I64") || shape.size() != 1) {
+    damaged(path(),
+            fmt::format("ids are I32 or I64, of one dimension; these are {} of {}",
+                        printable(tokens.dtype), tokens.shape.size()),
+            "tensor 'tokens'");
   }
-  tokens_.resize(tokens->second.data.size() / sizeof(TokenId));
-  if (!tokens_.empty()) {
-    std::memcpy(tokens_.data(), tokens->second.data.data(), tokens->second.data.size());
+  tokens_.resize(static_cast<size_t>(shape[0]));
+  const bool is_wide = tokens.dtype == "I64";
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    int64_t id = 0;
+    if (is_wide) {
+      std::memcpy(&id, tokens.data.data() + i * sizeof id, sizeof id);
+    } else {
+      int32_t narrow = 0;
+      std::memcpy(&narrow, tokens.data.data() + i * sizeof narrow, sizeof narrow);
+      id = narrow;
+    }
+    if (id < INT32_MIN || id > INT32_MAX) {
+      damaged(path(), fmt::format("{} at position {} is no id", id, i), "tensor 'tokens'");
+    }
+    tokens_[i] = static_cast<TokenId>(id);
   }
-  if (logits == tensors_.end() || logits->second.dtype != "F32" ||
-      logits->second.shape.size() != 2 || logits->second.shape[0] != n_positions()) {
-    damaged(path(), fmt::format("it must be there, F32, [{}, n_vocab]", n_positions()),
+}
+
+void TraceFile::use_logits() {
+  const auto found = tensors_.find("logits");
+  if (found == tensors_.end()) damaged(path(), "it has to be there", "tensor 'logits'");
+  const TraceTensor& logits = found->second;
+  const TypeInfo* type = find_type_by_name(logits.dtype);
+  const bool is_float = logits.dtype == "F32" || logits.dtype == "F16" || logits.dtype == "BF16";
+  std::vector<int64_t> shape = without_batch(logits.shape, 2);
+  if (shape.size() == 1) shape.insert(shape.begin(), 1);
+  const bool is_last_alone = shape.size() == 2 && shape[0] == 1;
+  if (!is_float || type == nullptr || shape.size() != 2 ||
+      (shape[0] != n_positions() && !is_last_alone)) {
+    damaged(path(),
+            fmt::format("logits are F32, F16 or BF16, [{}, n_vocab], or the last row alone; these "
+                        "are {} [{}]",
+                        n_positions(), printable(logits.dtype), fmt::join(logits.shape, ", ")),
             "tensor 'logits'");
   }
-  n_vocab_ = logits->second.shape[1];
+  n_vocab_ = shape[1];
   if (n_vocab_ < 1 || n_vocab_ > INT32_MAX || n_positions() < 1 || n_positions() > INT32_MAX) {
     damaged(path(), fmt::format("a trace of {} positions over {} tokens", n_positions(), n_vocab_),
             "tensor 'logits'");
   }
-  logits_ = logits->second.data;
+  first_row_ = n_positions() - shape[0];
+  logits_type_ = type->type;
+  logits_ = logits.data;
 }
 
 void TraceFile::read_logits(int64_t position, std::span<float> out) const {
   assert(position >= 0 && position < n_positions());
-  assert(static_cast<int64_t>(out.size()) == n_vocab_);
-  std::memcpy(out.data(), logits_.data() + static_cast<size_t>(position) * out.size_bytes(),
-              out.size_bytes());
+  assert(static_cast<int64_t>(out.size()) <= n_vocab_);
+  if (position < first_row_) {
+    bad_input("no_logits", "the file has logits of the last position alone", path(),
+              "compare that one: --last-positions 1");
+  }
+  const size_t value_bytes = logits_type_ == GgmlType::F32 ? sizeof(float) : sizeof(uint16_t);
+  const std::byte* row = logits_.data() + static_cast<size_t>(position - first_row_) *
+                                              static_cast<size_t>(n_vocab_) * value_bytes;
+  const auto n = static_cast<int64_t>(out.size());
+  if (logits_type_ == GgmlType::F16) {
+    f16_to_f32_row(row, n, out.data());
+  } else if (logits_type_ == GgmlType::BF16) {
+    bf16_to_f32_row(row, n, out.data());
+  } else {
+    std::memcpy(out.data(), row, out.size_bytes());
+  }
 }
 
 TraceWriter::TraceWriter(const std::string& path, TraceMetadata metadata, int n_vocab,

@@ -1,7 +1,8 @@
 // A saved trace: one engine's ids, logits and captured tensors in a safetensors file (format:
 // huggingface/safetensors README), read by Python as well. Tensors: `tokens` I32 [n_pos], `logits`
 // F32 [n_pos, n_vocab], `name#occurrence` for each capture; `__metadata__` holds strings only, with
-// `schema` = "crossval/trace-file/1".
+// `schema` = "crossval/trace-file/1". Files from elsewhere are read too: no schema, I64 ids, F16 or
+// BF16 logits, a batch dimension of 1, logits of the last position alone (docs/trace-file.md).
 #pragma once
 
 #include <cstddef>
@@ -16,6 +17,7 @@
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
 #include "engine/engine.h"
+#include "gguf/types.h"
 
 namespace crossval {
 
@@ -59,7 +61,10 @@ class TraceFile {
   const std::vector<TokenId>& tokens() const { return tokens_; }
   int64_t n_positions() const { return static_cast<int64_t>(tokens_.size()); }
   int64_t n_vocab() const { return n_vocab_; }
-  void read_logits(int64_t position, std::span<float> out) const;  // n_vocab values
+  // The first position that the file has logits of; the last one where it has only that.
+  int64_t first_row() const { return first_row_; }
+  // The first out.size() <= n_vocab values of a row. Throws bad_input before first_row().
+  void read_logits(int64_t position, std::span<float> out) const;
 
   const TraceMetadata& metadata() const { return metadata_; }
   std::string metadata(const std::string& key) const;  // "" when absent
@@ -73,14 +78,16 @@ class TraceFile {
   void read_entry(const std::string& name, const std::string& dtype, std::vector<int64_t> shape,
                   uint64_t begin, uint64_t end, std::span<const std::byte> data);
   void check_layout(uint64_t n_data_bytes) const;
-  void use_tokens_and_logits();
+  void use_tokens();
+  void use_logits();
 
   MappedFile file_;
   TraceMetadata metadata_;
   std::map<std::string, TraceTensor, std::less<>> tensors_;
   std::vector<TokenId> tokens_;
   std::span<const std::byte> logits_;
-  int64_t n_vocab_ = 0;
+  GgmlType logits_type_ = GgmlType::F32;
+  int64_t n_vocab_ = 0, first_row_ = 0;
 };
 
 // Writes rows as they come: neither all positions nor their number need be known in advance. The

@@ -49,6 +49,15 @@ std::optional<int64_t> part_int(const GgufPart& part, const std::string& path,
             "convert the model again with a current converter");
 }
 
+// Of a list with a value for each layer: the one that all have.
+template <typename T>
+std::optional<T> only_value(const std::vector<T>& list) {
+  const bool is_one = !list.empty() && std::ranges::all_of(list, [&](const T& value) {
+    return value == list.front();
+  });
+  return is_one ? std::optional(list.front()) : std::nullopt;
+}
+
 }  // namespace
 
 int64_t TensorView::n_elements() const {
@@ -160,6 +169,7 @@ std::optional<int64_t> ModelFile::get_int(std::string_view key) const {
   const MetaValue* found = find(key);
   if (found == nullptr) return std::nullopt;
   if (const auto* i = std::get_if<int64_t>(&found->value)) return *i;
+  if (const auto* list = std::get_if<std::vector<int64_t>>(&found->value)) return only_value(*list);
   const auto* u = std::get_if<uint64_t>(&found->value);
   const bool is_array = found->gguf_type == static_cast<uint32_t>(GgufType::array);
   if (u == nullptr || is_array || *u > static_cast<uint64_t>(INT64_MAX)) {
@@ -171,6 +181,7 @@ std::optional<int64_t> ModelFile::get_int(std::string_view key) const {
 std::optional<double> ModelFile::get_float(std::string_view key) const {
   const MetaValue* found = find(key);
   if (found == nullptr) return std::nullopt;
+  if (const auto* list = std::get_if<std::vector<double>>(&found->value)) return only_value(*list);
   const auto* value = std::get_if<double>(&found->value);
   if (value == nullptr) wrong_kind(path_, key, *found, "a float");
   return *value;

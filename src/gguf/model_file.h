@@ -65,7 +65,8 @@ class ModelFile {
   const std::vector<TensorView>& tensors() const { return tensors_; }  // in file order
   const TensorView* find_tensor(std::string_view name) const;
 
-  // nullptr/nullopt when the key is absent; throws bad_input when it has another kind of value.
+  // nullptr/nullopt when the key is absent; throws bad_input when it has another kind of value. A
+  // list of numbers (one for each layer) is the value that all have, nullopt where they differ.
   const MetaValue* find(std::string_view key) const;
   std::optional<int64_t> get_int(std::string_view key) const;
   std::optional<double> get_float(std::string_view key) const;

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "gguf/not_a_gguf.h"
 #include "gguf/place_tensors.h"
 
 namespace crossval {
@@ -115,11 +116,8 @@ class PartReader {
   void read_header() {
     const auto magic = in_.take_text(4);
     if (!magic || *magic != "GGUF") {
-      fail("not_a_gguf",
-           fmt::format("this is not a GGUF file: it begins with '{}'",
-                       printable(magic.value_or(std::string_view(
-                           reinterpret_cast<const char*>(file_.data()), file_.size())))),
-           "byte 0", "name a .gguf model; convert other formats with llama.cpp's converters");
+      const OtherFile other = describe_other_file(file_);
+      fail("not_a_gguf", other.what, "byte 0", other.fix.c_str());
     }
     const auto version = number<uint32_t>("version");
     if ((version & 0xffff) == 0 && version != 0) {

@@ -83,7 +83,7 @@ std::string text_of(const Json& report) {
       out += fmt::format("  {:<42} {}\n", visible(key), cell(value));
     }
   };
-  line("model", cell(report["path"]));
+  line("model", visible(report["path"].get<std::string>()));
   for (const Json& part : report["parts"]) {
     line("sha256", part["sha256"].get<std::string>() +
                        (report["parts"].size() > 1 ? "  " + cell(part["path"]) : ""));

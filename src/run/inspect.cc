@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "base/sha256.h"
 #include "gguf/model_file.h"
+#include "gguf/model_kind.h"
 #include "gguf/reader.h"
+#include "native/check_model.h"
 #include "native/support.h"
 #include "run/inspect_i2_s.h"
 #include "run/loaded_model.h"
@@ -153,8 +155,12 @@ Json tensors_json(const ModelFile& model) {
 
 Json native_json(const ModelFile& model) {
   std::optional<std::string> reason;
+  if (const auto other = other_kind(model)) {
+    return {{"supported", false}, {"reason", other->what}};
+  }
   try {
     reason = native_unsupported_reason(model);
+    if (!reason) check_model(model);
   } catch (const Error& error) {
     reason = fmt::format("{} ({})", error.what_, error.where);
   }

@@ -20,7 +20,7 @@ LoadedModel::LoadedModel(std::shared_ptr<const ModelFile> model, const ModelOpti
       pool_(std::make_shared<ThreadPool>(n_threads_)) {}
 
 void LoadedModel::load_tokenizer() {
-  tokenizer_ = options_.tokenizer.empty() ? Tokenizer::from_gguf(*model_)
+  tokenizer_ = options_.tokenizer.empty() ? Tokenizer::from_gguf_or_ids(*model_)
                                           : Tokenizer::from_file(options_.tokenizer, *model_);
 }
 
@@ -43,6 +43,7 @@ PreparedPrompt LoadedModel::prepare(const PromptInput& input, const PromptOption
   PreparedPrompt prompt;
   prompt.ids = input.ids;
   if (input.ids) return prompt;
+  tokenizer_->require_text();
   prompt.formatted = format_prompt(options.prompt_template, input.text, options.system_prompt,
                                    *model_, *tokenizer_);
   prompt.options.parse_special = options.special == "parse";

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "native/check_model.h"
 #include "native/support.h"
 #include "run/engine_report.h"
 #include "run/model_diff.h"
@@ -40,6 +41,7 @@ void Pair::open_sides(Report& report) {
   const std::string& path = options_.model.model;
   const std::string& backend_path = options_.backend_model.empty() ? path : options_.backend_model;
   if (!model_file_) model_file_ = ModelFile::open(path, options_.model.i2_s_layout);
+  check_model(*model_file_);
   model_.emplace(model_file_, options_.model, options_.common, progress_);
   report.model = model_->report();
   if (shared_ != nullptr) sha256_ = shared_->sha256;
@@ -49,6 +51,7 @@ void Pair::open_sides(Report& report) {
   }
   if (backend_path != path) {
     backend_file_ = ModelFile::open(backend_path);
+    check_model(*backend_file_);
     progress_.stage("comparing the two model files");
     report.model_diff = compare_models(*model_file_, *backend_file_, model_->pool());
   }

@@ -1,5 +1,7 @@
 #include "run/saved.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -14,6 +16,18 @@
 namespace crossval {
 namespace {
 
+// A vocabulary padded to a round number: what both have is compared, and that is said.
+void compare_fewer(TraceEngine& a, TraceEngine& b, Report& report) {
+  const int n = std::min(a.info().n_vocab, b.info().n_vocab);
+  report.remarks.push_back(fmt::format(
+      "note: rows of {} and of {} logits: one vocabulary is padded, or another; only the first {} "
+      "are compared",
+      a.info().n_vocab, b.info().n_vocab, n));
+  report.model.n_vocab = n;
+  a.narrow(n);
+  b.narrow(n);
+}
+
 void compare(const CompareOptions& options, Progress& progress, Report& report) {
   report.tolerance = make_tolerance(options.gate, options.cos_tol);
   report.metrics = metric_set(options.metrics);
@@ -23,10 +37,7 @@ void compare(const CompareOptions& options, Progress& progress, Report& report) 
   report.model.path = a.file().metadata(trace_key::kModel);
   report.model.sha256 = a.file().metadata(trace_key::kModelSha256);
   report.model.n_vocab = a.info().n_vocab;
-  if (a.info().n_vocab != b.info().n_vocab) {
-    bad_input("other_vocabulary", "the traces have rows of different length", options.b,
-              "compare traces of models with the same vocabulary");
-  }
+  if (a.info().n_vocab != b.info().n_vocab) compare_fewer(a, b, report);
   report.tokens.engine = a.file().tokens();
   report.tokens.backend = b.file().tokens();
   const auto no_piece = [](TokenId) { return std::string(); };
@@ -41,6 +52,11 @@ void compare(const CompareOptions& options, Progress& progress, Report& report) 
   Steps steps;
   steps.prompt = a.file().tokens();
   steps.first_row = options.last_positions > 0 ? std::max(0, n - options.last_positions) : 0;
+  const auto first_saved = static_cast<int>(std::max(a.file().first_row(), b.file().first_row()));
+  if (first_saved > steps.first_row) {
+    steps.first_row = first_saved;
+    report.remarks.emplace_back("note: one file has logits of the last position alone");
+  }
   ThreadPool pool(1);
   RowComparison rows(
       report.metrics,

@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "compare/topk.h"
 #include "engine/trace_set.h"
+#include "native/check_model.h"
 #include "run/engine_report.h"
 #include "run/loaded_model.h"
 #include "run/observers.h"
@@ -55,8 +56,9 @@ class SingleRun {
   void open(RunReport& report) {
     const EngineRef ref = find_engine(options_.engine, "--engine");
     check_engine(ref, [this](const std::string& line) { progress_.note(line); });
-    model_.emplace(ModelFile::open(options_.model.model, options_.model.i2_s_layout),
-                   options_.model, options_.common, progress_);
+    auto model = ModelFile::open(options_.model.model, options_.model.i2_s_layout);
+    check_model(*model);
+    model_.emplace(std::move(model), options_.model, options_.common, progress_);
     report.model = model_->report();
     sha256_ = std::async(std::launch::async, [path = options_.model.model] {
                 return sha256_file(path);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "text/file_tokenizer.h"
 #include "text/gguf_tokenizer.h"
+#include "text/ids_tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace crossval {
@@ -34,6 +35,14 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const ModelFile& model) {
   return vocabulary.kind == VocabKind::bpe
              ? make_bpe_tokenizer(std::move(vocabulary), model.path())
              : make_spm_tokenizer(std::move(vocabulary), model.path());
+}
+
+std::unique_ptr<Tokenizer> Tokenizer::from_gguf_or_ids(const ModelFile& model) {
+  try {
+    return from_gguf(model);
+  } catch (const Error& error) {
+    return make_ids_tokenizer(model, error);
+  }
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_file(const std::string& path, const ModelFile& model) {

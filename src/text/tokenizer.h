@@ -25,6 +25,8 @@ class Tokenizer {
 
   // Built from the GGUF's metadata. Throws bad_input when the vocabulary cannot be read.
   static std::unique_ptr<Tokenizer> from_gguf(const ModelFile& model);
+  // The same, but a vocabulary that cannot be read is one of ids alone: require_text() says why.
+  static std::unique_ptr<Tokenizer> from_gguf_or_ids(const ModelFile& model);
   // From a tokenizer.json or a SentencePiece .model; the BOS rules still come from the GGUF.
   static std::unique_ptr<Tokenizer> from_file(const std::string& path, const ModelFile& model);
 
@@ -34,6 +36,8 @@ class Tokenizer {
                                       bool parse_special) const = 0;
   // The bytes the id stands for; special tokens as written in the vocabulary; "" out of range.
   virtual std::string piece(int32_t id) const = 0;
+  // Throws bad_input where this one only knows ids.
+  virtual void require_text() const {}
   virtual int n_vocab() const = 0;
   virtual const VocabRules& rules() const = 0;
   // What the user should know about this vocabulary (a missing pre-tokenizer name, ...), a line

@@ -127,6 +127,7 @@ Finding finding_of(const Report& report) {
   }
   Finding finding = report.status == Status::agree ? of_agreement(report) : of_divergence(report);
   add_model_diff(report.model_diff, finding);
+  finding.notes.insert(finding.notes.end(), report.remarks.begin(), report.remarks.end());
   return finding;
 }
 

@@ -81,6 +81,7 @@ struct Report {
   // "tensor[index]" of a NaN or Inf weight in either side's file: never agreement. "" = none.
   std::string non_finite_weight;
   std::vector<TokenDump> dumps;
+  std::vector<std::string> remarks;  // sentences on what was compared, for the finding
   Tolerance tolerance;
   TimingReport timing;
   std::optional<ErrorReport> error;
