@@ -131,10 +131,21 @@ TEST_F(ExitCode, FourWhenTheBackendIsNotSetUp) {
 }
 
 TEST_F(ExitCode, FourWhenTheEngineRefusesTheModel) {
-  const std::string other = edited([](ModelEdit& edit) { edit.remove("blk.3.attn_q.weight"); });
+  // A tensor too many: native would leave it out, llama.cpp counts them.
+  const std::string other = edited([](ModelEdit& edit) {
+    edit.add("blk.3.attn_new.weight", GgmlType::F32, {4}, std::vector<std::byte>(16));
+  });
   const CrossvalResult result =
       per_token({"--model", smollm2, "--backend-model", other, "--prompt", "x"});
   expect_error(result, 4, "backend_failed");
+}
+
+TEST_F(ExitCode, ThreeWithOurReasonWhereTheFileIsNotWhole) {
+  const std::string other = edited([](ModelEdit& edit) { edit.remove("blk.3.attn_q.weight"); });
+  const CrossvalResult result =
+      per_token({"--model", smollm2, "--backend-model", other, "--prompt", "x"});
+  expect_error(result, 3, "bad_input");
+  EXPECT_NE(result.run.err.find("blk.3.attn_q.weight"), std::string::npos);
 }
 
 TEST_F(ExitCode, AReceiptOnAFullDiskIsLostButTheResultIsNot) {

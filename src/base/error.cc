@@ -14,6 +14,8 @@ const char* status_name(Status status) {
       return "token_mismatch";
     case Status::bad_input:
       return "bad_input";
+    case Status::inconclusive:
+      return "inconclusive";
     case Status::backend_failed:
       return "backend_failed";
   }

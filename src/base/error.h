@@ -14,7 +14,8 @@ enum class Status {
   diverged = 1,
   token_mismatch = 2,
   bad_input = 3,
-  backend_failed = 4
+  backend_failed = 4,
+  inconclusive = 5  // nothing diverged, but not everything could be checked
 };
 
 // The word for a status in JSON and text: "agree", "diverged", "token_mismatch", ...

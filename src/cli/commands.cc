@@ -28,7 +28,8 @@ std::unique_ptr<CLI::App> make_app(Action& action) {
       "disagree: how much, whether it matters, and who is right.",
       "crossval");
   app->footer(
-      "Exit codes: 0 agree, 1 diverged, 2 token_mismatch, 3 bad_input, 4 backend_failed.\n"
+      "Exit codes: 0 agree, 1 diverged, 2 token_mismatch, 3 bad_input, 4 backend_failed,\n"
+      "5 inconclusive (trace: products with weights could not be checked).\n"
       "`crossval COMMAND --help` tells a command's flags.");
   app->set_version_flag("--version", version_line());
   app->require_subcommand(1);

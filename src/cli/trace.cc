@@ -32,6 +32,12 @@ void add_trace(CLI::App& app, Action& action) {
                     "Both sides on a copy of the model dequantised to F32 (removed afterwards)");
   command->add_flag("--self", options->self,
                     "The backend against itself: which settings change its result, from where on");
+  command
+      ->add_option_function<std::string>(
+          "--accept", [options](const std::string&) { options->accepts_unchecked = true; },
+          "unchecked: products that could not be recomputed count as agreement, exit code 0")
+      ->check(CLI::IsMember({"unchecked"}).description(""))
+      ->type_name("unchecked");
   command->add_option("--layers", options->layers, "Only tensors of these layers")
       ->type_name("A-B");
   command->add_option("--taps", options->taps, "Only tensors whose name has a match (RE2)")

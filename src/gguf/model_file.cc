@@ -165,11 +165,19 @@ const MetaValue* ModelFile::find(std::string_view key) const {
   return it == metadata_.end() ? nullptr : &it->second;
 }
 
+bool ModelFile::is_hyperparameter(std::string_view key) const {
+  const MetaValue* value = find("general.architecture");
+  const auto* arch = value == nullptr ? nullptr : std::get_if<std::string_view>(&value->value);
+  return arch != nullptr && key.size() > arch->size() && key.starts_with(*arch) &&
+         key[arch->size()] == '.';
+}
+
 std::optional<int64_t> ModelFile::get_int(std::string_view key) const {
   const MetaValue* found = find(key);
   if (found == nullptr) return std::nullopt;
   if (const auto* i = std::get_if<int64_t>(&found->value)) return *i;
-  if (const auto* list = std::get_if<std::vector<int64_t>>(&found->value)) return only_value(*list);
+  const auto* list = std::get_if<std::vector<int64_t>>(&found->value);
+  if (list != nullptr && is_hyperparameter(key)) return only_value(*list);
   const auto* u = std::get_if<uint64_t>(&found->value);
   const bool is_array = found->gguf_type == static_cast<uint32_t>(GgufType::array);
   if (u == nullptr || is_array || *u > static_cast<uint64_t>(INT64_MAX)) {
@@ -181,7 +189,8 @@ std::optional<int64_t> ModelFile::get_int(std::string_view key) const {
 std::optional<double> ModelFile::get_float(std::string_view key) const {
   const MetaValue* found = find(key);
   if (found == nullptr) return std::nullopt;
-  if (const auto* list = std::get_if<std::vector<double>>(&found->value)) return only_value(*list);
+  const auto* list = std::get_if<std::vector<double>>(&found->value);
+  if (list != nullptr && is_hyperparameter(key)) return only_value(*list);
   const auto* value = std::get_if<double>(&found->value);
   if (value == nullptr) wrong_kind(path_, key, *found, "a float");
   return *value;

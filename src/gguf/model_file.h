@@ -66,7 +66,8 @@ class ModelFile {
   const TensorView* find_tensor(std::string_view name) const;
 
   // nullptr/nullopt when the key is absent; throws bad_input when it has another kind of value. A
-  // list of numbers (one for each layer) is the value that all have, nullopt where they differ.
+  // list of numbers below the architecture's name (one for each layer) is the value that all have,
+  // nullopt where they differ.
   const MetaValue* find(std::string_view key) const;
   std::optional<int64_t> get_int(std::string_view key) const;
   std::optional<double> get_float(std::string_view key) const;
@@ -83,6 +84,7 @@ class ModelFile {
   // Who decided on the layout of I2_S weights so far.
   enum class LayoutBy { flag, size, nobody };
   void settle_i2_s(LayoutBy decided);
+  bool is_hyperparameter(std::string_view key) const;
 
   std::string path_;
   std::optional<I2sDecision> i2_s_;

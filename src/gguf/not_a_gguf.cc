@@ -63,7 +63,7 @@ OtherFile describe_other_file(std::span<const std::byte> file) {
   const std::string convert = "convert it to GGUF with llama.cpp's converters";
   if (is_safetensors(text)) return {"this is a safetensors file, not a GGUF file", convert};
   if (text.starts_with("PK\x03\x04")) {
-    return {"this is a zip archive (as PyTorch saves weights), not a GGUF file",
+    return {"this is a zip archive (it begins with PK; PyTorch saves weights so), not a GGUF file",
             "unpack it, or " + convert};
   }
   if (text.starts_with("\x1f\x8b") || text.starts_with("\x28\xb5\x2f\xfd") ||

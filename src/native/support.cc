@@ -37,6 +37,16 @@ std::string key_with_many_values(const ModelFile& model, const std::string& pref
   return "";
 }
 
+// The scale that some layouts of I2_S keep in a tensor beside the weights (gguf/settle_i2_s.cc).
+bool is_i2_s_scale(const ModelFile& model, std::string_view name) {
+  for (const std::string_view end : {".scale", ".scales"}) {
+    if (!name.ends_with(".weight" + std::string(end))) continue;
+    const TensorView* weight = model.find_tensor(name.substr(0, name.size() - end.size()));
+    return weight != nullptr && weight->type == GgmlType::I2_S;
+  }
+  return false;
+}
+
 // A tensor that would change the result and that native would leave out; "" = none.
 std::string unused_tensor(const ModelFile& model, const Arch& arch) {
   constexpr std::string_view outside[] = {"token_embd.weight", "output.weight",
@@ -45,6 +55,7 @@ std::string unused_tensor(const ModelFile& model, const Arch& arch) {
     const std::string_view name = tensor.name;
     // Only kernels that round activations to 4 bits read those.
     if (name.ends_with(".input_scale")) continue;
+    if (is_i2_s_scale(model, name)) continue;
     const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : std::string_view::npos;
     const bool is_known =
         dot == std::string_view::npos

@@ -57,6 +57,7 @@ const char* mark(Status status) {
   switch (status) {
     case Status::agree:
       return "✅";
+    case Status::inconclusive:
     case Status::bad_input:
     case Status::backend_failed:
       return "⚠️";

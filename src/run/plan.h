@@ -69,8 +69,9 @@ struct TraceOptions {
   PerTokenOptions run;
   bool lift = false;
   bool self = false;
-  std::string layers;  // "A-B" or "A"; "" = all
-  std::string taps;    // regular expression; "" = all
+  bool accepts_unchecked = false;  // what could not be recomputed counts as agreement
+  std::string layers;              // "A-B" or "A"; "" = all
+  std::string taps;                // regular expression; "" = all
 };
 
 struct RunOptions {

@@ -99,7 +99,10 @@ class Trace {
     } else {
       trace_pair(filter, prompts.front(), pair, report);
     }
-    if (report.n_taps == 0 && !is_empty(filter)) {
+    const bool is_empty_handed = report.n_replayed == 0 && !report.base.summary && !options_.self &&
+                                 report.base.tokens.match.value_or(false);
+    if ((report.n_taps == 0 && !is_empty(filter)) ||
+        (is_empty_handed && !report.first_divergence)) {
       bad_input("nothing_compared", "no tensor was looked at, which is not agreement",
                 options_.taps.empty() ? "--layers " + options_.layers : "--taps " + options_.taps,
                 "`crossval trace` without it tells the names of tensors in its JSON");
@@ -157,6 +160,12 @@ class Trace {
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
     hold_files_apart(report.base);
+    report.structure_checked = report.parameters_checked && report.base.summary &&
+                               report.base.engine && !report.base.engine->numerics.empty();
+    if (report.base.status == Status::agree && report.coverage.n_unchecked_products > 0 &&
+        !options_.accepts_unchecked) {
+      report.base.status = Status::inconclusive;
+    }
   }
 
   const TraceOptions& options_;

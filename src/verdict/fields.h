@@ -234,8 +234,9 @@ template <class V>
 void describe_head(V& v, const char* schema, const char* status, int exit_code,
                    const Finding& finding, const RunInfo& run) {
   v("schema", schema, "names this object; keys are only ever added under one name");
-  v("status", status, "agree (run: ok), diverged, token_mismatch, bad_input, backend_failed");
-  v("exit_code", exit_code, "0 to 4, in that order");
+  v("status", status,
+    "agree (run: ok), diverged, token_mismatch, bad_input, backend_failed, inconclusive");
+  v("exit_code", exit_code, "0 to 5, in that order");
   v("finding", finding, "");
   v("run", run, "");
 }

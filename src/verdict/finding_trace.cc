@@ -1,5 +1,6 @@
 // The sentences of trace, trace-diff and trace --self.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -44,6 +45,23 @@ Finding of_saved_runs(const TraceReport& report) {
   return finding;
 }
 
+// What else is wrong by itself, when it is not of the first one's kind.
+void add_other_faults(const TraceReport& report, Finding& finding) {
+  constexpr size_t max_shown = 8;
+  for (size_t i = 1; i < std::min(report.faults.size(), max_shown); ++i) {
+    const TraceFault& fault = report.faults[i];
+    finding.notes.push_back(fmt::format(
+        "also {} ({}), at {}{}: {}", cause_info(fault.cause).kind, cause_info(fault.cause).word,
+        fault.tensors.empty() ? "a tensor" : fault.tensors.front(),
+        fault.tensors.size() > 1 ? fmt::format(" and {} more", fault.tensors.size() - 1) : "",
+        fault.explanation));
+  }
+  if (report.faults.size() > max_shown) {
+    finding.notes.push_back(
+        fmt::format("also {} more faults; JSON lists them", report.faults.size() - max_shown));
+  }
+}
+
 Finding of_divergence(const TraceReport& report) {
   const TraceDivergence& d = *report.first_divergence;
   const auto& side = d.in_engine ? report.base.engine : report.base.backend;
@@ -67,6 +85,7 @@ Finding of_divergence(const TraceReport& report) {
         fmt::format("{} of {} tensors diverge by themselves; the others only inherit",
                     report.n_diverged, report.n_taps));
   }
+  if (!d.in_engine) add_other_faults(report, finding);
   return finding;
 }
 
@@ -94,6 +113,19 @@ Finding of_settings(const TraceReport& report) {
   return finding;
 }
 
+// "coverage: 420 of 420 operations recomputed; with weights: Q4_1 210 of 210, F32 61 of 61".
+std::string coverage_words(const TraceReport& report) {
+  const Coverage& coverage = report.coverage;
+  std::string words =
+      fmt::format("coverage: {} of {} operations recomputed", coverage.n_recomputed, coverage.n);
+  for (const Coverage::OfType& of : coverage.by_weight_type) {
+    words +=
+        fmt::format("{}{} {} of {}", &of == coverage.by_weight_type.data() ? "; weights: " : ", ",
+                    of.type, of.n_recomputed, of.n);
+  }
+  return words + (report.structure_checked ? "; structure checked" : "; structure not checked");
+}
+
 Finding of_clean_run(const TraceReport& report) {
   Finding finding;
   finding.headline = fmt::format("{} of {} tensors recomputed from the backend's own inputs, ",
@@ -102,10 +134,22 @@ Finding of_clean_run(const TraceReport& report) {
                           ? "so nothing was checked"
                           : fmt::format("each within its rounding (at most {:.2g} of it)",
                                         report.largest_clean_ratio);
-  if (!report.structure_checked) {
+  finding.notes.push_back(coverage_words(report));
+  if (!report.coverage.missing.empty()) {
+    finding.notes.push_back(fmt::format(
+        "inconclusive: {} with weights could not be recomputed ({}); --accept unchecked takes that "
+        "as agreement",
+        plural(report.coverage.n_unchecked_products, "product"),
+        fmt::join(report.coverage.missing, ", ")));
+  }
+  if (!report.parameters_checked) {
     finding.notes.emplace_back(
         "note: this architecture's parameters are not known here: operations were checked, not "
         "whether they are the right ones");
+  } else if (!report.structure_checked) {
+    finding.notes.emplace_back(
+        "note: operations and their parameters were checked, not whether the graph has all of "
+        "them: native did not run beside it");
   }
   return finding;
 }

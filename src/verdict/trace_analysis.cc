@@ -93,6 +93,9 @@ void TraceAnalysis::add(const PlacedTap& placed) {
   for (const TapTensor& source : tap.sources) {
     if (source.is_weight) used_weights_.insert(source.name);
   }
+  if (const TensorView* weight = model_->find_tensor(report.weight)) {
+    report.weight_type = type_name(weight->type);
+  }
   judge(placed, report);
   pass_over(placed);
   taps_.push_back(std::move(report));
@@ -134,7 +137,8 @@ void TraceAnalysis::judge(const PlacedTap& placed, TapReport& report) {
   }
   if (replayed.status != ReplayStatus::replayed) {
     report.note = replayed.reason.empty() ? status_name(replayed.status) : replayed.reason;
-    if (replayed.status != ReplayStatus::view) {
+    report.is_view = replayed.status == ReplayStatus::view;
+    if (!report.is_view) {
       not_replayed_.insert(fmt::format("{}: {}", tap.op, report.note));
     }
     // A parameter that is wrong is wrong, even where the result is not computed here.
@@ -162,40 +166,41 @@ void TraceAnalysis::judge(const PlacedTap& placed, TapReport& report) {
   largest_clean_ratio_ = std::max(largest_clean_ratio_, replayed.ratio);
 }
 
-void TraceAnalysis::blame_input(const Tap& tap, const TapTensor& input, TapReport& report) {
+// True for the first.
+bool TraceAnalysis::keep(Cause cause, const std::string& explanation, TapReport& report) {
   report.verdict = TapVerdict::diverged;
-  if (first_) return;
+  found_.push_back({taps_.size(), cause, explanation});
+  if (first_) return false;
   first_.emplace();
   first_index_ = taps_.size();
-  first_->cause = Cause::overwritten;
-  first_->explanation = fmt::format(
+  first_->cause = cause;
+  first_->explanation = explanation;
+  return true;
+}
+
+void TraceAnalysis::blame_input(const Tap& tap, const TapTensor& input, TapReport& report) {
+  const std::string words = fmt::format(
       "its input {} is not what the engine computed under that name: the memory was written to in "
       "between",
       input.name);
-  first_->position = tap.first_position;
+  if (keep(Cause::overwritten, words, report)) first_->position = tap.first_position;
 }
 
 void TraceAnalysis::blame_overflow(const Tap& tap, const std::string& words, TapReport& report) {
-  report.verdict = TapVerdict::diverged;
-  if (first_) return;
-  first_.emplace();
-  first_index_ = taps_.size();
-  first_->cause = Cause::f16_overflow;
-  first_->explanation = words;
-  first_->position = tap.first_position;
+  if (keep(Cause::f16_overflow, words, report)) first_->position = tap.first_position;
 }
 
 void TraceAnalysis::suspect(const PlacedTap& placed, const Expected& expected,
                             const Replayed& replayed, TapReport& report) {
-  report.verdict = TapVerdict::diverged;
-  if (first_) return;
-  first_.emplace();
-  first_index_ = taps_.size();
-  const Explanation explanation =
-      causes_.explain({placed.tap, expected.operation, expected.faults, replayed});
-  first_->cause = explanation.cause;
-  first_->explanation = explanation.sentence;
+  // Looking for a cause takes many times as long as judging; a run that is wrong all over does not
+  // get clearer by more of them.
+  constexpr size_t max_explained = 48;
+  Explanation explanation{.sentence = "wrong as well; not looked into"};
+  if (found_.size() < max_explained) {
+    explanation = causes_.explain({placed.tap, expected.operation, expected.faults, replayed});
+  }
   if (!explanation.weight.empty()) report.weight = explanation.weight;
+  if (!keep(explanation.cause, explanation.sentence, report)) return;
   first_->position =
       position_of_row(placed.tap, std::max<int64_t>(replayed.row.index, 0), placed.ids.size());
   first_->column = replayed.column.ratio >= replayed.row.ratio ? replayed.column.index : -1;
@@ -239,6 +244,7 @@ void TraceAnalysis::blame_unused(const std::vector<std::string>& unused, TraceRe
       "{} is in the model file and no operation of the engine's graph reads it{}", blamed,
       unused.size() > 1 ? fmt::format(" ({} such weights)", unused.size()) : "");
   first_->position = tap.first_position;
+  found_.insert(found_.begin(), {best, first_->cause, first_->explanation});
   report.n_diverged = std::max(report.n_diverged, 1);
 }
 
@@ -247,7 +253,10 @@ void TraceAnalysis::finish(bool complete, TraceReport& report) {
     const auto unused = expectations_.unused_weights(used_weights_);
     if (!unused.empty()) blame_unused(unused, report);
   }
-  report.structure_checked = expectations_.knows_architecture();
+  report.parameters_checked = expectations_.knows_architecture();
+  for (const Found& found : found_) {
+    add_fault(taps_[found.index], found.cause, found.explanation, report.faults);
+  }
   report.largest_clean_ratio = largest_clean_ratio_;
   report.not_replayed.assign(not_replayed_.begin(), not_replayed_.end());
   report.n_taps = static_cast<int>(taps_.size());
@@ -262,6 +271,7 @@ void TraceAnalysis::finish(bool complete, TraceReport& report) {
     report.first_divergence = std::move(first_);
   }
   report.taps = std::move(taps_);
+  report.coverage = coverage_of(report);
 }
 
 }  // namespace crossval

@@ -41,6 +41,7 @@ class TraceAnalysis {
   // The input that holds something else than what was computed under its name; null = none.
   const TapTensor* find_overwritten(const Tap& tap) const;
   void blame_input(const Tap& tap, const TapTensor& input, TapReport& report);
+  bool keep(Cause cause, const std::string& explanation, TapReport& report);
   void blame_overflow(const Tap& tap, const std::string& words, TapReport& report);
   void suspect(const PlacedTap& placed, const Expected& expected, const Replayed& replayed,
                TapReport& report);
@@ -58,10 +59,22 @@ class TraceAnalysis {
   // Hashes of the results of this graph, by name: what one graph leaves for the next are caches,
   // which are written to again.
   std::unordered_map<std::string, std::vector<uint64_t>> written_;
+  struct Found {
+    size_t index = 0;  // of taps_
+    Cause cause = Cause::unknown;
+    std::string explanation;
+  };
+  std::vector<Found> found_;  // all that are wrong by themselves
   std::optional<TraceDivergence> first_;
   size_t first_index_ = 0;
   double largest_clean_ratio_ = 0;
 };
+
+// Groups what is wrong by itself: by cause, and by the role of the weight where a weight is wrong.
+void add_fault(const TapReport& tap, Cause cause, const std::string& explanation,
+               std::vector<TraceFault>& faults);
+// How much of report.taps was recomputed.
+Coverage coverage_of(const TraceReport& report);
 
 // A weight that is NaN or Inf spoils everything from the tensor on that reads it: that one is
 // named, unless something before it is wrong as well.

@@ -81,6 +81,39 @@ void describe(V& v, const TraceDivergence& found) {
 }
 
 template <class V>
+void describe(V& v, const TraceFault& fault) {
+  const CauseInfo& info = cause_info(fault.cause);
+  v("cause", info.word, "one word, of the table in src/replay/cause_words.h");
+  v("kind", info.kind, "as in first_divergence");
+  v("tensors", fault.tensors, "wrong by themselves for this cause, in graph order");
+  v("layers", fault.layers, "theirs");
+  v("weight_types", fault.weight_types, "of the weights that go into them");
+  v("share", std::optional<double>(), "of the final distance; null: not known");
+  v("explanation", fault.explanation, "of the first of them, a sentence");
+}
+
+template <class V>
+void describe(V& v, const Coverage::OfType& of) {
+  v("type", of.type, "of the weights");
+  v("recomputed", of.n_recomputed, "products and look-ups with them that were recomputed");
+  v("of", of.n, "all of them");
+}
+
+struct CoverageOf {
+  const TraceReport& report;
+};
+template <class V>
+void describe(V& v, const CoverageOf& of) {
+  const Coverage& coverage = of.report.coverage;
+  v("recomputed", coverage.n_recomputed, "operations recomputed from their own inputs");
+  v("of", coverage.n, "all that compute something");
+  v("by_weight_type", coverage.by_weight_type, "the same for those that read weights");
+  v("not_recomputed", coverage.missing, "products with weights that could not be checked");
+  v("structure", of.report.structure_checked ? "checked" : "operations_only",
+    "checked: every operation that the architecture calls for is there, and none is too many");
+}
+
+template <class V>
 void describe(V& v, const UnpairedReport& tap) {
   v("tensor", tap.tensor, "");
   v("occurrence", tap.occurrence, "");
@@ -122,8 +155,14 @@ void describe(V& v, const TraceReport& report) {
   v("n_diverged", report.n_diverged, "beyond their rounding by themselves");
   v("lifted", report.lifted, "both sides read a copy dequantised to F32");
   v("structure_checked", report.structure_checked,
+    "native's complete graph of a known architecture ran beside it: nothing is missing or too "
+    "many");
+  v("parameters_checked", report.parameters_checked,
     "the architecture is known: hyperparameters, mask and use of all weights were checked too");
+  v("coverage", CoverageOf{report}, "");
   v("first_divergence", report.first_divergence, "");
+  v("faults", report.faults,
+    "every independent one, grouped; the first is first_divergence's. What inherits is in none");
   v("self", report.self, "--self: the engine under other settings, else null");
   v("not_replayed", report.not_replayed,
     "operations that could not be recomputed, each once, with the reason");

@@ -35,6 +35,7 @@ void blame_leap(TraceReport& report) {
           "computes: an operation is missing, is one too many, or reads something else",
           highest, *leap->rel_l2)};
   report.n_diverged = 1;
+  add_fault(*leap, Cause::graph, report.first_divergence->explanation, report.faults);
 }
 
 }  // namespace crossval

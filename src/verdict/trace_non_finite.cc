@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "verdict/trace_analysis.h"
 
@@ -30,6 +32,10 @@ void blame_non_finite_weight(TraceReport& report) {
                                  "it computes with that",
                                  at)};
   report.n_diverged = std::max(report.n_diverged, 1);
+  std::vector<TraceFault> faults;
+  add_fault(*place, Cause::non_finite_weight, report.first_divergence->explanation, faults);
+  faults.insert(faults.end(), report.faults.begin(), report.faults.end());
+  report.faults = std::move(faults);
 }
 
 }  // namespace crossval

@@ -37,7 +37,9 @@ struct TapReport {
   std::optional<double> own_error, floor, ratio;
   std::string arithmetic;  // the rounding of activations that fits: "q8_1", "f32", ...
   TapVerdict verdict = TapVerdict::not_replayed;
-  std::string note;  // why it was not replayed
+  std::string note;         // why it was not replayed
+  std::string weight_type;  // of `weight`, as the model file stores it; "" = none, or not in it
+  bool is_view = false;     // nothing is computed
 };
 
 struct TraceDivergence {
@@ -47,6 +49,29 @@ struct TraceDivergence {
   int64_t column = -1;     // the worst output, where one stands out; -1 = none
   Cause cause = Cause::unknown;
   std::string explanation;
+};
+
+// Tensors that are wrong by themselves, for one reason as far as can be told. Those that only
+// inherit are in none.
+struct TraceFault {
+  Cause cause = Cause::unknown;
+  std::vector<std::string> tensors;  // names, each once, in graph order
+  std::vector<int> layers;           // of those, ascending; tensors outside the layers add none
+  std::vector<std::string> weight_types;
+  std::string explanation;  // of the first
+  std::string shared;       // what else they share: the weight's role, or the operation
+};
+
+// How much of a run was recomputed.
+struct Coverage {
+  struct OfType {
+    std::string type;  // of weights: "Q4_K"
+    int n_recomputed = 0, n = 0;
+  };
+  int n_recomputed = 0, n = 0;         // operations that compute something
+  std::vector<OfType> by_weight_type;  // products and look-ups with weights
+  int n_unchecked_products = 0;        // with weights, not recomputed
+  std::vector<std::string> missing;    // "MUL_MAT with MXFP4", each once
 };
 
 // What f32 sums in another order leave between two whole runs: correct engines of one model whose
@@ -67,11 +92,15 @@ struct TraceReport {
   int n_replayed = 0;
   int n_diverged = 0;
   std::optional<TraceDivergence> first_divergence;
-  std::vector<TapReport> taps;               // in graph order
-  std::vector<UnpairedReport> unpaired;      // trace-diff
-  bool of_saved_runs = false;                // trace-diff: nothing is recomputed
-  std::vector<std::string> not_replayed;     // operations, each once, with the reason
-  bool structure_checked = false;            // the architecture is known: parameters were checked
+  std::vector<TraceFault> faults;  // each independent one, in graph order
+  Coverage coverage;
+  std::vector<TapReport> taps;            // in graph order
+  std::vector<UnpairedReport> unpaired;   // trace-diff
+  bool of_saved_runs = false;             // trace-diff: nothing is recomputed
+  std::vector<std::string> not_replayed;  // operations, each once, with the reason
+  // Native's own graph, complete, ran beside it and ended at the same logits.
+  bool structure_checked = false;
+  bool parameters_checked = false;           // the architecture's parameters are known here
   bool lifted = false;                       // both sides read a copy dequantised to F32
   double largest_clean_ratio = 0;            // of the taps that passed: how near to the bound
   std::optional<std::vector<SelfRow>> self;  // --self: the engine under other settings
