@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "replay/families.h"
 #include "replay/matmul.h"
+#include "replay/mixture.h"
 
 namespace crossval {
 namespace {
@@ -154,8 +155,10 @@ std::string_view fused_function(int32_t unary) {
 }
 
 std::string_view gate_function(const Inputs& in) {
-  if (in.operation().op == "FUSED_MUL_UNARY" || in.operation().op == "FUSED_UP_GATE")
+  const std::string& op = in.operation().op;
+  if (op == "FUSED_MUL_UNARY" || op.ends_with("FUSED_UP_GATE")) {
     return fused_function(in.param_i32(0));
+  }
   for (const Glu& glu : kGlus) {
     if (glu.name == in.operation().op) return glu.function;
   }
@@ -220,6 +223,24 @@ bool replay_glu(Inputs& in, int variant, Recomputed& out) {
   return true;
 }
 
+namespace {
+
+// f(gate) * up, where `out` holds up.
+void gate_with(const Function& function, const Recomputed& of_gate,
+               const std::array<int32_t, 16>& params, Recomputed& out) {
+  constexpr double kSteepest = 1.13;  // slope of all gate functions but the squared ones
+  for (size_t i = 0; i < out.expected.size(); ++i) {
+    const Value f = value_of(function, of_gate.expected[i], params, 0);
+    const double u = out.expected[i];
+    const double of_f = kSteepest * double{of_gate.sigma[i]} + kUnit32 * f.error;
+    out.set(
+        static_cast<int64_t>(i), f.y * u,
+        of_f * std::fabs(u) + std::fabs(f.y) * double{out.sigma[i]} + kUnit32 * std::fabs(f.y * u));
+  }
+}
+
+}  // namespace
+
 // ik_llama.cpp: f(gate x) * (up x) in one operation. Sources: 0 up, 1 gate, 2 x.
 bool replay_fused_up_gate(Inputs& in, int variant, Recomputed& out) {
   const Function* function = find_function(gate_function(in));
@@ -252,15 +273,24 @@ bool replay_fused_up_gate(Inputs& in, int variant, Recomputed& out) {
   };
   product(up, 0, out);
   product(gate, 1, of_gate);
-  constexpr double kSteepest = 1.13;  // slope of all gate functions but the squared ones
-  for (size_t i = 0; i < out.expected.size(); ++i) {
-    const Value f = value_of(*function, of_gate.expected[i], in.operation().params, 0);
-    const double u = out.expected[i];
-    const double of_f = kSteepest * double{of_gate.sigma[i]} + kUnit32 * f.error;
-    out.set(
-        static_cast<int64_t>(i), f.y * u,
-        of_f * std::fabs(u) + std::fabs(f.y) * double{out.sigma[i]} + kUnit32 * std::fabs(f.y * u));
+  gate_with(*function, of_gate, in.operation().params, out);
+  return true;
+}
+
+// The same for the experts chosen. Sources: 0 up, 1 gate, 2 x, 3 ids.
+bool replay_moe_fused_up_gate(Inputs& in, int variant, Recomputed& out) {
+  const Function* function = find_function(gate_function(in));
+  if (function == nullptr || in.param_f32(1) != 0) {
+    throw Unreplayable{ReplayStatus::unknown_op, "a gate function that is not replayed"};
   }
+  require_shape(in.source(0).ne == in.source(1).ne && !in.has(4) && !in.has(5),
+                "up and gate do not fit, or have biases");
+  Recomputed of_gate;
+  if (!multiply_routed(in, {.weights = 0, .x = 2, .ids = 3}, variant, out) ||
+      !multiply_routed(in, {.weights = 1, .x = 2, .ids = 3}, variant, of_gate)) {
+    return false;
+  }
+  gate_with(*function, of_gate, in.operation().params, out);
   return true;
 }
 

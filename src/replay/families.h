@@ -9,6 +9,7 @@ namespace crossval {
 bool replay_mul_mat(Inputs& in, int variant, Recomputed& out);
 // mixture.cc
 bool replay_mul_mat_id(Inputs& in, int variant, Recomputed& out);
+bool replay_mul_multi_add(Inputs& in, int variant, Recomputed& out);
 bool replay_add_id(Inputs& in, int variant, Recomputed& out);
 bool replay_argsort(Inputs& in, int variant, Recomputed& out);
 bool replay_top_k(Inputs& in, int variant, Recomputed& out);
@@ -37,6 +38,7 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out);
 bool replay_unary(Inputs& in, int variant, Recomputed& out);
 bool replay_glu(Inputs& in, int variant, Recomputed& out);
 bool replay_fused_up_gate(Inputs& in, int variant, Recomputed& out);
+bool replay_moe_fused_up_gate(Inputs& in, int variant, Recomputed& out);
 // rows.cc
 bool replay_get_rows(Inputs& in, int variant, Recomputed& out);
 bool replay_set_rows(Inputs& in, int variant, Recomputed& out);

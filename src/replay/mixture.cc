@@ -8,24 +8,25 @@
 
 #include "replay/families.h"
 #include "replay/matmul.h"
+#include "replay/mixture.h"
 
 namespace crossval {
 
-// Sources: 0 [n, rows, experts], 1 [n, used or 1, tokens], 2 ids [used, tokens].
-bool replay_mul_mat_id(Inputs& in, int variant, Recomputed& out) {
-  const TapTensor &w = in.source(0), &x = in.source(1), &ids = in.source(2), &y = in.out();
+bool multiply_routed(Inputs& in, const RoutedSources& at, int variant, Recomputed& out) {
+  const TapTensor &w = in.source(at.weights), &x = in.source(at.x), &ids = in.source(at.ids),
+                  &y = in.out();
   const int64_t n_used = ids.ne[0], n_tokens = ids.ne[1];
   require_shape(w.ne[0] > 0 && w.ne[3] == 1 && x.ne[0] == w.ne[0] && x.ne[1] > 0 &&
                     n_used % x.ne[1] == 0 && x.ne[2] == n_tokens && x.ne[3] == 1 &&
                     y.ne[0] == w.ne[1] && y.ne[1] == n_used && y.ne[2] == n_tokens && y.ne[3] == 1,
                 "experts, ids and result do not fit each other");
-  const WeightView all = in.matrix(0);
+  const WeightView all = in.matrix(at.weights);
   require_shape(w.ne[0] % all.format->block_len == 0, "rows are no whole number of blocks");
   out.arithmetic = product_arithmetic(*all.format, variant);
   if (out.arithmetic == nullptr) return false;
-  const std::vector<int64_t> experts = in.indices(2);
-  const std::span<const float> values = in.floats(1);
-  const std::vector<float> norms = in.row_norms(0);
+  const std::vector<int64_t> experts = in.indices(at.ids);
+  const std::span<const float> values = in.floats(at.x);
+  const std::vector<float> norms = in.row_norms(at.weights);
   out.resize(y.n_elements());
   std::vector<std::vector<int64_t>> of_expert(static_cast<size_t>(w.ne[2]));
   for (int64_t i = 0; i < n_used * n_tokens; ++i) {
@@ -62,6 +63,37 @@ bool replay_mul_mat_id(Inputs& in, int variant, Recomputed& out) {
       const int64_t to = users[static_cast<size_t>(i)] * w.ne[1];
       std::copy_n(products.data() + i * w.ne[1], w.ne[1], out.expected.data() + to);
       std::copy_n(sigmas.data() + i * w.ne[1], w.ne[1], out.sigma.data() + to);
+    }
+  }
+  return true;
+}
+
+bool replay_mul_mat_id(Inputs& in, int variant, Recomputed& out) {
+  return multiply_routed(in, {.weights = 0, .x = 1, .ids = 2}, variant, out);
+}
+
+// ik_llama.cpp: products with a weight for each expert used, added up. Sources: 0 [n, used,
+// tokens], 1 [1, used, tokens]; result [n, tokens].
+bool replay_mul_multi_add(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  const TapTensor &x = in.source(0), &w = in.source(1), &y = in.out();
+  require_shape(!in.has(2), "scales of experts are not replayed");
+  require_shape(x.ne[0] == y.ne[0] && x.ne[2] == y.ne[1] && x.ne[3] == 1 && w.ne[0] == 1 &&
+                    w.ne[1] == x.ne[1] && w.ne[2] == x.ne[2],
+                "experts, weights and result do not fit each other");
+  const std::span<const float> values = in.floats(0), weights = in.floats(1);
+  out.resize(y.n_elements());
+  for (int64_t token = 0; token < x.ne[2]; ++token) {
+    for (int64_t i = 0; i < x.ne[0]; ++i) {
+      double sum = 0, magnitude = 0;
+      for (int64_t used = 0; used < x.ne[1]; ++used) {
+        const int64_t row = token * x.ne[1] + used;
+        const double term = double{values[static_cast<size_t>(row * x.ne[0] + i)]} *
+                            weights[static_cast<size_t>(row)];
+        sum += term;
+        magnitude += std::fabs(term);
+      }
+      out.set(token * x.ne[0] + i, sum, kUnit32 * (std::fabs(sum) + magnitude));
     }
   }
   return true;

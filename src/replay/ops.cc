@@ -77,6 +77,8 @@ constexpr ReplayOp kOps[] = {
     {"SWIGLU_CLAMP", replay_glu},
     {"FUSED_MUL_UNARY", replay_glu},
     {"FUSED_UP_GATE", replay_fused_up_gate},
+    {"MOE_FUSED_UP_GATE", replay_moe_fused_up_gate},
+    {"MUL_MULTI_ADD", replay_mul_multi_add},
 };
 
 }  // namespace
