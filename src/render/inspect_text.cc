@@ -98,6 +98,9 @@ std::string text_of(const Json& report) {
   line("native engine", native["supported"].get<bool>()
                             ? "supported"
                             : "not supported: " + visible(native["reason"].get<std::string>()));
+  if (report["non_finite_weight"].is_string()) {
+    line("weights", "NaN or Inf at " + visible(report["non_finite_weight"].get<std::string>()));
+  }
   const Json& vocabulary = report["vocabulary"];
   line("vocabulary", fmt::format("{}, pre-tokenizer {}, {} tokens", cell(vocabulary["model"]),
                                  cell(vocabulary["pre"]), cell(vocabulary["size"])));

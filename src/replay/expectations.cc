@@ -87,8 +87,8 @@ void Expectations::read_layers() {
       model_->get_int(key("attention.sliding_window")).value_or(0), 0, 1 << 30));
   window_rope_base_ =
       static_cast<float>(model_->get_float(key("rope.freq_base_swa")).value_or(10000.0));
-  softcap_ = static_cast<float>(model_->get_float(key("attn_logit_softcapping")).value_or(0));
-  if (config_->arch == "gemma2") {
+  if (config_->arch == "gemma2") {  // no other of the table reads that key
+    softcap_ = static_cast<float>(model_->get_float(key("attn_logit_softcapping")).value_or(0));
     if (window_ == 0) window_ = 4096;
     if (!model_->find(key("attn_logit_softcapping"))) softcap_ = 50;
   }

@@ -191,6 +191,7 @@ std::vector<TensorDifference> grouped(const std::vector<Found>& pairs) {
     ++group.n;
   }
   std::vector<TensorDifference> out;
+  out.reserve(groups.size());
   for (auto& [key, group] : groups) out.push_back(std::move(group));
   return out;
 }

@@ -75,6 +75,28 @@ Finding of_agreement(const Report& report) {
   return finding;
 }
 
+// Where in the run the two part says what kind of fault it is.
+void add_pattern(const Report& report, Finding& finding) {
+  int n_prompt = 0, n_prompt_diverged = 0, n_decode = 0, n_decode_diverged = 0;
+  for (const JudgedPosition& p : report.positions) {
+    const bool diverged = p.verdict == Verdict::diverged;
+    const bool is_prompt = p.compared.phase == Phase::prompt;
+    (is_prompt ? n_prompt : n_decode) += 1;
+    (is_prompt ? n_prompt_diverged : n_decode_diverged) += diverged;
+  }
+  const int n = n_prompt + n_decode, n_diverged = n_prompt_diverged + n_decode_diverged;
+  if (n_prompt > 1 && n_prompt_diverged == 0 && n_decode > 0 && n_decode_diverged == n_decode) {
+    finding.notes.emplace_back(
+        "pattern: all of the prompt agrees, none of the decoding does: what is kept between calls "
+        "is wrong, the cache or the positions");
+  } else if (n > 2 && n_diverged == n - 1 && report.positions.front().compared.index == 0 &&
+             report.positions.front().verdict != Verdict::diverged) {
+    finding.notes.emplace_back(
+        "pattern: position 0 agrees, all later ones do not: what depends on the position is wrong, "
+        "rope, its positions or the mask");
+  }
+}
+
 Finding of_divergence(const Report& report) {
   const Summary& s = *report.summary;
   Finding finding;
@@ -96,6 +118,7 @@ Finding of_divergence(const Report& report) {
                                         plural(s.n_non_finite, "position")));
   }
   add_shift(s, finding);
+  add_pattern(report, finding);
   if (!s.shift && report.non_finite_weight.empty()) {
     finding.notes.emplace_back(
         "next: `crossval trace` with the same flags names the first tensor that differs");
