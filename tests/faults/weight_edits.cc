@@ -53,6 +53,43 @@ int64_t n_blocks(const ModelEdit& model, const std::string& name) {
   return n_rows(model, name) * static_cast<int64_t>(n_in_row);
 }
 
+bool has_simple_blocks(GgmlType type) {
+  return type == GgmlType::Q4_0 || type == GgmlType::Q4_1 || type == GgmlType::Q8_0;
+}
+
+void shift_scales(ModelEdit& model, const std::string& name) {
+  const size_t size = block_bytes(model, name);
+  const auto n = static_cast<size_t>(find_codes(model.type(name))->first);
+  model.edit_bytes(name, [size, n](Bytes& bytes) {
+    for (size_t at = bytes.size() - size; at >= size; at -= size) {
+      std::memcpy(&bytes[at], &bytes[at - size], n);
+    }
+  });
+}
+
+void zero_behind(ModelEdit& model, const std::string& name) {
+  const size_t size = block_bytes(model, name);
+  model.edit_bytes(name, [size](Bytes& bytes) {
+    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(size), bytes.end(), std::byte{0});
+  });
+}
+
+// The last code first: bytes turned round, and the two codes of each where there are two.
+void reorder_codes(ModelEdit& model, const std::string& name) {
+  const size_t size = block_bytes(model, name);
+  const auto first = static_cast<size_t>(find_codes(model.type(name))->first);
+  const bool is_nibbles = model.type(name) != GgmlType::Q8_0;
+  model.edit_bytes(name, [=](Bytes& bytes) {
+    for (size_t at = 0; at < bytes.size(); at += size) {
+      const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at + first);
+      const auto end = bytes.begin() + static_cast<std::ptrdiff_t>(at + size);
+      std::reverse(begin, end);
+      if (!is_nibbles) continue;
+      for (auto it = begin; it != end; ++it) *it = (*it << 4) | (*it >> 4);
+    }
+  });
+}
+
 bool has_codes(GgmlType type) { return find_codes(type) != nullptr; }
 
 void permute_rows(ModelEdit& model, const std::string& name, std::vector<int64_t> order) {

@@ -27,6 +27,11 @@ void negate_weight(ModelEdit& model, const std::string& name, int64_t index);  /
 // Block formats: through their f16 scales, rounded. Float formats: every weight.
 void scale_all(ModelEdit& model, const std::string& name, float factor);
 void flip_scale_bit(ModelEdit& model, const std::string& name, int64_t block);  // the lowest one
+// Mistakes of a converter or a repacking, over all of the tensor: has_simple_blocks(its type).
+bool has_simple_blocks(GgmlType type);  // a scale (and minimum) before codes of 4 or 8 bits
+void shift_scales(ModelEdit& model, const std::string& name);   // each block's to the next
+void zero_behind(ModelEdit& model, const std::string& name);    // all blocks but the first
+void reorder_codes(ModelEdit& model, const std::string& name);  // in each block
 void change_code(ModelEdit& model, const std::string& name, int64_t block, int64_t which);
 bool has_codes(GgmlType type);  // change_code and flip_scale_bit know it
 

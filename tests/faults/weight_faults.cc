@@ -7,6 +7,9 @@ namespace {
 
 bool always(const ModelInfo&, const ModelEdit&) { return true; }
 bool is_blocks(const ModelInfo& info, const ModelEdit&) { return has_codes(info.matrix_type); }
+bool is_simple(const ModelInfo& info, const ModelEdit&) {
+  return has_simple_blocks(info.matrix_type);
+}
 bool is_float(const ModelInfo& info, const ModelEdit&) { return info.is_float; }
 
 // A matrix of a layer; of a file of mixed types, one that is stored as most are.
@@ -59,6 +62,24 @@ std::span<const Fault> weight_faults() {
          change_code(site.bad, name, site.random.below(n_blocks(site.bad, name)),
                      site.random.below(256));
          return expect_weight(site, name, {"damaged_block", "damaged_row"});
+       }},
+      {"scales_shifted", group, true, is_simple,
+       [](const FaultSite& site) {
+         const std::string name = any_matrix(site);
+         shift_scales(site.bad, name);
+         return expect_weight(site, name, {"scales_shifted"});
+       }},
+      {"zero_behind_a_block", group, false, is_simple,
+       [](const FaultSite& site) {
+         const std::string name = any_matrix(site);
+         zero_behind(site.bad, name);
+         return expect_weight(site, name, {"zero_blocks"});
+       }},
+      {"codes_reordered", group, true, is_simple,
+       [](const FaultSite& site) {
+         const std::string name = any_matrix(site);
+         reorder_codes(site.bad, name);
+         return expect_weight(site, name, {"codes_permuted"});
        }},
       {"one_weight_negated", group, true, is_float,
        [](const FaultSite& site) {
