@@ -18,6 +18,11 @@ enum class Status {
   inconclusive = 5  // nothing diverged, but not everything could be checked
 };
 
+// All of them, by exit code.
+inline constexpr Status kStatuses[] = {Status::agree,          Status::diverged,
+                                       Status::token_mismatch, Status::bad_input,
+                                       Status::backend_failed, Status::inconclusive};
+
 // The word for a status in JSON and text: "agree", "diverged", "token_mismatch", ...
 const char* status_name(Status status);
 

@@ -51,10 +51,11 @@ Json parse(std::string_view text, const std::string& where, size_t& n_values) {
 void check_status(const ReceiptValue& value, bool is_run) {
   const std::string status = value.require("status").text_or("");
   const auto code = value.require("exit_code").integer();
-  for (int known = 0; known <= static_cast<int>(Status::backend_failed); ++known) {
-    const bool ok = is_run && known == 0;
-    if (status != (ok ? "ok" : status_name(static_cast<Status>(known)))) continue;
-    if (code != known) value["exit_code"].refuse("it does not belong to status " + status);
+  for (const Status known : kStatuses) {
+    const bool ok = is_run && known == Status::agree;
+    if (status != (ok ? "ok" : status_name(known))) continue;
+    if (code != static_cast<int>(known))
+      value["exit_code"].refuse("it does not belong to status " + status);
     return;
   }
   value["status"].refuse(fmt::format("\"{}\" is no status", printable(status)));

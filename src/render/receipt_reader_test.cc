@@ -1,6 +1,7 @@
 // Receipts that are cut, wrong or hostile: one Error that names the file, never a crash.
 #include "render/receipt_reader.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -49,6 +50,17 @@ TEST(ReceiptReader, OneObjectOrOneALine) {
   EXPECT_EQ(three[0].where, "a, line 1");
   EXPECT_EQ(three[2].where, "a, line 4");
   EXPECT_EQ(three[2].schema, "crossval/run/1");
+}
+
+TEST(ReceiptReader, EveryStatusIsKnown) {
+  for (const Status status : kStatuses) {
+    std::string json =
+        with("\"exit_code\": 1", fmt::format("\"exit_code\": {}", static_cast<int>(status)));
+    const std::string from = "\"status\": \"diverged\"";
+    json.replace(json.find(from), from.size(),
+                 fmt::format("\"status\": \"{}\"", status_name(status)));
+    EXPECT_EQ(parse_receipts(json, "a").size(), 1U) << status_name(status);
+  }
 }
 
 TEST(ReceiptReader, NotAReceipt) {

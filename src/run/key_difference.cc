@@ -19,8 +19,10 @@ namespace {
 constexpr size_t kShownValues = 6;
 
 // A key below the architecture's name that engines compute with, and what they take where the file
-// has none: a value, "@other" for that of another key, "" for nothing in particular. Names and
-// defaults: llama.cpp v0.5.0, src/llama-arch.cpp and llama-hparams.h.
+// has none: a value, "@other" for that of another key, "" for nothing in particular. Names:
+// llama.cpp v0.5.0, src/llama-arch.cpp, and three of gguf-py's constants.py that it does not read
+// itself (altup.*, activation_sparsity_scale). Defaults: src/llama-hparams.h, and `load_hparams` of
+// src/llama-model.cpp for rope.
 struct BearingKey {
   std::string_view name, otherwise;
 };

@@ -22,8 +22,9 @@ using Kind = TensorDifference::Kind;
 constexpr int64_t kSampledRows = 64;
 constexpr size_t kShownTensors = 8;
 
-// The relative distance that rounding normally distributed weights to a type makes (measured with
-// llama.cpp v0.5.0's quantiser, rounded up); 0 = not known here.
+// Bounds of the relative distance that rounding to a type makes: 1.3 to 2.4 times what
+// ggml_quantize_chunk of llama.cpp v0.5.0 leaves of 512 x 4096 normally distributed weights. A type
+// that is not here is not known.
 struct TypeError {
   GgmlType type;
   double rel_l2;
@@ -71,7 +72,7 @@ bool is_decoded(const TensorView& tensor) {
   return find_format(tensor.type) != nullptr && !tensor.shape.empty() && tensor.shape[0] > 0;
 }
 
-// Over rows spread evenly, and those before `stop` alone when it is not negative.
+// Over rows spread evenly, and one that is known to differ.
 double distance_of_sample(const WeightView& ours, const WeightView& theirs, int64_t differing_row) {
   std::vector<float> a(static_cast<size_t>(ours.row_len)), b(a.size());
   double difference = 0, power = 0;

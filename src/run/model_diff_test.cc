@@ -103,6 +103,19 @@ TEST_F(ModelDiffTest, an_output_that_repeats_the_embedding_may_be_left_out) {
   ASSERT_TRUE(left_out);
   EXPECT_EQ(left_out->tensors.at(0).kind, Kind::only_engine);
   EXPECT_TRUE(left_out->bears());
+  // Against a file whose output is the embedding, on either side.
+  ModelEdit tied(folder_.file("a.gguf"));
+  tied.copy_content("token_embd.weight", "output.weight");
+  tied.write(folder_.file("tied.gguf"));
+  ThreadPool pool(2);
+  const auto repeats = ModelFile::open(folder_.file("tied.gguf"));
+  const auto without = ModelFile::open(folder_.file("b.gguf"));
+  for (const auto& diff :
+       {compare_models(*repeats, *without, pool), compare_models(*without, *repeats, pool)}) {
+    ASSERT_TRUE(diff);
+    EXPECT_EQ(diff->tensors.size(), 1U);
+    EXPECT_FALSE(diff->bears());
+  }
 }
 
 TEST_F(ModelDiffTest, all_weights_moved_is_another_checkpoint) {
