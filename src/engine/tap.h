@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +49,13 @@ class TapData {
   std::shared_ptr<Shared> shared_;
 };
 
+// The tap of the same eval whose values a source holds.
+struct TapOrigin {
+  std::string name;
+  int occurrence = 0;
+  bool is_whole = false;  // all values in the same order, not a part or a permutation of them
+};
+
 // A tensor that an operation reads, or its result.
 struct TapTensor {
   // The name of a weight in the model file ("blk.0.attn_q.weight"), else llama.cpp's name of the
@@ -57,6 +65,8 @@ struct TapTensor {
   std::array<int64_t, 4> ne = {1, 1, 1, 1};
   bool is_weight = false;  // a leaf that holds model weights: no data, read it from the model file
   TapData data;            // packed; empty for weights and for what was not asked for
+  // Of a source; none for weights, inputs and caches, and from workers that do not tell.
+  std::optional<TapOrigin> origin;
 
   int64_t n_elements() const { return ne[0] * ne[1] * ne[2] * ne[3]; }
   int64_t n_rows() const { return ne[1] * ne[2] * ne[3]; }

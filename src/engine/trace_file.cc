@@ -210,7 +210,7 @@ void TraceFile::use_tokens() {
       std::memcpy(&narrow, tokens.data.data() + i * sizeof narrow, sizeof narrow);
       id = narrow;
     }
-    if (id < INT32_MIN || id > INT32_MAX) {
+    if (id < 0 || id > INT32_MAX) {
       damaged(path(), fmt::format("{} at position {} is no id", id, i), "tensor 'tokens'");
     }
     tokens_[i] = static_cast<TokenId>(id);
@@ -249,7 +249,7 @@ void TraceFile::read_logits(int64_t position, std::span<float> out) const {
   assert(static_cast<int64_t>(out.size()) <= n_vocab_);
   if (position < first_row_) {
     bad_input("no_logits", "the file has logits of the last position alone", path(),
-              "compare that one: --last-positions 1");
+              "compare that one: --positions 1");
   }
   const size_t value_bytes = logits_type_ == GgmlType::F32 ? sizeof(float) : sizeof(uint16_t);
   const std::byte* row = logits_.data() + static_cast<size_t>(position - first_row_) *

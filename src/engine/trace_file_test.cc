@@ -194,6 +194,10 @@ TEST(TraceFile, files_from_elsewhere_are_read) {
   const std::vector<Stored> refused[] = {
       {{"tokens", "I64", {2}, bytes_of(std::vector<int64_t>{7, int64_t{1} << 40})},
        {"logits", "F32", {2, 2}, f32}},
+      {{"tokens", "I64", {2}, bytes_of(std::vector<int64_t>{7, -1})},
+       {"logits", "F32", {2, 2}, f32}},
+      {{"tokens", "I32", {2}, bytes_of(std::vector<int32_t>{-7, 9})},
+       {"logits", "F32", {2, 2}, f32}},
       {ids32, {"logits", "I32", {2, 2}, f32}},
       {ids32, {"logits", "F32", {2, 1, 2}, f32}},
       {ids32},

@@ -1,10 +1,16 @@
 #include "engine/trace_taps.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <utility>
 
+#include "base/error.h"
+#include "base/printable.h"
 #include "engine/tap_rows.h"
 
 namespace crossval {
@@ -20,10 +26,32 @@ std::optional<int> number_behind(std::string_view text, char mark) {
   return value;
 }
 
-bool is_tap(const TraceTensor& tensor) {
-  return tensor.dtype == "F32" && !tensor.shape.empty() && tensor.shape[0] > 0 &&
-         tensor.shape[0] <= INT32_MAX && !tensor.data.empty() && number_behind(tensor.name, '#') &&
-         !tensor.name.starts_with("rounding_noise#");
+GgmlType float_type(const TraceTensor& tensor) {
+  return tensor.dtype == "F16"    ? GgmlType::F16
+         : tensor.dtype == "BF16" ? GgmlType::BF16
+                                  : GgmlType::F32;
+}
+
+// The tensor as a tap; nullopt where it is none. Files from elsewhere may leave out "#0" and have a
+// batch of 1 in front; without a number only what has a row for every id is one.
+std::optional<SavedTap> tap_of(const TraceTensor& tensor, int64_t n_positions) {
+  const bool is_float = tensor.dtype == "F32" || tensor.dtype == "F16" || tensor.dtype == "BF16";
+  if (!is_float || tensor.data.empty() || tensor.shape.empty() || tensor.name == "logits" ||
+      tensor.name.starts_with("rounding_noise#")) {
+    return std::nullopt;
+  }
+  const bool has_batch =
+      tensor.shape.size() > 2 && tensor.shape[0] == 1 && tensor.shape[1] == n_positions;
+  const int64_t n_rows = tensor.shape[has_batch ? 1 : 0];
+  if (n_rows < 1 || n_rows > INT32_MAX) return std::nullopt;
+  const std::optional<int> number = number_behind(tensor.name, '#');
+  if (!number && n_rows != n_positions) return std::nullopt;
+  SavedTap tap;
+  tap.tensor = &tensor;
+  tap.name = number ? tensor.name.substr(0, tensor.name.rfind('#')) : tensor.name;
+  tap.occurrence = number.value_or(0);
+  tap.n_rows = static_cast<int>(n_rows);
+  return tap;
 }
 
 }  // namespace
@@ -40,12 +68,14 @@ bool write_tap(TraceWriter& trace, const Tap& tap, int n_tokens) {
 Tap SavedTap::load() const {
   Tap tap;
   tap.op = op;
-  tap.occurrence = *number_behind(tensor->name, '#');
-  tap.name = tensor->name.substr(0, tensor->name.rfind('#'));
-  tap.layer = number_behind(tap.name, '-').value_or(-1);
-  const auto n_values = static_cast<int64_t>(tensor->data.size() / sizeof(float));
-  tap.out.name = tap.name;
-  tap.out.ne = {n_values / tensor->shape[0], tensor->shape[0], 1, 1};
+  tap.occurrence = occurrence;
+  tap.name = name;
+  tap.layer = number_behind(name, '-').value_or(-1);
+  tap.out.name = name;
+  tap.out.type = float_type(*tensor);
+  const int64_t value_bytes = tap.out.type == GgmlType::F32 ? 4 : 2;
+  const auto n_values = static_cast<int64_t>(tensor->data.size()) / value_bytes;
+  tap.out.ne = {n_values / n_rows, n_rows, 1, 1};
   tap.out.data.own().assign(tensor->data.begin(), tensor->data.end());
   return tap;
 }
@@ -53,10 +83,20 @@ Tap SavedTap::load() const {
 std::vector<SavedTap> saved_taps(const TraceFile& trace) {
   const auto ops = nlohmann::json::parse(trace.metadata(trace_key::kTaps), nullptr, false);
   std::vector<SavedTap> taps;
+  std::set<std::pair<std::string, int>> seen;
   for (const auto& [name, tensor] : trace.tensors()) {
-    if (!is_tap(tensor)) continue;
+    std::optional<SavedTap> tap = tap_of(tensor, trace.n_positions());
+    if (!tap) continue;
+    if (!seen.insert({tap->name, tap->occurrence}).second) {
+      bad_input(
+          "damaged_trace",
+          fmt::format("two tensors are occurrence {} of {}", tap->occurrence, printable(tap->name)),
+          fmt::format("{}: tensor '{}'", trace.path(), printable(name)),
+          "give each its number: NAME#0, NAME#1");
+    }
     const bool has_op = ops.is_object() && ops.contains(name) && ops[name].is_string();
-    taps.push_back({&tensor, has_op ? ops[name].get<std::string>() : ""});
+    if (has_op) tap->op = ops[name].get<std::string>();
+    taps.push_back(std::move(*tap));
   }
   std::ranges::sort(taps, {}, [](const SavedTap& tap) { return tap.tensor->data.data(); });
   return taps;

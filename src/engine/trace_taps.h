@@ -1,5 +1,6 @@
 // The captured tensors of a saved trace: `name#occurrence`, F32, row-major, positions first, each
-// with its operation (TraceFile: metadata `taps`).
+// with its operation (TraceFile: metadata `taps`). From elsewhere also F16 and BF16, without a
+// number, with a batch of 1 in front (docs/trace-file.md).
 #pragma once
 
 #include <string>
@@ -19,15 +20,16 @@ bool write_tap(TraceWriter& trace, const Tap& tap, int n_tokens);
 
 // A captured tensor in a mapped trace; its values are read by load().
 struct SavedTap {
-  const TraceTensor* tensor;
-  std::string op;  // "" in a trace that does not say
-  int n_tokens() const { return static_cast<int>(tensor->shape[0]); }
+  const TraceTensor* tensor = nullptr;
+  std::string name, op;  // op "" in a trace that does not say
+  int occurrence = 0;
+  int n_rows = 0;  // positions
   // ne is {values of a position, positions}.
   Tap load() const;
 };
 
 // Every captured tensor, in the order they were written; empty = the trace has none. They live as
-// long as `trace`.
+// long as `trace`. Throws bad_input where two have one name and number.
 std::vector<SavedTap> saved_taps(const TraceFile& trace);
 
 }  // namespace crossval

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "support/temp_dir.h"
@@ -45,7 +46,7 @@ TEST(TraceTaps, ComeBackInOrderWithTheirOperations) {
   EXPECT_EQ(trace->tokens(), (std::vector<TokenId>{7, 8}));
   std::vector<Tap> taps;
   for (const SavedTap& saved : saved_taps(*trace)) {
-    EXPECT_EQ(saved.n_tokens(), 2);
+    EXPECT_EQ(saved.n_rows, 2);
     taps.push_back(saved.load());
   }
   ASSERT_EQ(taps.size(), 3u);
@@ -56,6 +57,58 @@ TEST(TraceTaps, ComeBackInOrderWithTheirOperations) {
   EXPECT_EQ(taps[1].out.ne[0], 8);
   EXPECT_EQ(taps[1].out.data, make_tap("", 0, {8, 2, 1, 1}).out.data);
   EXPECT_EQ(taps[2].layer, -1);
+}
+
+// A file as safetensors of Python write it: `tensors` are name, dtype, shape, bytes.
+struct Stored {
+  std::string name, dtype;
+  std::vector<int64_t> shape;
+  std::string bytes;
+};
+void write_safetensors(const std::string& path, std::vector<Stored> tensors) {
+  tensors.push_back({"tokens", "I64", {1, 2}, std::string("\7\0\0\0\0\0\0\0\b\0\0\0\0\0\0\0", 16)});
+  tensors.push_back({"logits", "F16", {1, 2, 1}, std::string("\0\x3c\0\x40", 4)});
+  nlohmann::json header;
+  std::string data;
+  for (const Stored& tensor : tensors) {
+    header[tensor.name] = {{"dtype", tensor.dtype},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {data.size(), data.size() + tensor.bytes.size()}}};
+    data += tensor.bytes;
+  }
+  const std::string text = header.dump();
+  const uint64_t length = text.size();
+  testing::write_text(
+      path, std::string(reinterpret_cast<const char*>(&length), sizeof length) + text + data);
+}
+
+TEST(TraceTaps, FromElsewhere) {
+  const testing::TempDir folder;
+  const std::string halves("\0\x3c\0\x40\0\x42\0\x44", 8);  // 1, 2, 3, 4
+  const std::string brains("\x80\x3f\0\x40\x40\x40\x80\x40", 8);
+  write_safetensors(folder.file("t"), {{"l_out-1", "F16", {1, 2, 2}, halves},
+                                       {"embd", "BF16", {2, 2}, brains},
+                                       {"Qcur-0#1", "F16", {1, 2, 1, 2}, halves},
+                                       {"weight", "F16", {4}, halves}});
+  const auto trace = TraceFile::open(folder.file("t"));
+  const std::vector<SavedTap> saved = saved_taps(*trace);
+  ASSERT_EQ(saved.size(), 3U);
+  for (const SavedTap& one : saved) {
+    const Tap tap = one.load();
+    EXPECT_EQ(one.n_rows, 2) << one.name;
+    EXPECT_EQ(tap.out.ne, (std::array<int64_t, 4>{2, 2, 1, 1})) << one.name;
+    const std::span<const float> values = tap.out.floats();
+    EXPECT_EQ(std::vector<float>(values.begin(), values.end()), (std::vector<float>{1, 2, 3, 4}));
+  }
+  EXPECT_EQ(saved[0].name, "l_out-1");
+  EXPECT_EQ(saved[0].load().layer, 1);
+  EXPECT_EQ(saved[2].name, "Qcur-0");
+  EXPECT_EQ(saved[2].occurrence, 1);
+
+  write_safetensors(folder.file("t"),
+                    {{"embd", "F16", {2, 2}, halves}, {"embd#0", "F16", {2, 2}, halves}});
+  const auto twice = TraceFile::open(folder.file("t"));
+  EXPECT_THROW(saved_taps(*twice), Error);
 }
 
 TEST(TraceTaps, MoreThanTheHeaderHasRoomForIsAnErrorNotADamagedFile) {

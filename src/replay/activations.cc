@@ -32,6 +32,14 @@ Value exact(double y) { return {y, 0}; }
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
+// x / (1 + e^(-ax)), as ggml computes it. In f32 the exponential becomes infinite where its
+// argument passes 88.7 (some polynomials a little earlier), and the quotient 0, while x e^(ax) is
+// still a normal number.
+Value silu_of(double x, double a = 1) {
+  const double y = x * sigmoid(a * x);
+  return -a * x > 88 ? Value{y, std::fabs(y) / kUnit32} : computed(y);
+}
+
 // ggml-cpu/vec.h `ggml_gelu_f32`; 1 + tanh cancels for negative x.
 Value gelu_of(double x) {
   const double inner = 0.79788456080286535587989211986876 * x * (1 + 0.044715 * x * x);
@@ -46,8 +54,9 @@ Value gelu_erf_of(double x) {
 }
 
 Value gelu_quick_of(double x) {
-  const double y = x * sigmoid(1.702 * x);
-  return {y, (2 + std::fabs(1.702 * x)) * std::fabs(y)};  // exp's argument is rounded
+  Value value = silu_of(x, 1.702);
+  value.error += (0.5 + std::fabs(1.702 * x)) * std::fabs(value.y);  // exp's argument is rounded
+  return value;
 }
 
 struct Function {
@@ -58,7 +67,7 @@ struct Function {
 double hard_step(double x) { return std::min(1.0, std::max(0.0, (x + 3) / 6)); }
 
 constexpr Function kFunctions[] = {
-    {"SILU", [](double x, const Params&) { return computed(x * sigmoid(x)); }},
+    {"SILU", [](double x, const Params&) { return silu_of(x); }},
     {"RELU", [](double x, const Params&) { return exact(x > 0 ? x : 0); }},
     // Not an operation of ggml: what expectations.cc puts where a model wants relu^2.
     {"RELU_SQUARED", [](double x, const Params&) { return computed(x > 0 ? x * x : 0); }},
@@ -119,14 +128,16 @@ bool has_table(std::string_view name) {
   return name == "GELU" || name == "GELU_QUICK" || name == "SILU";
 }
 
-// The table's entry for x. The engine's own f32 function may land on the other side of a rounding
-// boundary of the table: up to one unit of a half float in single entries.
+// The table's entry for x. The engine's own f32 function, which filled it, may land on the other
+// side of a rounding boundary of the table; and where 1 + tanh cancels it is off by more than the
+// steps of half floats near 0, 2^-24.
 Value from_table(const Function& function, double x, const Params& p) {
   if (function.name == "GELU" && (x <= -10 || x >= 10)) return exact(x <= -10 ? 0 : x);
   const double half = f16_to_f32(f32_to_f16(static_cast<float>(x)));
-  const double y = f16_to_f32(f32_to_f16(static_cast<float>(function.of(half, p).y)));
+  const Value computed = function.of(half, p);
+  const double y = f16_to_f32(f32_to_f16(static_cast<float>(computed.y)));
   constexpr double kHalfOverFloat = kUnit16 / kUnit32;
-  return {y, kHalfOverFloat * 0.5 * std::max(std::fabs(y), 0x1p-14)};
+  return {y, computed.error + kHalfOverFloat * 0.5 * std::max(std::fabs(y), 0x1p-14)};
 }
 
 Value value_of(const Function& function, double x, const Params& p, int variant) {
@@ -212,7 +223,7 @@ bool replay_glu(Inputs& in, int variant, Recomputed& out) {
       if (clamps) {
         g = std::min(g, limit);
         u = std::clamp(u, -limit, limit) + (is_oai ? 1 : 0);
-        f = computed(g * sigmoid(alpha * g));
+        f = silu_of(g, alpha);
         f.error += std::fabs(f.y) * (1 + (is_oai ? std::fabs(alpha * g) : 0));
       } else {
         f = value_of(*function, g, in.operation().params, variant);

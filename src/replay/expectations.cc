@@ -259,19 +259,34 @@ void Expectations::expect_activation(const Tap& tap, Expected& expected) const {
   }
 }
 
-std::vector<std::string> Expectations::unused_weights(const std::set<std::string>& used) const {
-  std::vector<std::string> unused;
-  if (!config_) return unused;
+// Scales beside a weight: NVFP4 weights and those of bitnet mean nothing without theirs. Beside
+// others engines apply them where their graph happens to ask for them (llama.cpp v0.5.0,
+// src/llama-model.cpp "generic pass": gemma2 has them multiplied in attention, not in its
+// feed-forward part).
+bool Expectations::needs_scale(std::string_view name) const {
+  constexpr std::string_view suffix = ".scale";
+  if (!name.ends_with(suffix) || config_->arch.starts_with("bitnet")) return true;
+  name.remove_suffix(suffix.size());
+  const TensorView* weight = model_->find_tensor(std::string(name) + ".weight");
+  return weight == nullptr || weight->type == GgmlType::NVFP4;
+}
+
+Expectations::Unread Expectations::unread_weights(const std::set<std::string>& used) const {
+  Unread unread;
   for (const TensorView& tensor : model_->tensors()) {
     const std::string& name = tensor.name;
-    if (used.contains(name) || name == "rope_freqs.weight") continue;  // see expect_rope
+    if (used.contains(name)) continue;
     if (name.ends_with(".input_scale")) continue;  // for kernels that round activations to 4 bits
-    if (name.starts_with("blk.") && std::atoi(name.c_str() + 4) >= config_->n_layers) continue;
-    if (name == "token_embd.weight" || name.starts_with("blk.") || name.starts_with("output")) {
-      unused.push_back(name);
-    }
+    const bool is_known =
+        config_ && name != "rope_freqs.weight" &&  // see expect_rope
+        (name == "token_embd.weight" || name.starts_with("output") || name.starts_with("blk."));
+    // Layers behind the last are for guessing several tokens ahead.
+    const bool is_beyond =
+        config_ && name.starts_with("blk.") && std::atoi(name.c_str() + 4) >= config_->n_layers;
+    const bool is_needed = is_known && !is_beyond && needs_scale(name);
+    (is_needed ? unread.needed : unread.others).push_back(name);
   }
-  return unused;
+  return unread;
 }
 
 }  // namespace crossval

@@ -46,13 +46,18 @@ class Expectations {
   // What the model file makes of a tap. `ids` = those of the eval.
   Expected expect(const Tap& tap, std::span<const TokenId> ids) const;
 
-  // Weights of the file that none of `used` names although the graph needs each of them.
-  std::vector<std::string> unused_weights(const std::set<std::string>& used) const;
+  // Weights of the file that none of `used` names.
+  struct Unread {
+    std::vector<std::string> needed;  // by the graph of a known architecture
+    std::vector<std::string> others;
+  };
+  Unread unread_weights(const std::set<std::string>& used) const;
 
   // How the feed-forward activation is called: "silu", "relu^2"; "" = not known.
   std::string activation() const;
 
  private:
+  bool needs_scale(std::string_view name) const;
   void expect_order(const Tap& tap, Expected& expected) const;
   void expect_rope(const Tap& tap, Expected& expected) const;
   void expect_norm(const Tap& tap, Expected& expected) const;

@@ -47,8 +47,8 @@ PairedTaps pair_up(const std::vector<SavedTap>& a, const std::vector<SavedTap>& 
   TapPairing pairing(
       {.lockstep = false, .max_pending_bytes = std::numeric_limits<int64_t>::max() / 2});
   for (size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    if (i < a.size()) pairing.add(Side::engine, a[i].load(), a[i].n_tokens());
-    if (i < b.size()) pairing.add(Side::backend, b[i].load(), b[i].n_tokens());
+    if (i < a.size()) pairing.add(Side::engine, a[i].load(), a[i].n_rows);
+    if (i < b.size()) pairing.add(Side::backend, b[i].load(), b[i].n_rows);
   }
   return pairing.finish();
 }

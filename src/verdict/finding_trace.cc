@@ -72,9 +72,14 @@ Finding of_divergence(const TraceReport& report) {
   out += fmt::format(", {}", d.tap.op);
   if (!d.tap.weight.empty()) out += fmt::format(" with {}", d.tap.weight);
   if (d.tap.own_error && d.tap.ratio.value_or(0) > 1) {
-    out += fmt::format(
-        ", is off by {:.2e} from what its own inputs call for; rounding explains {:.2e}",
-        *d.tap.own_error, d.tap.floor.value_or(0));
+    const bool is_whole = *d.tap.own_error > d.tap.floor.value_or(0);
+    out += is_whole ? fmt::format(
+                          ", is off by {:.2e} from what its own inputs call for; rounding explains "
+                          "{:.2e}",
+                          *d.tap.own_error, d.tap.floor.value_or(0))
+                    : fmt::format(
+                          ", is off in a part of it by {:.3g} times what rounding explains there",
+                          *d.tap.ratio);
   }
   out += fmt::format("; worst at position {}", d.position);
   if (d.column >= 0) out += fmt::format(", output {}", d.column);

@@ -103,16 +103,32 @@ void TraceAnalysis::add(const PlacedTap& placed) {
 
 void TraceAnalysis::pass_over(const PlacedTap& placed) {
   enter_graph(placed);
-  written_[placed.tap.name].push_back(hash_of(placed.tap.out));
+  const Tap& tap = placed.tap;
+  written_[tap.name].push_back({tap.occurrence, tap.out.type, tap.out.ne, hash_of(tap.out)});
 }
 
 // A result is shown when it is written and again when it is read: in between nobody may touch it.
-const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) const {
-  for (const TapTensor& source : tap.sources) {
-    const auto written = source.data.empty() ? written_.end() : written_.find(source.name);
+const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) {
+  for (size_t i = 0; i < tap.sources.size(); ++i) {
+    const TapTensor& source = tap.sources[i];
+    tells_origins_ = tells_origins_ || source.origin;
+    if (source.data.empty() || (source.origin && !source.origin->is_whole)) continue;
+    if (!source.origin && (tells_origins_ || (tap.op == "SET_ROWS" && i == 2))) continue;
+    const auto written = written_.find(source.origin ? source.origin->name : source.name);
     if (written == written_.end()) continue;
-    const auto& hashes = written->second;
-    if (std::find(hashes.begin(), hashes.end(), hash_of(source)) == hashes.end()) return &source;
+    // Without an origin only the name is known, and two tensors may share it.
+    const auto is_it = [&](const Written& one) {
+      return source.origin ? one.occurrence == source.origin->occurrence
+                           : one.type == source.type && one.ne == source.ne;
+    };
+    const uint64_t hash = hash_of(source);
+    bool is_known = false, is_equal = false;
+    for (const Written& one : written->second) {
+      if (!is_it(one)) continue;
+      is_known = true;
+      is_equal = is_equal || one.hash == hash;
+    }
+    if (is_known && !is_equal) return &source;
   }
   return nullptr;
 }
@@ -250,8 +266,9 @@ void TraceAnalysis::blame_unused(const std::vector<std::string>& unused, TraceRe
 
 void TraceAnalysis::finish(bool complete, TraceReport& report) {
   if (complete && !taps_.empty()) {
-    const auto unused = expectations_.unused_weights(used_weights_);
-    if (!unused.empty()) blame_unused(unused, report);
+    Expectations::Unread unread = expectations_.unread_weights(used_weights_);
+    if (!unread.needed.empty()) blame_unused(unread.needed, report);
+    report.unread_weights = std::move(unread.others);
   }
   report.parameters_checked = expectations_.knows_architecture();
   for (const Found& found : found_) {

@@ -2,6 +2,8 @@
 // model file's weights and hyperparameters. The first that rounding cannot explain is explained.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
@@ -39,7 +41,7 @@ class TraceAnalysis {
   void enter_graph(const PlacedTap& placed);
   void judge(const PlacedTap& placed, TapReport& report);
   // The input that holds something else than what was computed under its name; null = none.
-  const TapTensor* find_overwritten(const Tap& tap) const;
+  const TapTensor* find_overwritten(const Tap& tap);
   void blame_input(const Tap& tap, const TapTensor& input, TapReport& report);
   bool keep(Cause cause, const std::string& explanation, TapReport& report);
   void blame_overflow(const Tap& tap, const std::string& words, TapReport& report);
@@ -56,9 +58,16 @@ class TraceAnalysis {
   std::vector<TapReport> taps_;
   std::set<std::string> used_weights_;
   std::set<std::string> not_replayed_;
-  // Hashes of the results of this graph, by name: what one graph leaves for the next are caches,
-  // which are written to again.
-  std::unordered_map<std::string, std::vector<uint64_t>> written_;
+  struct Written {
+    int occurrence;
+    GgmlType type;
+    std::array<int64_t, 4> ne;
+    uint64_t hash;  // of the values
+  };
+  // The results of this graph, by name: what one graph leaves for the next are caches, which are
+  // written to again.
+  std::unordered_map<std::string, std::vector<Written>> written_;
+  bool tells_origins_ = false;  // the engine does; then what has none is an input or a cache
   struct Found {
     size_t index = 0;  // of taps_
     Cause cause = Cause::unknown;

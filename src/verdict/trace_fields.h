@@ -166,6 +166,9 @@ void describe(V& v, const TraceReport& report) {
   v("self", report.self, "--self: the engine under other settings, else null");
   v("not_replayed", report.not_replayed,
     "operations that could not be recomputed, each once, with the reason");
+  v("unread_weights", report.unread_weights,
+    "tensors of the model file that no operation of a whole trace reads, those left out that are "
+    "faults");
   v("taps", report.taps, "every tensor, in the graph's order");
   v("unpaired", report.unpaired, "trace-diff: tensors of one run only");
   v("summary", base.summary ? std::optional(SummaryOf{base}) : std::nullopt,

@@ -98,6 +98,9 @@ struct TraceReport {
   std::vector<UnpairedReport> unpaired;   // trace-diff
   bool of_saved_runs = false;             // trace-diff: nothing is recomputed
   std::vector<std::string> not_replayed;  // operations, each once, with the reason
+  // In the model file and read by no operation of a whole trace. Of a known architecture only those
+  // that it can do without: the others are faults.
+  std::vector<std::string> unread_weights;
   // Native's own graph, complete, ran beside it and ended at the same logits.
   bool structure_checked = false;
   bool parameters_checked = false;           // the architecture's parameters are known here

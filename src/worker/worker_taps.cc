@@ -30,6 +30,14 @@ T field(const json& object, const char* key) {
   }
 }
 
+std::optional<TapOrigin> take_origin(const json& object) {
+  const auto found = object.find("of");
+  if (found == object.end()) return std::nullopt;
+  if (!found->is_object()) nonsense("\"of\" is not an object");
+  return TapOrigin{field<std::string>(*found, "name"), field<int>(*found, "occurrence"),
+                   field<bool>(*found, "whole")};
+}
+
 // A type this program has not heard of keeps its tensor's shape and loses its data.
 TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   TapTensor tensor;
@@ -45,6 +53,7 @@ TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   }
   const auto weight = object.find("weight");
   tensor.is_weight = weight != object.end() && weight->is_boolean() && weight->get<bool>();
+  tensor.origin = take_origin(object);
   *n_bytes = field<int64_t>(object, "bytes");
   const auto type_text = field<std::string>(object, "type");
   const TypeInfo* type = type_text.empty() ? nullptr : find_type_by_name(type_text);

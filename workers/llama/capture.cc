@@ -108,8 +108,22 @@ CapturedTensor describe(const ggml_tensor* tensor, std::vector<std::byte>& packe
 
 }  // namespace
 
+// Behind views and reshapes stands the node that computed something, or a leaf: an input or a
+// cache.
+void Capture::find_maker(const ggml_tensor* source, CapturedTensor& out) const {
+  const ggml_tensor* node = source;
+  while (only_a_view(node) && node->src[0] != nullptr) node = node->src[0];
+  const auto found = seen_.find(node);
+  if (found == seen_.end()) return;
+  out.maker = found->second.name;
+  out.maker_occurrence = found->second.occurrence;
+  out.is_whole = source->data == node->data && ggml_nbytes(source) == ggml_nbytes(node) &&
+                 ggml_is_contiguous(source) && ggml_is_contiguous(node);
+}
+
 void Capture::begin(Deliver deliver) {
   deliver_ = std::move(deliver);
+  seen_.clear();
   occurrences_.clear();
 }
 
@@ -148,8 +162,10 @@ void Capture::after(const ggml_tensor* node) {
       out.tensors.back().ne[0] = 0;
     } else {
       out.tensors.push_back(describe(node->src[i], packed_[static_cast<size_t>(i) + 1]));
+      find_maker(node->src[i], out.tensors.back());
     }
   }
+  seen_[node] = {out.name, out.occurrence};
   deliver_(out);
 }
 

@@ -20,6 +20,11 @@ struct CapturedTensor {
   const char* type = "";
   int64_t ne[4] = {1, 1, 1, 1};
   bool is_weight = false;  // then no bytes: whoever asks has the model file
+  // The node of this eval that computed the values, where one did; whole = all of them and in the
+  // same order, not a part or a permutation.
+  std::string maker;
+  int maker_occurrence = -1;
+  bool is_whole = false;
   const std::byte* bytes = nullptr;
   size_t n_bytes = 0;
 };
@@ -48,8 +53,14 @@ class Capture {
  private:
   void before(const ggml_tensor* node);
   void after(const ggml_tensor* node);
+  void find_maker(const ggml_tensor* source, CapturedTensor& out) const;
 
+  struct Seen {
+    std::string name;
+    int occurrence;
+  };
   Deliver deliver_;
+  std::map<const ggml_tensor*, Seen> seen_;  // nodes of this eval
   std::map<std::string, int> occurrences_;
   std::vector<std::vector<std::byte>> packed_;  // of the node at hand: the result, then sources
 };

@@ -201,6 +201,11 @@ json tap_json(const CapturedNode& node) {
     json one = {
         {"name", tensor.name}, {"type", tensor.type}, {"ne", tensor.ne}, {"bytes", tensor.n_bytes}};
     if (tensor.is_weight) one["weight"] = true;
+    if (!tensor.maker.empty()) {
+      one["of"] = {{"name", tensor.maker},
+                   {"occurrence", tensor.maker_occurrence},
+                   {"whole", tensor.is_whole}};
+    }
     tensors.push_back(std::move(one));
   }
   return {{"name", node.name},
