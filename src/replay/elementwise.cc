@@ -77,9 +77,14 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
   require_shape(in.source(0).ne == in.out().ne, "clamping keeps the shape");
   const double low = in.param_f32(0), high = in.param_f32(1);
   const std::span<const float> x = in.floats(0);
+  const TapValues of_out(in.out());
   out.resize(in.out().n_elements());
   for (size_t i = 0; i < x.size(); ++i) {
-    out.set(static_cast<int64_t>(i), std::max(std::min(double{x[i]}, high), low), 0);
+    // What comparisons make of NaN is any engine's own affair, and whose the NaN is was said
+    // before.
+    const double y =
+        std::isnan(x[i]) ? of_out.get()[i] : std::max(std::min(double{x[i]}, high), low);
+    out.set(static_cast<int64_t>(i), y, 0);
   }
   return true;
 }

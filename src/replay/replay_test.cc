@@ -462,6 +462,16 @@ TEST(Replay, ValuesThatAreNotFiniteAreCounted) {
   EXPECT_EQ(replayed(tap_of("ADD", floats(shape, {2, 2}), {one, bad})).n_lost, 1);
 }
 
+TEST(Replay, WhatComparisonsMakeOfNanIsAnyEnginesOwnAffair) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  const Shape shape = {2, 1, 1, 1};
+  const TapTensor x = floats(shape, {kNan, 5});
+  const std::vector<int32_t> limits = {bits(-1.0f), bits(1.0f)};
+  EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {1, 1}), {x}, limits)).passes());
+  EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {kNan, 1}), {x}, limits)).passes());
+  EXPECT_FALSE(replayed(tap_of("CLAMP", floats(shape, {1, 5}), {x}, limits)).passes());
+}
+
 TEST(Replay, WhatMakesNoSenseIsSaid) {
   ThreadPool pool(1);
   const WeightSource none;
