@@ -12,65 +12,19 @@
 #include "base/half.h"
 #include "quant/matmul.h"
 #include "replay/ops.h"
+#include "replay/sample_taps.h"
 
 namespace crossval {
 namespace {
 
-using Shape = std::array<int64_t, 4>;
-
-std::vector<float> random_floats(int64_t n, unsigned seed, float deviation = 1) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  std::vector<float> values(static_cast<size_t>(n));
-  for (float& value : values) value = normal(engine);
-  return values;
-}
-
-template <typename T>
-std::vector<std::byte> bytes_of(const std::vector<T>& values) {
-  std::vector<std::byte> bytes(values.size() * sizeof(T));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  return bytes;
-}
-
-TapTensor floats(const Shape& ne, const std::vector<float>& values, const char* name = "x") {
-  return {
-      .name = name, .type = GgmlType::F32, .ne = ne, .is_weight = false, .data = bytes_of(values)};
-}
-
-TapTensor integers(const Shape& ne, const std::vector<int32_t>& values) {
-  return {
-      .name = "ids", .type = GgmlType::I32, .ne = ne, .is_weight = false, .data = bytes_of(values)};
-}
-
-TapTensor halves(const Shape& ne, const std::vector<float>& values) {
-  std::vector<uint16_t> stored(values.size());
-  f32_to_f16_row(values.data(), static_cast<int64_t>(values.size()), stored.data());
-  return {.name = "half",
-          .type = GgmlType::F16,
-          .ne = ne,
-          .is_weight = false,
-          .data = bytes_of(stored)};
-}
-
-Tap tap_of(std::string op, TapTensor out, std::vector<TapTensor> sources,
-           std::vector<int32_t> params = {}) {
-  Tap tap;
-  tap.op = std::move(op);
-  tap.out = std::move(out);
-  tap.sources = std::move(sources);
-  std::copy(params.begin(), params.end(), tap.params.begin());
-  return tap;
-}
-
-int32_t bits(float value) { return std::bit_cast<int32_t>(value); }
-
-Replayed replayed(const Tap& tap, const WeightSource& weights = {}) {
-  ThreadPool pool(2);
-  Replayed result = replay(tap, weights, pool);
-  EXPECT_EQ(result.status, ReplayStatus::replayed) << result.reason;
-  return result;
-}
+using testing::bits;
+using testing::floats;
+using testing::halves;
+using testing::integers;
+using testing::random_floats;
+using testing::replayed;
+using testing::Shape;
+using testing::tap_of;
 
 // Sums backwards and in f32, as no kernel of ours does.
 std::vector<float> plain_product(const std::vector<float>& w, const std::vector<float>& x,
@@ -299,60 +253,6 @@ TEST(ReplayElementwise, AThousandthMoreIsFound) {
   EXPECT_EQ(replayed(tap_of("MUL", floats(shape, y), sources)).ratio, 0);
   for (float& value : y) value *= 1.001f;
   EXPECT_GT(replayed(tap_of("MUL", floats(shape, y), sources)).ratio, 1000);
-}
-
-TEST(ReplayActivations, GatesOfBothHalvesAndSwapped) {
-  const auto silu = [](float x) { return x / (1 + std::exp(-x)); };
-  const TapTensor x = floats({4, 1, 1, 1}, {1, -2, 3, 4});
-  const TapTensor y = floats({2, 1, 1, 1}, {silu(1) * 3, silu(-2) * 4});
-  EXPECT_TRUE(replayed(tap_of("SWIGLU", y, {x}, {2, 0})).passes());
-  EXPECT_FALSE(replayed(tap_of("SWIGLU", y, {x}, {2, 1})).passes());
-  EXPECT_FALSE(replayed(tap_of("GEGLU", y, {x}, {1, 0})).passes());
-  const TapTensor swapped = floats({2, 1, 1, 1}, {1 * silu(3), -2 * silu(4)});
-  EXPECT_TRUE(replayed(tap_of("SWIGLU", swapped, {x}, {2, 1})).passes());
-}
-
-TEST(ReplayActivations, GeluFromTheTableOfHalves) {
-  std::vector<float> x = random_floats(256, 10, 2), y;
-  for (const float value : x) {
-    const float h = f16_to_f32(f32_to_f16(value));
-    const float g = 0.5f * h * (1 + std::tanh(0.7978845608f * h * (1 + 0.044715f * h * h)));
-    y.push_back(f16_to_f32(f32_to_f16(g)));
-  }
-  const Shape shape = {256, 1, 1, 1};
-  const Replayed result = replayed(tap_of("GELU", floats(shape, y), {floats(shape, x)}));
-  EXPECT_TRUE(result.passes()) << result.ratio;
-  EXPECT_EQ(result.arithmetic, "f16 table");
-}
-
-// ggml-cpu/vec.h `ggml_silu_f32`: the exponential of 89 is infinite in f32.
-TEST(ReplayActivations, SiluMayVanishWhereItsExponentialIsInfinite) {
-  const Shape shape = {2, 1, 1, 1};
-  const TapTensor up = floats(shape, {2000, 1});
-  const float one = 1 / (1 + std::exp(-1.0f));
-  // Of the units that no engine reads from a table.
-  const auto passes = [&](float gate, float y) {
-    return replayed(tap_of("SWIGLU_CLAMP", floats(shape, {y, one}), {floats(shape, {gate, 1}), up},
-                           {2, 0, 0, bits(1e6f)}))
-        .passes();
-  };
-  EXPECT_TRUE(passes(-89.5f, 0));
-  EXPECT_FALSE(passes(-89.5f, 1e-30f));
-  EXPECT_FALSE(passes(-80, 0));
-}
-
-// The engine fills its table with an f32 function in which 1 + tanh cancels.
-TEST(ReplayActivations, TheTableOfGeluIsAsInexactAsItsFunction) {
-  std::vector<float> x, y;
-  for (int i = 0; i < 256; ++i) {
-    const float h = f16_to_f32(f32_to_f16(-4.0f - static_cast<float>(i) / 128));
-    const float inner = 0.79788456080286535587989211986876f * h * (1 + 0.044715f * h * h);
-    x.push_back(h);
-    y.push_back(f16_to_f32(f32_to_f16(0.5f * h * (1 + std::tanh(inner)))));
-  }
-  const Shape shape = {256, 1, 1, 1};
-  const Replayed result = replayed(tap_of("GELU", floats(shape, y), {floats(shape, x)}));
-  EXPECT_TRUE(result.passes()) << result.ratio;
 }
 
 TEST(ReplayRows, GetRowsAndSetRows) {
