@@ -161,6 +161,8 @@ TEST_F(Backends, LibraryNames) {
   make("lib/libllama-0a1b2c3d.so");
   EXPECT_EQ(find_libraries(llama_, dir_.path())->llama.filename(), "libllama-0a1b2c3d.so");
   make("lib/libllama.v0.5.0.so");
+  make("tagged/lib/libllama.b6301.so");
+  EXPECT_EQ(find_libraries(llama_, dir_.file("tagged"))->llama.filename(), "libllama.b6301.so");
   EXPECT_EQ(find_libraries(llama_, dir_.path())->llama.filename(), "libllama.v0.5.0.so");
   make("lib/libllama.so.0");
   EXPECT_EQ(find_libraries(llama_, dir_.path())->llama.filename(), "libllama.so.0");
@@ -193,6 +195,8 @@ TEST_F(Backends, NestedLayouts) {
 TEST_F(Backends, VersionFromFiles) {
   make("a/VERSION", "v1.2\nmore");
   EXPECT_EQ(version_from_files(dir_.file("a")), "v1.2");
+  make("quoted/VERSION", "  my \"best\\ \377build\"\t ");
+  EXPECT_EQ(version_from_files(dir_.file("quoted")), "my best build");
   make("b/common/build-info.cpp",
        "int LLAMA_BUILD_NUMBER = 3889;\nchar const *LLAMA_COMMIT = \"b6d6c5289f1c\";\n");
   EXPECT_EQ(version_from_files(dir_.file("b")), "b3889 (b6d6c5289f1c)");

@@ -29,10 +29,11 @@ fs::path real_path(const fs::path& path) {
 }
 
 // libllama.so first, then versioned and hashed names (libllama.so.0, libllama.v0.5.0.so,
-// libllama-1a2b3c4d.so), never relatives such as libllama-common.so. 0 = not it, smaller = better.
+// libllama.b6301.so, libllama-1a2b3c4d.so), never relatives such as libllama-common.so. 0 = not it,
+// smaller = better.
 int library_rank(const std::string& name) {
   static const re2::RE2 versioned(R"(libllama\.so(\.\d+)+)");
-  static const re2::RE2 tagged(R"(libllama\.v[0-9][0-9A-Za-z._-]*\.so)");
+  static const re2::RE2 tagged(R"(libllama\.[vb][0-9][0-9A-Za-z._-]*\.so)");
   static const re2::RE2 hashed(R"(libllama-[0-9a-f]{8,}\.so(\.\d+)*)");
   if (name == "libllama.so") {
     return 1;
@@ -92,6 +93,15 @@ std::string read_text(const fs::path& path, size_t max_bytes) {
   in.read(text.data(), static_cast<std::streamsize>(max_bytes));
   text.resize(static_cast<size_t>(std::max<std::streamsize>(in.gcount(), 0)));
   return text;
+}
+
+// The first line as it can stand in a string literal of C: anybody may have written the file.
+std::string plain_line(const std::string& text) {
+  std::string line = text.substr(0, text.find_first_of("\r\n"));
+  std::erase_if(line, [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\'; });
+  const size_t first = line.find_first_not_of(' ');
+  return first == std::string::npos ? ""
+                                    : line.substr(first, line.find_last_not_of(' ') + 1 - first);
 }
 
 std::string first_match(const std::string& text, const char* expression) {
@@ -221,8 +231,7 @@ bool has_static_library(const Backend& spec, const fs::path& dir) {
 }
 
 std::string version_from_files(const fs::path& dir) {
-  std::string version = read_text(dir / "VERSION", 100);
-  version = version.substr(0, version.find_first_of("\r\n"));
+  std::string version = plain_line(read_text(dir / "VERSION", 100));
   if (!version.empty()) {
     return version;
   }

@@ -123,6 +123,8 @@ template <typename Context>
 void clear_kv(Context* context) {
   if constexpr (requires { llama_memory_clear(llama_get_memory(context), true); }) {
     llama_memory_clear(llama_get_memory(context), true);
+  } else if constexpr (requires { llama_kv_self_clear(context); }) {
+    llama_kv_self_clear(context);
   } else {
     llama_kv_cache_clear(context);
   }
