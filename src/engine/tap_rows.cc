@@ -34,6 +34,17 @@ TapRows TapRows::slice(int from, int to) const {
   return part;
 }
 
+std::optional<TapLayout> tap_layout(const Tap& tap, int n_tokens) {
+  const int dim = n_tokens == 1 ? 3 : token_dimension(tap, n_tokens);
+  if (dim < 0) return std::nullopt;
+  TapLayout layout;
+  for (int i = 0; i < 4; ++i) {
+    if (i < dim) layout.inner *= tap.out.ne[static_cast<size_t>(i)];
+    if (i > dim) layout.outer *= tap.out.ne[static_cast<size_t>(i)];
+  }
+  return layout;
+}
+
 std::optional<TapRows> tap_rows(const Tap& tap, int n_tokens) {
   assert(n_tokens > 0);
   TapRows rows;
@@ -43,16 +54,12 @@ std::optional<TapRows> tap_rows(const Tap& tap, int n_tokens) {
   if (rows.values.empty()) return std::nullopt;
   rows.data = tap.out.data;
   const auto n = static_cast<int64_t>(rows.values.size());
-  const int dim = n_tokens == 1 ? 3 : token_dimension(tap, n_tokens);
-  rows.by_position = dim >= 0;
+  const std::optional<TapLayout> layout = tap_layout(tap, n_tokens);
+  rows.by_position = layout.has_value();
   rows.n_rows = rows.by_position ? n_tokens : 1;
   rows.row_len = n / rows.n_rows;
   if (rows.n_rows == 1) return rows;
-  int64_t inner = 1, outer = 1;
-  for (int i = 0; i < 4; ++i) {
-    if (i < dim) inner *= rows.ne[static_cast<size_t>(i)];
-    if (i > dim) outer *= rows.ne[static_cast<size_t>(i)];
-  }
+  const auto [inner, outer] = *layout;
   if (outer == 1) return rows;  // positions are slowest already
   std::vector<std::byte> bytes(static_cast<size_t>(n) * sizeof(float));
   for (int64_t token = 0; token < n_tokens; ++token) {

@@ -29,6 +29,15 @@ struct TapRows {
   TapRows slice(int from, int to) const;
 };
 
+// Where a tap's values lie: that of position t and feature (o, i) at (o * n_tokens + t) * inner +
+// i.
+struct TapLayout {
+  int64_t inner = 1, outer = 1;
+};
+
+// nullopt where no dimension counts the tokens, see tap_rows.
+std::optional<TapLayout> tap_layout(const Tap& tap, int n_tokens);
+
 // `n_tokens`: ids of the eval that gave the tap. The dimension of tokens is the last that counts
 // them; of the scores and of what they weigh ("kq...", "kqv"), which ggml keeps as
 // [.., n_tokens, n_heads], it is the second. nullopt for a tap without data or whose values are no

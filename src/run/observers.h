@@ -2,11 +2,15 @@
 // Observer of one thing; what a command does is which of them it puts beside each other.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/parallel.h"
 #include "compare/comparison.h"
+#include "compare/graph_node.h"
 #include "compare/pair_taps.h"
 #include "engine/trace_file.h"
 #include "engine/trace_taps.h"
@@ -66,6 +70,18 @@ class TapJudge : public Observer {
  private:
   Side side_;
   TraceAnalysis& analysis_;
+};
+
+// What each side's first graph is made of: that of the prompt, or of its first part.
+class GraphRecorder : public Observer {
+ public:
+  void tap(Side side, const PlacedTap& placed) override {
+    if (placed.graph == 0) graphs_[static_cast<size_t>(side)].push_back(graph_node(placed));
+  }
+  std::vector<GraphNode> take(Side side) { return std::move(graphs_[static_cast<size_t>(side)]); }
+
+ private:
+  std::array<std::vector<GraphNode>, kNSides> graphs_;  // each side's thread has its own
 };
 
 // The tensors of both sides against each other; both show theirs.

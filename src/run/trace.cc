@@ -15,6 +15,7 @@
 #include "run/self.h"
 #include "run/tap_filter.h"
 #include "run/trace_diff.h"
+#include "verdict/graph_blame.h"
 #include "verdict/trace_analysis.h"
 
 namespace crossval {
@@ -132,9 +133,11 @@ class Trace {
     // Where the other side is an engine of its own, it may be the one that is wrong.
     std::unique_ptr<TraceAnalysis> of_engine;
     std::optional<TapJudge> judge_engine;
+    GraphRecorder graphs;
     if (pair.engine() != nullptr && pair.engine()->can().taps) {
       of_engine = analyse(nullptr);
       watch.observers.push_back(&judge_engine.emplace(Side::engine, *of_engine));
+      watch.observers.push_back(&graphs);
     }
     TapPairing pairing({.lockstep = evaluates_at_once(plan_.model)});
     TapPairs pairs(pairing);
@@ -150,12 +153,7 @@ class Trace {
     const bool complete = is_empty(filter);
     of_backend->finish(complete, report);
     add_distances(pairing.finish(), report);
-    if (of_engine && !report.first_divergence) {
-      TraceReport found;
-      of_engine->finish(complete, found);
-      report.first_divergence = std::move(found.first_divergence);
-      if (report.first_divergence) report.first_divergence->in_engine = true;
-    }
+    if (of_engine) hold_engines_apart(complete, graphs, *of_engine, report);
     if (!report.base.non_finite_weight.empty()) blame_non_finite_weight(report);
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
@@ -166,6 +164,23 @@ class Trace {
         !options_.accepts_unchecked) {
       report.base.status = Status::inconclusive;
     }
+  }
+
+  // Where the other side is an engine of its own: its faults, and the place where the graphs part.
+  static void hold_engines_apart(bool complete, GraphRecorder& graphs, TraceAnalysis& of_engine,
+                                 TraceReport& report) {
+    TraceReport found;
+    of_engine.finish(complete, found);
+    if (!report.first_divergence) {
+      report.first_divergence = std::move(found.first_divergence);
+      if (report.first_divergence) report.first_divergence->in_engine = true;
+    }
+    if (!complete) return;
+    TwoGraphs both{graphs.take(Side::engine), graphs.take(Side::backend), {}};
+    for (const TapReport& tap : found.taps) {
+      both.engine_is_right.push_back(tap.own_error && tap.verdict == TapVerdict::ok);
+    }
+    blame_parting(both, report);
   }
 
   const TraceOptions& options_;

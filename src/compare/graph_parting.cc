@@ -1,0 +1,372 @@
+#include "compare/graph_parting.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "compare/op_parameters.h"
+
+namespace crossval {
+namespace {
+
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+using Graph = std::vector<GraphNode>;
+
+std::string shown(const GraphNode& node) {
+  const std::string name = node.name.empty() ? "(unnamed)" : node.name;
+  return fmt::format("{} ({})", name, node.op);
+}
+
+// What rounding alone may make of an operation whose inputs are the same in both engines: f32 sums
+// in another order; halves in caches and operands; activations rounded to 8 bits in blocks of
+// another length.
+double rounding_of(const GraphNode& node) {
+  double most = 1e-5;
+  for (const GraphSource& source : node.sources) {
+    if (!source.is_there || source.type == GgmlType::F32 || source.type == GgmlType::I32 ||
+        source.type == GgmlType::I64) {
+      continue;
+    }
+    const bool is_half = source.type == GgmlType::F16 || source.type == GgmlType::BF16;
+    most = std::max(most, is_half ? 5e-3 : 5e-2);
+  }
+  return node.op == "GET_ROWS" ? 1e-5 : most;
+}
+
+// Small deviations of the inputs may grow in one operation: sums that cancel.
+constexpr double kGrowth = 30;
+
+// A graph with the way from a tap to those that read it.
+class Edges {
+ public:
+  explicit Edges(const Graph& graph) : graph_(graph) {
+    for (size_t i = 0; i < graph.size(); ++i) by_name_[{graph[i].name, graph[i].occurrence}] = i;
+    readers_.resize(graph.size());
+    for (size_t i = 0; i < graph.size(); ++i) {
+      for (const GraphSource& source : graph[i].sources) {
+        if (const auto maker = maker_of(source, i)) readers_[*maker].push_back(i);
+      }
+    }
+  }
+
+  // The node before `reader` whose values the source holds; a cache's is the one that wrote to it.
+  std::optional<size_t> maker_of(const GraphSource& source, size_t reader) const {
+    if (source.origin) {
+      const auto found = by_name_.find({source.origin->name, source.origin->occurrence});
+      if (found != by_name_.end() && found->second < reader) return found->second;
+      return std::nullopt;
+    }
+    if (!source.name.starts_with("cache_")) return std::nullopt;
+    for (size_t i = reader; i-- > 0;) {
+      if (graph_[i].name == source.name) return i;
+    }
+    return std::nullopt;
+  }
+  const std::vector<size_t>& readers(size_t i) const { return readers_[i]; }
+
+ private:
+  const Graph& graph_;
+  std::map<std::pair<std::string, int>, size_t> by_name_;
+  std::vector<std::vector<size_t>> readers_;
+};
+
+// The node of the other graph with the same values.
+struct Match {
+  std::optional<size_t> nearest;  // none has its width
+  double distance = kInf;
+  bool is_equal = false;  // up to rounding
+};
+
+class Comparison {
+ public:
+  Comparison(const Graph& engine, const Graph& backend)
+      : engine_(engine), backend_(backend), engine_edges_(engine), backend_edges_(backend) {
+    std::map<int64_t, std::vector<size_t>> by_width;
+    for (size_t i = 0; i < engine.size(); ++i) {
+      if (!engine[i].samples.empty()) by_width[engine[i].width].push_back(i);
+    }
+    matches_.resize(backend.size());
+    for (size_t i = 0; i < backend.size(); ++i) {
+      if (!backend[i].samples.empty()) matches_[i] = match(i, by_width[backend[i].width]);
+    }
+    find_deviating();
+  }
+
+  std::optional<GraphParting> parting() const {
+    if (backend_.empty() || engine_.empty()) return std::nullopt;
+    for (size_t i = 0; i < backend_.size(); ++i) {
+      if (deviates_[i] && has_equal_sources(i)) return describe(i);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  double largest_before(size_t i) const {
+    double largest = 0;
+    for (const GraphSource& source : backend_[i].sources) {
+      const auto maker = backend_edges_.maker_of(source, i);
+      if (maker && matches_[*maker].nearest && matches_[*maker].is_equal) {
+        largest = std::max(largest, matches_[*maker].distance);
+      }
+    }
+    return largest;
+  }
+
+  Match match(size_t i, const std::vector<size_t>& candidates) const {
+    const GraphNode& node = backend_[i];
+    Match best;
+    for (const size_t candidate : candidates) {
+      const GraphNode& other = engine_[candidate];
+      if (other.layer >= 0 && node.layer >= 0 && other.layer != node.layer) continue;
+      const double distance = sampled_distance(other, node);
+      const auto likeness = [&](const GraphNode& one) {
+        return 2 * (one.op == node.op) + (one.name == node.name);
+      };
+      const bool is_better =
+          !best.nearest || distance < best.distance ||
+          (distance == best.distance && likeness(other) > likeness(engine_[*best.nearest]));
+      if (is_better) best = {candidate, distance, false};
+    }
+    best.is_equal = best.distance <= std::max(rounding_of(node), kGrowth * largest_before(i));
+    return best;
+  }
+
+  bool is_other(size_t i) const { return !backend_[i].samples.empty() && !matches_[i].is_equal; }
+
+  // Nodes whose values the engine has nowhere, and from which only such lead to the end.
+  void find_deviating() {
+    deviates_.assign(backend_.size(), false);
+    if (backend_.empty() || !is_other(backend_.size() - 1)) return;
+    deviates_.back() = true;
+    for (size_t i = backend_.size() - 1; i-- > 0;) {
+      // What has no samples, such as a cache, lets deviations through.
+      if (!is_other(i) && !backend_[i].samples.empty()) continue;
+      for (const size_t reader : backend_edges_.readers(i)) {
+        if (deviates_[reader]) deviates_[i] = true;
+      }
+    }
+    for (size_t i = 0; i < backend_.size(); ++i) deviates_[i] = deviates_[i] && is_other(i);
+  }
+
+  bool has_equal_sources(size_t i) const {
+    for (const GraphSource& source : backend_[i].sources) {
+      const auto maker = backend_edges_.maker_of(source, i);
+      if (maker && is_other(*maker)) return false;
+      // Through a cache: what was written to it.
+      if (!maker || !backend_[*maker].samples.empty()) continue;
+      for (const GraphSource& written : backend_[*maker].sources) {
+        const auto before = backend_edges_.maker_of(written, *maker);
+        if (before && is_other(*before)) return false;
+      }
+    }
+    return true;
+  }
+
+  // The engine's node with the values of a source of the backend's; none for inputs.
+  std::optional<size_t> partner_of(const GraphSource& source, size_t reader) const {
+    const auto maker = backend_edges_.maker_of(source, reader);
+    return maker && matches_[*maker].is_equal ? matches_[*maker].nearest : std::nullopt;
+  }
+
+  // How much of what backend node b reads the engine's node a reads too.
+  int shared_sources(size_t a, size_t b) const {
+    int n = 0;
+    for (const GraphSource& theirs : backend_[b].sources) {
+      const auto partner = partner_of(theirs, b);
+      n += std::ranges::any_of(engine_[a].sources, [&](const GraphSource& ours) {
+        if (partner) return engine_edges_.maker_of(ours, a) == partner;
+        return ours.is_there && theirs.is_there && ours.name == theirs.name;
+      });
+    }
+    return n;
+  }
+
+  std::optional<size_t> counterpart(size_t b) const {
+    std::optional<size_t> best;
+    int most = 0;
+    for (size_t a = 0; a < engine_.size(); ++a) {
+      if (engine_[a].op != backend_[b].op) continue;
+      if (engine_[a].layer >= 0 && backend_[b].layer >= 0 &&
+          engine_[a].layer != backend_[b].layer) {
+        continue;
+      }
+      const int shared = 2 * shared_sources(a, b) + (engine_[a].name == backend_[b].name);
+      if (shared > most && shared >= 2) {
+        most = shared;
+        best = a;
+      }
+    }
+    return best;
+  }
+
+  void compare_parameters(const GraphNode& a, const GraphNode& b,
+                          std::vector<GraphDifference>& out) const {
+    constexpr size_t kExtFactor = 7;
+    const bool no_yarn = b.op == "ROPE" && a.params[kExtFactor] == 0 && b.params[kExtFactor] == 0;
+    for (const OpParameter& parameter : parameters_of(b.op)) {
+      const bool is_of_yarn = parameter.index == 4 || parameter.index == 9 || parameter.index == 10;
+      if (no_yarn && is_of_yarn) continue;
+      const int32_t ours = a.params[parameter.index], theirs = b.params[parameter.index];
+      if (ours == theirs) continue;
+      out.push_back({.kind = GraphDifference::Kind::parameter,
+                     .what = std::string(parameter.name),
+                     .engine = parameter_text(parameter, ours),
+                     .backend = parameter_text(parameter, theirs)});
+    }
+  }
+
+  static void compare_masks(const GraphNode& a, const GraphNode& b,
+                            std::vector<GraphDifference>& out) {
+    const auto visible = [](const GraphNode& node) {
+      int64_t n = -1;
+      for (const GraphSource& source : node.sources) n = std::max(n, source.n_visible);
+      return n;
+    };
+    const int64_t ours = visible(a), theirs = visible(b);
+    if (ours < 0 || theirs < 0 || ours == theirs) return;
+    out.push_back({.kind = GraphDifference::Kind::mask,
+                   .what = "the mask of " + b.name,
+                   .engine = std::to_string(ours),
+                   .backend = std::to_string(theirs)});
+  }
+
+  void compare_sources(size_t a, size_t b, std::vector<GraphDifference>& out) const {
+    const auto& ours = engine_[a].sources;
+    const auto& theirs = backend_[b].sources;
+    const GraphSource none{.is_there = false};
+    for (size_t i = 0; i < std::max(ours.size(), theirs.size()); ++i) {
+      const GraphSource& x = i < ours.size() ? ours[i] : none;
+      const GraphSource& y = i < theirs.size() ? theirs[i] : none;
+      if (!x.is_there && !y.is_there) continue;
+      if (x.is_there && y.is_there && x.is_weight && y.is_weight && x.name == y.name) continue;
+      const auto maker_a = engine_edges_.maker_of(x, a), maker_b = backend_edges_.maker_of(y, b);
+      if (x.is_there && y.is_there && !x.is_weight && !y.is_weight) {
+        if (!maker_a && !maker_b) continue;  // inputs, such as positions and masks
+        const auto partner = partner_of(y, b);
+        if (partner && maker_a && (partner == maker_a || are_equal(*maker_a, *maker_b))) continue;
+        if (maker_a && maker_b && backend_[*maker_b].samples.empty()) continue;  // caches
+      }
+      const auto text = [](const GraphSource& source, const Graph& graph,
+                           std::optional<size_t> maker) {
+        return !source.is_there ? std::string("nothing")
+               : maker          ? shown(graph[*maker])
+                                : source.name;
+      };
+      out.push_back({.kind = GraphDifference::Kind::source,
+                     .what = fmt::format("source {}", i),
+                     .engine = text(x, engine_, maker_a),
+                     .backend = text(y, backend_, maker_b)});
+    }
+  }
+
+  bool are_equal(size_t a, size_t b) const {
+    return !engine_[a].samples.empty() && engine_[a].width == backend_[b].width &&
+           !backend_[b].samples.empty() &&
+           sampled_distance(engine_[a], backend_[b]) <= std::max(rounding_of(backend_[b]), 1e-4);
+  }
+
+  // What the engine does with the values that node b reads, where it does something else.
+  void compare_readers(size_t b, std::vector<GraphDifference>& out) const {
+    const GraphNode& node = backend_[b];
+    std::set<std::string> engines_weights = weights_of(engine_), backends = weights_of(backend_);
+    for (const GraphSource& source : node.sources) {
+      if (source.is_weight && !engines_weights.contains(source.name)) {
+        out.push_back({.kind = GraphDifference::Kind::weight,
+                       .what = source.name,
+                       .engine = "not read",
+                       .backend = shown(node),
+                       .is_engines = true});
+      }
+      const auto partner = partner_of(source, b);
+      if (!partner) continue;
+      for (const size_t reader : engine_edges_.readers(*partner)) {
+        const GraphNode& other = engine_[reader];
+        for (const GraphSource& weight : other.sources) {
+          if (!weight.is_weight || backends.contains(weight.name)) continue;
+          out.push_back({.kind = GraphDifference::Kind::weight,
+                         .what = weight.name,
+                         .engine = shown(other),
+                         .backend = "not read"});
+        }
+      }
+      if (!out.empty()) return;
+      for (const size_t reader : engine_edges_.readers(*partner)) {
+        out.push_back({.kind = GraphDifference::Kind::operation,
+                       .what = "what reads " + shown(backend_[*backend_edges_.maker_of(source, b)]),
+                       .engine = shown(engine_[reader]),
+                       .backend = shown(node)});
+        return;
+      }
+    }
+  }
+
+  static std::set<std::string> weights_of(const Graph& graph) {
+    std::set<std::string> names;
+    for (const GraphNode& node : graph) {
+      for (const GraphSource& source : node.sources) {
+        if (source.is_weight) names.insert(source.name);
+      }
+    }
+    return names;
+  }
+
+  // A window that is another, or none, in the same layer: its mask is read after what parted.
+  void compare_layers_mask(size_t b, std::vector<GraphDifference>& out) const {
+    const int layer = backend_[b].layer;
+    if (layer < 0) return;
+    for (const GraphNode& theirs : backend_) {
+      if (theirs.layer != layer || (theirs.op != "SOFT_MAX" && theirs.op != "FLASH_ATTN_EXT")) {
+        continue;
+      }
+      for (const GraphNode& ours : engine_) {
+        if (ours.layer == layer && ours.op == theirs.op) {
+          compare_masks(ours, theirs, out);
+          return;
+        }
+      }
+    }
+  }
+
+  GraphParting describe(size_t b) const {
+    GraphParting parting;
+    parting.backend = b;
+    parting.distance = matches_[b].distance;
+    parting.before = largest_before(b);
+    parting.engine = counterpart(b);
+    std::vector<GraphDifference>& out = parting.differences;
+    if (parting.engine) {
+      compare_parameters(engine_[*parting.engine], backend_[b], out);
+      compare_masks(engine_[*parting.engine], backend_[b], out);
+      compare_sources(*parting.engine, b, out);
+    } else {
+      compare_readers(b, out);
+    }
+    const auto is_mask = [](const GraphDifference& one) {
+      return one.kind == GraphDifference::Kind::mask;
+    };
+    if (std::ranges::none_of(out, is_mask)) compare_layers_mask(b, out);
+    // A window that is another leads: what else differs in the layer follows from it.
+    std::ranges::stable_partition(out, is_mask);
+    if (out.empty()) out.push_back({.kind = GraphDifference::Kind::result});
+    return parting;
+  }
+
+  const Graph &engine_, &backend_;
+  const Edges engine_edges_, backend_edges_;
+  std::vector<Match> matches_;
+  std::vector<bool> deviates_;
+};
+
+}  // namespace
+
+std::optional<GraphParting> find_parting(const std::vector<GraphNode>& engine,
+                                         const std::vector<GraphNode>& backend) {
+  return Comparison(engine, backend).parting();
+}
+
+}  // namespace crossval

@@ -1,0 +1,46 @@
+// Two engines' graphs of the same ids, laid over each other by the values that they compute and by
+// what operations read, not by names alone: where do they part, and what is different there?
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compare/graph_node.h"
+
+namespace crossval {
+
+// What is different at the place where the graphs part.
+struct GraphDifference {
+  enum class Kind {
+    parameter,  // of the same operation
+    mask,       // the last position sees another number of keys
+    weight,     // one of the two reads it, the other does not
+    source,     // the same operation reads another tensor
+    operation,  // one is missing or too many
+    result      // operation, parameters and sources are the same
+  };
+  Kind kind = Kind::result;
+  std::string what;             // "rope mode", "blk.0.attn_q.bias", "source 1"
+  std::string engine, backend;  // what each has: values, tensors, operations
+  bool is_engines = false;      // weight: the engine lacks it; operation: it is the engine's alone
+};
+
+struct GraphParting {
+  size_t backend = 0;            // index of the node in the backend's graph
+  std::optional<size_t> engine;  // its counterpart, where there is one
+  double distance = 0;           // of the node's values from the nearest of the other graph
+  double before = 0;             // the largest of those it reads
+  // The first leads; others are of the same layer's attention.
+  std::vector<GraphDifference> differences;
+};
+
+// The first node of the backend whose values the engine has nowhere although it has all that the
+// node reads, and from which the deviation reaches the end of the graph: what heals on the way,
+// such as a scale that one engine applies earlier, is no difference. nullopt = the graphs end
+// alike, or cannot be told apart.
+std::optional<GraphParting> find_parting(const std::vector<GraphNode>& engine,
+                                         const std::vector<GraphNode>& backend);
+
+}  // namespace crossval
