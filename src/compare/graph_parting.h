@@ -32,6 +32,8 @@ struct GraphParting {
   std::optional<size_t> engine;  // its counterpart, where there is one
   double distance = 0;           // of the node's values from the nearest of the other graph
   double before = 0;             // the largest of those it reads
+  // What the node reads and no values are known of, such as states: may be what is wrong instead.
+  std::vector<size_t> unseen;
   // The first leads; others are of the same layer's attention.
   std::vector<GraphDifference> differences;
 };

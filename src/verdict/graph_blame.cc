@@ -94,9 +94,6 @@ class Words {
     return "";
   }
 
-  const std::string& engine() const { return engine_; }
-  const std::string& backend() const { return backend_; }
-
  private:
   std::string engine_, backend_;
 };
@@ -112,29 +109,44 @@ size_t place_of_first(const TraceReport& report) {
   return static_cast<size_t>(found - report.taps.begin());
 }
 
+// The node to name: that whose values part, or one that it reads, of which neither values are known
+// nor whether they are right.
+size_t suspect_of(const GraphParting& parting, const std::vector<GraphNode>& backend,
+                  const TraceReport& report) {
+  if (parting.differences.front().kind != Kind::result) return parting.backend;
+  for (const size_t unseen : parting.unseen) {
+    const auto tap = static_cast<size_t>(backend[unseen].index);
+    if (tap < report.taps.size() && !report.taps[tap].own_error) return unseen;
+  }
+  return parting.backend;
+}
+
+// By numbers alone two right operations part where rounding chose otherwise before.
+bool are_both_right(const TwoGraphs& graphs, const GraphParting& parting, const TapReport& tap) {
+  return tap.own_error && tap.verdict == TapVerdict::ok && parting.engine &&
+         graphs.engine_is_right.at(static_cast<size_t>(graphs.engine[*parting.engine].index));
+}
+
 }  // namespace
 
 void blame_parting(const TwoGraphs& graphs, TraceReport& report) {
   const std::optional<GraphParting> parting = find_parting(graphs.engine, graphs.backend);
   if (!parting) return;
-  const GraphNode& node = graphs.backend[parting->backend];
+  const GraphNode& node = graphs.backend[suspect_of(*parting, graphs.backend, report)];
   const auto index = static_cast<size_t>(node.index);
   if (index >= report.taps.size() || place_of_first(report) <= index) return;
   TapReport& tap = report.taps[index];
   const GraphDifference& first = parting->differences.front();
-  if (first.kind == Kind::result) {
-    const bool is_right = tap.own_error && tap.verdict == TapVerdict::ok;
-    const bool engine_is_right =
-        parting->engine &&
-        graphs.engine_is_right.at(static_cast<size_t>(graphs.engine[*parting->engine].index));
-    if (report.base.status != Status::diverged || (is_right && engine_is_right)) return;
+  if (first.kind == Kind::result &&
+      (report.base.status != Status::diverged || are_both_right(graphs, *parting, tap))) {
+    return;
   }
   const Words words(report);
   std::string sentence;
   constexpr size_t max_said = 4;
-  for (const GraphDifference& one : parting->differences) {
-    if (&one - parting->differences.data() >= static_cast<std::ptrdiff_t>(max_said)) break;
-    sentence += (sentence.empty() ? "" : "; ") + words.of(one, node, tap.own_error.has_value());
+  for (size_t i = 0; i < std::min(parting->differences.size(), max_said); ++i) {
+    sentence +=
+        (i == 0 ? "" : "; ") + words.of(parting->differences[i], node, tap.own_error.has_value());
   }
   const Cause cause = cause_of(first, node);
   tap.verdict = TapVerdict::diverged;

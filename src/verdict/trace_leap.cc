@@ -31,9 +31,10 @@ void blame_leap(TraceReport& report) {
       .cause = Cause::graph,
       .explanation = fmt::format(
           "every operation gives what its own inputs call for, yet here the two runs part: the "
-          "distance leaps by a factor of {:.2g} to {:.2g}. The graph is not the one that native "
+          "distance leaps by a factor of {:.2g} to {:.2g}. The graph is not the one that {} "
           "computes: an operation is missing, is one too many, or reads something else",
-          highest, *leap->rel_l2)};
+          highest, *leap->rel_l2,
+          report.base.engine ? report.base.engine->info.name : "the other side")};
   report.n_diverged = 1;
   add_fault(*leap, Cause::graph, report.first_divergence->explanation, report.faults);
 }

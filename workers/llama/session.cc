@@ -19,7 +19,11 @@ namespace crossval::llama {
 namespace {
 
 std::mutex complaints_mutex;
-std::deque<std::string> complaints;  // the engine's last warnings and errors
+struct Complaint {
+  std::string line;
+  bool is_error;
+};
+std::deque<Complaint> complaints;  // the engine's last warnings and errors
 
 // While cache types are tried: a refusal is an answer then, not an error of the run.
 std::atomic<bool> trying_types = false;
@@ -51,7 +55,7 @@ void on_log(ggml_log_level level, const char* text, void*) {
       line.pop_back();
     }
     if (!line.empty()) {
-      complaints.push_back(line);
+      complaints.push_back({line, level == GGML_LOG_LEVEL_ERROR});
     }
     if (complaints.size() > 8) {
       complaints.pop_front();
@@ -66,9 +70,13 @@ void forget_complaints() {
 
 std::string join_complaints() {
   const std::lock_guard lock(complaints_mutex);
+  // Warnings are the reason only where there is no error: they come with many a good model.
+  const bool any_error = std::any_of(complaints.begin(), complaints.end(),
+                                     [](const auto& one) { return one.is_error; });
   std::string all;
-  for (const std::string& line : complaints) {
-    all += (all.empty() ? "" : "; ") + line;
+  for (const Complaint& one : complaints) {
+    if (any_error && !one.is_error) continue;
+    all += (all.empty() ? "" : "; ") + one.line;
   }
   return all.empty() ? "no reason given" : all;
 }
