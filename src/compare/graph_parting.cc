@@ -91,8 +91,10 @@ class Comparison {
       if (!engine[i].samples.empty()) by_width[engine[i].width].push_back(i);
     }
     matches_.resize(backend.size());
+    levels_.assign(backend.size(), 0);
     for (size_t i = 0; i < backend.size(); ++i) {
       if (!backend[i].samples.empty()) matches_[i] = match(i, by_width[backend[i].width]);
+      levels_[i] = matches_[i].is_equal ? matches_[i].distance : largest_before(i);
     }
     find_deviating();
   }
@@ -106,13 +108,12 @@ class Comparison {
   }
 
  private:
+  // How far apart rounding has taken the two runs before node i.
   double largest_before(size_t i) const {
     double largest = 0;
     for (const GraphSource& source : backend_[i].sources) {
       const auto maker = backend_edges_.maker_of(source, i);
-      if (maker && matches_[*maker].nearest && matches_[*maker].is_equal) {
-        largest = std::max(largest, matches_[*maker].distance);
-      }
+      if (maker) largest = std::max(largest, levels_[*maker]);
     }
     return largest;
   }
@@ -365,6 +366,7 @@ class Comparison {
   const Graph &engine_, &backend_;
   const Edges engine_edges_, backend_edges_;
   std::vector<Match> matches_;
+  std::vector<double> levels_;  // of deviations by rounding alone
   std::vector<bool> deviates_;
 };
 
