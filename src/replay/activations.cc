@@ -162,7 +162,18 @@ constexpr Glu kGlus[] = {
 
 // ggml.h `enum ggml_unary_op` of ik_llama.cpp, parameter 0 of FUSED_MUL_UNARY.
 std::string_view fused_function(int32_t unary) {
-  return unary == 6 ? "RELU" : unary == 8 ? "GELU" : unary == 10 ? "SILU" : "";
+  switch (unary) {
+    case 6:
+      return "RELU";
+    case 8:
+      return "GELU_ERF";
+    case 10:
+      return "SILU";
+    case 15:
+      return "GELU";
+    default:
+      return "";
+  }
 }
 
 std::string_view gate_function(const Inputs& in) {

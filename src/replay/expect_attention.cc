@@ -14,13 +14,17 @@ constexpr size_t kScaleFactor = 0;
 
 }  // namespace
 
-void Expectations::expect_attention(const Tap& tap, Expected& expected) const {
+void Expectations::expect_attention(const Tap& tap, Queries queries, Expected& expected) const {
   const bool flash = tap.op == "FLASH_ATTN_EXT";
   const size_t mask_index = flash ? 3 : 1;
   // Attention has a mask; a softmax without one chooses experts.
   if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
-  expect_float(expected, flash ? kFlashScale : kSoftMaxScale,
-               row_->scaled_queries ? 1.0f : config_->kq_scale, Cause::attention_scale,
+  const size_t scale_index = flash ? kFlashScale : kSoftMaxScale;
+  bool is_scaled = row_->scaled_queries && queries != Queries::unscaled;
+  if (row_->scaled_queries && queries == Queries::unknown) {
+    is_scaled = !alike(as_float(expected.operation.params[scale_index]), config_->kq_scale);
+  }
+  expect_float(expected, scale_index, is_scaled ? 1.0f : config_->kq_scale, Cause::attention_scale,
                "attention scale");
   expect_float(expected, flash ? kFlashBias : kSoftMaxBias, 0, Cause::attention_scale,
                "position bias (ALiBi)");

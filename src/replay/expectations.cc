@@ -118,7 +118,7 @@ std::string Expectations::activation() const {
   return "";
 }
 
-Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids) const {
+Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids, Queries queries) const {
   Expected expected{tap, {}};
   expect_inputs(tap, ids, expected);
   if (tap.op == "ARGSORT") expect_order(tap, expected);
@@ -126,7 +126,7 @@ Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids) cons
   if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM") expect_norm(tap, expected);
   if (tap.op == "ROPE") expect_rope(tap, expected);
   if (tap.op == "SCALE") expect_scale(tap, expected);
-  if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") expect_attention(tap, expected);
+  if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") expect_attention(tap, queries, expected);
   expect_activation(tap, expected);
   return expected;
 }

@@ -43,8 +43,12 @@ class Expectations {
   // Whether the architecture is in the table: otherwise structure and parameters go unchecked.
   bool knows_architecture() const { return config_.has_value(); }
 
-  // What the model file makes of a tap. `ids` = those of the eval.
-  Expected expect(const Tap& tap, std::span<const TokenId> ids) const;
+  // What the model file makes of a tap. `ids` = those of the eval. Where an architecture has its
+  // attention scale multiplied into the queries, other engines leave them and scale in the softmax:
+  // `queries` = what this graph did in the tap's layer.
+  enum class Queries { unknown, unscaled, scaled };
+  Expected expect(const Tap& tap, std::span<const TokenId> ids,
+                  Queries queries = Queries::unknown) const;
 
   // Weights of the file that none of `used` names.
   struct Unread {
@@ -61,7 +65,7 @@ class Expectations {
   void expect_order(const Tap& tap, Expected& expected) const;
   void expect_rope(const Tap& tap, Expected& expected) const;
   void expect_norm(const Tap& tap, Expected& expected) const;
-  void expect_attention(const Tap& tap, Expected& expected) const;
+  void expect_attention(const Tap& tap, Queries queries, Expected& expected) const;
   void expect_mask(const Tap& tap, size_t source, Expected& expected) const;
   void expect_activation(const Tap& tap, Expected& expected) const;
   void expect_inputs(const Tap& tap, std::span<const TokenId> ids, Expected& expected) const;

@@ -78,6 +78,7 @@ void TraceAnalysis::enter_graph(const PlacedTap& placed) {
   if (placed.graph == graph_) return;
   graph_ = placed.graph;
   written_.clear();
+  queries_.clear();
 }
 
 void TraceAnalysis::add(const PlacedTap& placed) {
@@ -104,7 +105,17 @@ void TraceAnalysis::add(const PlacedTap& placed) {
 void TraceAnalysis::pass_over(const PlacedTap& placed) {
   enter_graph(placed);
   const Tap& tap = placed.tap;
+  const bool reads_queries = !tap.sources.empty() && tap.sources[0].name.starts_with("Qcur");
+  if (tap.layer >= 0 && (tap.name.starts_with("Qcur") || reads_queries)) {
+    Queries& queries = queries_.try_emplace(tap.layer, Queries::unscaled).first->second;
+    if (tap.op == "SCALE") queries = Queries::scaled;
+  }
   written_[tap.name].push_back({tap.occurrence, tap.out.type, tap.out.ne, hash_of(tap.out)});
+}
+
+TraceAnalysis::Queries TraceAnalysis::queries_of(int layer) const {
+  const auto found = queries_.find(layer);
+  return found == queries_.end() ? Queries::unknown : found->second;
 }
 
 // A result is shown when it is written and again when it is read: in between nobody may touch it.
@@ -135,7 +146,7 @@ const TapTensor* TraceAnalysis::find_overwritten(const Tap& tap) {
 
 void TraceAnalysis::judge(const PlacedTap& placed, TapReport& report) {
   const Tap& tap = placed.tap;
-  Expected expected = expectations_.expect(tap, placed.ids);
+  Expected expected = expectations_.expect(tap, placed.ids, queries_of(tap.layer));
   const Replayed replayed = replay(expected.operation, tap.out, weights_, *pool_);
   if (replayed.status == ReplayStatus::missing_weight && expectations_.knows_architecture()) {
     // The engine reads a weight that the model file does not have.

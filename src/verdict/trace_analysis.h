@@ -38,7 +38,9 @@ class TraceAnalysis {
   void finish(bool complete, TraceReport& report);
 
  private:
+  using Queries = Expectations::Queries;
   void enter_graph(const PlacedTap& placed);
+  Queries queries_of(int layer) const;
   void judge(const PlacedTap& placed, TapReport& report);
   // The input that holds something else than what was computed under its name; null = none.
   const TapTensor* find_overwritten(const Tap& tap);
@@ -68,6 +70,7 @@ class TraceAnalysis {
   // written to again.
   std::unordered_map<std::string, std::vector<Written>> written_;
   bool tells_origins_ = false;  // the engine does; then what has none is an input or a cache
+  std::unordered_map<int, Queries> queries_;  // of this graph's layers
   struct Found {
     size_t index = 0;  // of taps_
     Cause cause = Cause::unknown;

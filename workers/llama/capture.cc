@@ -25,6 +25,15 @@ int layer_of(const std::string& name) {
   return layer;
 }
 
+// ggml_op_desc, but for GELU: ik_llama.cpp's table of names has GELU and GELU_ERF in each other's
+// place, while the enumeration of its header is the one that it computes by.
+std::string operation_of(const ggml_tensor* node) {
+  const std::string name = ggml_op_desc(node);
+  if (node->op != GGML_OP_UNARY) return name;
+  if (ggml_get_unary_op(node) == GGML_UNARY_OP_GELU) return "GELU";
+  return name == "GELU" ? "GELU_ERF" : name;
+}
+
 bool only_a_view(const ggml_tensor* node) {
   switch (node->op) {
     case GGML_OP_NONE:
@@ -148,7 +157,7 @@ void Capture::before(const ggml_tensor* node) {
 void Capture::after(const ggml_tensor* node) {
   CapturedNode out;
   out.name = base_name(node);
-  out.op = ggml_op_desc(node);
+  out.op = operation_of(node);
   out.occurrence = occurrences_[out.name]++;
   out.layer = layer_of(out.name);
   out.params = node->op_params;
