@@ -177,7 +177,7 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
   NoiseScale scale;
   if (noise_) {
     report.timing.noise_ms = noise_->timing().eval_ms - noise_before;
-    scale = {noise_->n_embd(), noise_->n_layers()};
+    scale = noise_scale_;
   }
   if (engine_file) {
     save_noise(rows.comparison(), engine_file->file());

@@ -10,11 +10,13 @@
 #include "backends/engine_ref.h"
 #include "engine/engine.h"
 #include "native/native_engine.h"
+#include "quant/lift.h"
 #include "run/drive.h"
 #include "run/engine_pool.h"
 #include "run/loaded_model.h"
 #include "run/plan.h"
 #include "run/progress.h"
+#include "verdict/noise.h"
 #include "verdict/report.h"
 
 namespace crossval {
@@ -70,6 +72,8 @@ class Pair {
   void open_sides(Report& report);
   void open_side(OpenedSide& side, const std::string& model_path);
   void open_native_sides();
+  void open_native_noise();
+  void open_lifted_noise();
   NativeOptions native_options(Numerics numerics, KvType instead_of_q8_0) const;
 
   void compare_logits(const PromptInput& input, Report& report, const Watch* watch);
@@ -92,7 +96,11 @@ class Pair {
   std::shared_ptr<const ModelFile> backend_file_;  // when it is another file
   std::optional<LoadedModel> model_;
   OpenedSide engine_, backend_;
-  std::shared_ptr<NativeEngine> noise_, noise_base_;
+  // Native, or where it does not run the model the engine over `lifted_`.
+  std::shared_ptr<Engine> noise_;
+  std::shared_ptr<NativeEngine> noise_base_;
+  NoiseScale noise_scale_;
+  std::optional<LiftedModel> lifted_;
   std::string non_finite_weight_;
   std::shared_future<std::string> sha256_;
   double tokenize_ms_ = 0;

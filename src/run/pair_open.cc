@@ -2,6 +2,8 @@
 // workers load; native when the other side's settings are known.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/sha256.h"
 #include "native/check_model.h"
@@ -102,7 +104,6 @@ NativeOptions Pair::native_options(Numerics numerics, KvType instead_of_q8_0) co
 void Pair::open_native_sides() {
   const bool exact = options_.model.numerics == NumericsChoice::exact;
   const Numerics numerics = exact ? Numerics::exact : Numerics::ggml;
-  const Numerics other = exact ? Numerics::ggml : Numerics::exact;
   // Engines round a cache to 8 bits each in their own way (llama.cpp rotates keys before): neither
   // is imitated, and what such a cache does to the model is part of the measured noise.
   const NativeOptions options = native_options(numerics, KvType::f32);
@@ -111,12 +112,51 @@ void Pair::open_native_sides() {
     backend_.engine = model_->open_native(options, backend_file_);
   }
   if (noise_) return;
-  if (native_unsupported_reason(*model_file_)) return;  // the noise stays unknown
+  if (native_unsupported_reason(*model_file_)) {
+    open_lifted_noise();
+  } else {
+    open_native_noise();
+  }
+}
+
+void Pair::open_native_noise() {
+  const bool exact = options_.model.numerics == NumericsChoice::exact;
+  const Numerics other = exact ? Numerics::ggml : Numerics::exact;
   if (!engine_.ref.is_builtin()) {
     noise_base_ = model_->open_native(native_options(Numerics::ggml, KvType::f32));
   }
-  noise_ = model_->open_native(
+  auto noise = model_->open_native(
       native_options(engine_.ref.is_builtin() ? other : Numerics::exact, KvType::q8_0));
+  noise_scale_ = {noise->n_embd(), noise->n_layers()};
+  noise_ = std::move(noise);
+}
+
+// What quantised kernels round: the engine against itself over a copy of its weights in F32. Without
+// such weights, or where the copy would be too large or could not be made, the noise stays unknown.
+void Pair::open_lifted_noise() {
+  constexpr int64_t max_parameters = int64_t{1} << 30;  // of 4 bytes in a temporary file
+  if (engine_.ref.is_builtin() || engine_.ref.is_recording()) return;
+  int64_t n_parameters = 0;
+  bool any_rounds = false;
+  for (const TensorView& tensor : model_file_->tensors()) {
+    n_parameters += tensor.n_elements();
+    any_rounds = any_rounds || (tensor.shape.size() > 1 && tensor.type != GgmlType::F32);
+  }
+  if (!any_rounds || n_parameters > max_parameters) return;
+  try {
+    progress_.stage("measuring the rounding noise: a copy of the model in F32");
+    lifted_.emplace(lift_model(*model_file_));
+  } catch (const Error& error) {
+    progress_.verbose("the rounding noise stays unknown: " + error.what_);
+    return;
+  }
+  const std::string arch = model_file_->architecture();
+  const auto count = [&](const char* key) {
+    return static_cast<int>(std::clamp<int64_t>(model_file_->get_int(arch + key).value_or(0), 0,
+                                                int64_t{1} << 30));
+  };
+  noise_scale_ = {count(".embedding_length"), count(".block_count")};
+  noise_ = model_->open(engine_.ref, lifted_->path());
 }
 
 bool Pair::engine_can_run() const {
