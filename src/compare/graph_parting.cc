@@ -276,13 +276,14 @@ class Comparison {
     const GraphNode& node = backend_[b];
     std::set<std::string> engines_weights = weights_of(engine_), backends = weights_of(backend_);
     for (const GraphSource& source : node.sources) {
-      if (source.is_weight && !engines_weights.contains(source.name)) {
-        out.push_back({.kind = GraphDifference::Kind::weight,
-                       .what = source.name,
-                       .engine = "not read",
-                       .backend = shown(node),
-                       .is_engines = true});
-      }
+      if (!source.is_weight || engines_weights.contains(source.name)) continue;
+      out.push_back({.kind = GraphDifference::Kind::weight,
+                     .what = source.name,
+                     .engine = "not read",
+                     .backend = shown(node),
+                     .is_engines = true});
+    }
+    for (const GraphSource& source : node.sources) {
       const auto partner = partner_of(source, b);
       if (!partner) continue;
       for (const size_t reader : engine_edges_.readers(*partner)) {
@@ -296,13 +297,13 @@ class Comparison {
         }
       }
       if (!out.empty()) return;
-      for (const size_t reader : engine_edges_.readers(*partner)) {
-        out.push_back({.kind = GraphDifference::Kind::operation,
-                       .what = "what reads " + shown(backend_[*backend_edges_.maker_of(source, b)]),
-                       .engine = shown(engine_[reader]),
-                       .backend = shown(node)});
-        return;
-      }
+      const std::vector<size_t>& readers = engine_edges_.readers(*partner);
+      if (readers.empty()) continue;
+      out.push_back({.kind = GraphDifference::Kind::operation,
+                     .what = "what reads " + shown(backend_[*backend_edges_.maker_of(source, b)]),
+                     .engine = shown(engine_[readers.front()]),
+                     .backend = shown(node)});
+      return;
     }
   }
 

@@ -131,6 +131,20 @@ std::string coverage_words(const TraceReport& report) {
   return words + (report.structure_checked ? "; structure checked" : "; structure not checked");
 }
 
+// "note: in the model file and read by no operation: output.bias and 3 more".
+void add_unread(const TraceReport& report, Finding& finding) {
+  constexpr size_t max_shown = 3;
+  const auto& unread = report.unread_weights;
+  if (unread.empty()) return;
+  const std::vector<std::string> first(
+      unread.begin(),
+      unread.begin() + static_cast<std::ptrdiff_t>(std::min(unread.size(), max_shown)));
+  std::string words =
+      fmt::format("note: in the model file and read by no operation: {}", fmt::join(first, ", "));
+  if (unread.size() > max_shown) words += fmt::format(" and {} more", unread.size() - max_shown);
+  finding.notes.push_back(std::move(words));
+}
+
 Finding of_clean_run(const TraceReport& report) {
   Finding finding;
   finding.headline = fmt::format("{} of {} tensors recomputed from the backend's own inputs, ",
@@ -172,6 +186,7 @@ Finding finding_of(const TraceReport& report) {
     finding.headline += "; but the two files are not the same model";
   }
   add_model_diff(base.model_diff, finding);
+  if (!report.of_saved_runs) add_unread(report, finding);
   if (report.lifted) {
     finding.notes.emplace_back("both sides read a copy of the model dequantised to F32");
   }
