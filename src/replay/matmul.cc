@@ -79,6 +79,39 @@ void round_again(const float* x, int64_t x_stride, const Format& format, Roundin
   });
 }
 
+// Q8_K where the compiler contracts ggml-quants.c `nearest_int(iscale*x)` to one operation (b3889
+// on CPUs with FMA): the product is not rounded before it becomes an integer, which tells at ties.
+void fuse_q8_k(const float* x, int64_t x_stride, PreparedActivations& prepared, ThreadPool& pool) {
+  constexpr int64_t kBlock = 256;
+  pool.run(prepared.n_tokens, [&](int64_t t, int) {
+    for (int64_t block = 0; block < prepared.row_len / kBlock; ++block) {
+      const float* values = x + t * x_stride + block * kBlock;
+      float max = 0;
+      bool is_finite = true;
+      for (int64_t i = 0; i < kBlock; ++i) {
+        is_finite = is_finite && std::isfinite(values[i]);
+        if (std::fabs(values[i]) > std::fabs(max)) max = values[i];
+      }
+      const float factor = -127.0f / max;
+      if (!is_finite || !std::isfinite(factor)) continue;  // the codes are zeros
+      int8_t* codes = prepared.codes.data() + t * prepared.row_len + block * kBlock;
+      for (int64_t sub = 0; sub < kBlock / prepared.sub_block_len; ++sub) {
+        int32_t sum = 0;
+        for (int64_t i = sub * prepared.sub_block_len; i < (sub + 1) * prepared.sub_block_len;
+             ++i) {
+          codes[i] = static_cast<int8_t>(
+              std::clamp(std::nearbyint(double{factor} * values[i]), -128.0, 127.0));
+          sum += codes[i];
+        }
+        const auto at = static_cast<size_t>(
+            (block * kBlock / prepared.sub_block_len + sub) * prepared.n_tokens + t);
+        prepared.s[at] = prepared.d[at] * static_cast<float>(sum);
+        prepared.sums[at] = prepared.offset * sum;
+      }
+    }
+  });
+}
+
 // Q4_K and Q5_K: ik_llama.cpp turns them into blocks of 32 whose scale and minimum are halves when
 // there are 32 ids or more (iqk_gemm_kquants.cpp `iqk_convert_q4_k_q8_1_r8`).
 bool scales_fit_halves(const Format& format) {
@@ -163,8 +196,12 @@ const char* product_arithmetic(const Format& format, int variant) {
              : variant == 3 ? "f32"
                             : nullptr;
     case ActivationType::Q8_K:
-      if (variant == 3 && scales_fit_halves(format)) return "q8_2, f16 scales";
-      return variant == 0 ? "q8_K" : variant == 1 ? "q8_2" : variant == 2 ? "f32" : nullptr;
+      if (variant == 4 && scales_fit_halves(format)) return "q8_2, f16 scales";
+      return variant == 0   ? "q8_K"
+             : variant == 1 ? "q8_2"
+             : variant == 2 ? "f32"
+             : variant == 3 ? "q8_K fused"
+                            : nullptr;
     case ActivationType::I8_ROW:
       return variant == 0 ? "int8 per row" : variant == 1 ? "f32" : nullptr;
     case ActivationType::I8_FOUR:
@@ -194,6 +231,7 @@ void multiply(const Product& p, int variant, ThreadPool& pool) {
     round_again(p.x, p.x_stride, format, is_q8_2 ? Rounding::q8_2 : Rounding::reference, prepared,
                 pool);
   }
+  if (arithmetic == "q8_K fused") fuse_q8_k(p.x, p.x_stride, prepared, pool);
   const bool in_double = p.in_double && prepared.sub_block_len == 0 && !format.has_tensor_scale;
   if (in_double) {
     multiply_in_double(p, prepared, pool);
