@@ -48,8 +48,10 @@ GraphSource source_of(const Tap& tap, size_t i, int n_tokens) {
 
 // Scores and their softmax: [keys, positions, heads].
 bool has_keys(const Tap& tap, int n_tokens) {
-  return tap.name.starts_with("kq") && !tap.name.starts_with("kqv") && tap.out.ne[1] == n_tokens &&
-         tap.out.ne[0] >= n_tokens;
+  const bool is_named = tap.name.starts_with("kq") && !tap.name.starts_with("kqv");
+  const bool is_masked =
+      tap.op == "SOFT_MAX" && tap.sources.size() > 1 && tap.sources[1].ne[0] == tap.out.ne[0];
+  return (is_named || is_masked) && tap.out.ne[1] == n_tokens && tap.out.ne[0] >= n_tokens;
 }
 
 void take_samples(const Tap& tap, int n_tokens, GraphNode& node) {

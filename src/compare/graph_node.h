@@ -32,6 +32,7 @@ struct GraphNode {
   std::array<int32_t, 16> params = {};
   std::vector<GraphSource> sources;
   GgmlType type = GgmlType::F32;
+  bool is_right = false;  // it was recomputed, and gives what its own inputs call for
   // Nodes of two graphs can hold the same values only where these are equal: values of a position,
   // or for attention scores, whose rows engines pad as they like, minus the number of heads.
   int64_t width = 0;

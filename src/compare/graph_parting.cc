@@ -38,8 +38,15 @@ double rounding_of(const GraphNode& node) {
   return node.op == "GET_ROWS" ? 1e-5 : most;
 }
 
-// Small deviations of the inputs may grow in one operation: sums that cancel.
-constexpr double kGrowth = 30;
+// Deviations of the inputs may grow in one operation: those of f32 sums a lot where they cancel,
+// those of 8-bit activations, which are in all terms alike, by little.
+double grown(double level) { return std::max(std::min(30 * level, 1e-4), 4 * level); }
+
+// Several operations in one, which the other engine may have apart.
+bool is_fusion(std::string_view op) {
+  return op.find("FUSED") != std::string_view::npos || op == "MUL_MULTI_ADD" ||
+         op == "FLASH_ATTN_EXT";
+}
 
 // A graph with the way from a tap to those that read it.
 class Edges {
@@ -92,9 +99,15 @@ class Comparison {
     }
     matches_.resize(backend.size());
     levels_.assign(backend.size(), 0);
+    is_clean_.assign(backend.size(), true);
     for (size_t i = 0; i < backend.size(); ++i) {
-      if (!backend[i].samples.empty()) matches_[i] = match(i, by_width[backend[i].width]);
+      if (!backend[i].samples.empty()) {
+        matches_[i] = match(i, by_width[backend[i].width]);
+        if (!matches_[i].is_equal) explain(i);
+      }
       levels_[i] = matches_[i].is_equal ? matches_[i].distance : largest_before(i);
+      // Of caches and the like no values are known: they are what was written to them.
+      is_clean_[i] = backend[i].samples.empty() ? has_equal_sources(i) : matches_[i].is_equal;
     }
     find_deviating();
   }
@@ -105,6 +118,31 @@ class Comparison {
       if (deviates_[i] && has_equal_sources(i)) return describe(i);
     }
     return std::nullopt;
+  }
+
+  // The first operation that is another one, whatever its values.
+  std::optional<GraphParting> hidden_parting() const {
+    for (size_t i = 0; i < backend_.size(); ++i) {
+      // Where caches lie and how they are written to is each engine's own affair.
+      const std::string& op = backend_[i].op;
+      if (op == "SET_ROWS" || op == "CPY" || op == "GET_ROWS" || op == "CONT") continue;
+      const std::optional<size_t> other = counterpart(i);
+      if (other && !differences(*other, i).empty()) return describe(i);
+    }
+    return std::nullopt;
+  }
+
+  bool is_alike() const {
+    for (size_t i = 0; i < backend_.size(); ++i) {
+      if (!backend_[i].is_right) return false;
+      if (backend_[i].samples.empty()) continue;  // caches: what reads them is held apart
+      const std::optional<size_t> other = counterpart(i);
+      if (other ? !engine_[*other].is_right || !differences(*other, i).empty()
+                : !is_fusion(backend_[i].op)) {
+        return false;
+      }
+    }
+    return !backend_.empty();
   }
 
  private:
@@ -133,8 +171,33 @@ class Comparison {
           (distance == best.distance && likeness(other) > likeness(engine_[*best.nearest]));
       if (is_better) best = {candidate, distance, false};
     }
-    best.is_equal = best.distance <= std::max(rounding_of(node), kGrowth * largest_before(i));
+    best.is_equal = best.distance <= std::max(rounding_of(node), grown(largest_before(i)));
     return best;
+  }
+
+  // Two right operations that read the same part by rounding alone, however far: by a choice that
+  // it tipped, such as of experts. Then they are each other's, whatever is nearest.
+  void explain(size_t i) {
+    Match& match = matches_[i];
+    if (!backend_[i].is_right || !match.nearest || !has_equal_sources(i)) return;
+    for (const GraphSource& source : backend_[i].sources) {
+      const auto maker = backend_edges_.maker_of(source, i);
+      if (maker && backend_[*maker].samples.empty() && !backend_[*maker].is_right) return;
+    }
+    const std::optional<size_t> other = counterpart(i);
+    if (!other) {
+      match.is_equal = is_fusion(backend_[i].op);
+    } else if (engine_[*other].is_right && differences(*other, i).empty()) {
+      match = {other, sampled_distance(engine_[*other], backend_[i]), true};
+    }
+  }
+
+  std::vector<GraphDifference> differences(size_t a, size_t b) const {
+    std::vector<GraphDifference> out;
+    compare_parameters(engine_[a], backend_[b], out);
+    compare_masks(engine_[a], backend_[b], out);
+    compare_sources(a, b, out);
+    return out;
   }
 
   bool is_other(size_t i) const { return !backend_[i].samples.empty() && !matches_[i].is_equal; }
@@ -155,17 +218,10 @@ class Comparison {
   }
 
   bool has_equal_sources(size_t i) const {
-    for (const GraphSource& source : backend_[i].sources) {
+    return std::ranges::all_of(backend_[i].sources, [&](const GraphSource& source) {
       const auto maker = backend_edges_.maker_of(source, i);
-      if (maker && is_other(*maker)) return false;
-      // Through a cache: what was written to it.
-      if (!maker || !backend_[*maker].samples.empty()) continue;
-      for (const GraphSource& written : backend_[*maker].sources) {
-        const auto before = backend_edges_.maker_of(written, *maker);
-        if (before && is_other(*before)) return false;
-      }
-    }
-    return true;
+      return !maker || is_clean_[*maker];
+    });
   }
 
   // The engine's node with the values of a source of the backend's; none for inputs.
@@ -247,10 +303,13 @@ class Comparison {
       if (x.is_there && y.is_there && x.is_weight && y.is_weight && x.name == y.name) continue;
       const auto maker_a = engine_edges_.maker_of(x, a), maker_b = backend_edges_.maker_of(y, b);
       if (x.is_there && y.is_there && !x.is_weight && !y.is_weight) {
-        if (!maker_a && !maker_b) continue;  // inputs, such as positions and masks
+        // Inputs, such as positions and masks; and caches.
+        const bool is_computed_a = maker_a && !engine_[*maker_a].samples.empty();
+        const bool is_computed_b = maker_b && !backend_[*maker_b].samples.empty();
+        if (!is_computed_a && !is_computed_b) continue;
         const auto partner = partner_of(y, b);
-        if (partner && maker_a && (partner == maker_a || are_equal(*maker_a, *maker_b))) continue;
-        if (maker_a && maker_b && backend_[*maker_b].samples.empty()) continue;  // caches
+        if (partner && maker_a && hold_the_same(*partner, *maker_a)) continue;
+        if (maker_a && maker_b && are_equal(*maker_a, *maker_b)) continue;
       }
       const auto text = [](const GraphSource& source, const Graph& graph,
                            std::optional<size_t> maker) {
@@ -263,6 +322,13 @@ class Comparison {
                      .engine = text(x, engine_, maker_a),
                      .backend = text(y, backend_, maker_b)});
     }
+  }
+
+  // Two nodes of the engine's own graph: a clamp that clamped nothing holds what it read.
+  bool hold_the_same(size_t a, size_t b) const {
+    return a == b ||
+           (engine_[a].width == engine_[b].width && !engine_[a].samples.empty() &&
+            !engine_[b].samples.empty() && sampled_distance(engine_[a], engine_[b]) <= 1e-5);
   }
 
   bool are_equal(size_t a, size_t b) const {
@@ -298,7 +364,7 @@ class Comparison {
       }
       if (!out.empty()) return;
       const std::vector<size_t>& readers = engine_edges_.readers(*partner);
-      if (readers.empty()) continue;
+      if (readers.empty() || is_fusion(node.op) || is_fusion(engine_[readers.front()].op)) continue;
       out.push_back({.kind = GraphDifference::Kind::operation,
                      .what = "what reads " + shown(backend_[*backend_edges_.maker_of(source, b)]),
                      .engine = shown(engine_[readers.front()]),
@@ -342,9 +408,7 @@ class Comparison {
     parting.engine = counterpart(b);
     std::vector<GraphDifference>& out = parting.differences;
     if (parting.engine) {
-      compare_parameters(engine_[*parting.engine], backend_[b], out);
-      compare_masks(engine_[*parting.engine], backend_[b], out);
-      compare_sources(*parting.engine, b, out);
+      out = differences(*parting.engine, b);
     } else {
       compare_readers(b, out);
     }
@@ -368,14 +432,18 @@ class Comparison {
   const Edges engine_edges_, backend_edges_;
   std::vector<Match> matches_;
   std::vector<double> levels_;  // of deviations by rounding alone
+  std::vector<bool> is_clean_;  // it does not hold what deviates
   std::vector<bool> deviates_;
 };
 
 }  // namespace
 
-std::optional<GraphParting> find_parting(const std::vector<GraphNode>& engine,
-                                         const std::vector<GraphNode>& backend) {
-  return Comparison(engine, backend).parting();
+GraphComparison compare_graphs(const std::vector<GraphNode>& engine,
+                               const std::vector<GraphNode>& backend, bool logits_part) {
+  const Comparison comparison(engine, backend);
+  GraphComparison result{.parting = comparison.parting(), .is_alike = comparison.is_alike()};
+  if (!result.parting && logits_part) result.parting = comparison.hidden_parting();
+  return result;
 }
 
 }  // namespace crossval

@@ -38,11 +38,18 @@ struct GraphParting {
   std::vector<GraphDifference> differences;
 };
 
-// The first node of the backend whose values the engine has nowhere although it has all that the
-// node reads, and from which the deviation reaches the end of the graph: what heals on the way,
-// such as a scale that one engine applies earlier, is no difference. nullopt = the graphs end
-// alike, or cannot be told apart.
-std::optional<GraphParting> find_parting(const std::vector<GraphNode>& engine,
-                                         const std::vector<GraphNode>& backend);
+struct GraphComparison {
+  // The first node of the backend whose values the engine has nowhere although it has all that the
+  // node reads, and from which the deviation reaches the end of the graph: what heals on the way,
+  // such as a scale that one engine applies earlier, is no difference, nor is what two right
+  // operations (GraphNode::is_right) round apart. Where rounding hides all that and yet the logits
+  // are known to part, the first that reads something else or has another parameter.
+  std::optional<GraphParting> parting;
+  // Every operation has its counterpart, with the same parameters and sources, and both are right.
+  bool is_alike = false;
+};
+
+GraphComparison compare_graphs(const std::vector<GraphNode>& engine,
+                               const std::vector<GraphNode>& backend, bool logits_part);
 
 }  // namespace crossval

@@ -112,12 +112,12 @@ std::vector<GraphNode> graph_of(const Options& o) {
 }
 
 std::optional<GraphParting> parting(const Options& engine, const Options& backend) {
-  return find_parting(graph_of(engine), graph_of(backend));
+  return compare_graphs(graph_of(engine), graph_of(backend), false).parting;
 }
 
 TEST(GraphParting, EqualGraphsDoNotPart) {
   EXPECT_FALSE(parting({}, {}));
-  EXPECT_FALSE(find_parting({}, {}));
+  EXPECT_FALSE(compare_graphs({}, {}, true).parting);
   // A product with quantised weights rounds, and what follows inherits that.
   EXPECT_FALSE(parting({}, {.rounding = 1e-3f}));
 }
@@ -176,6 +176,32 @@ TEST(GraphParting, TheSameOperationWithOtherNumbers) {
   ASSERT_TRUE(hidden);
   ASSERT_EQ(hidden->unseen.size(), 1U);
   EXPECT_EQ(graph_of({})[hidden->unseen[0]].name, "kq-0");
+}
+
+std::vector<GraphNode> all_right(std::vector<GraphNode> graph) {
+  for (GraphNode& node : graph) node.is_right = true;
+  return graph;
+}
+
+TEST(GraphParting, WhatTwoRightOperationsRoundApartIsNoDifference) {
+  const auto engine = all_right(graph_of({})),
+             backend = all_right(graph_of({.kernel_error = 0.1f}));
+  const GraphComparison found = compare_graphs(engine, backend, true);
+  EXPECT_FALSE(found.parting);
+  EXPECT_TRUE(found.is_alike);
+  EXPECT_FALSE(compare_graphs(graph_of({}), backend, true).is_alike);  // nobody recomputed it
+}
+
+TEST(GraphParting, WhatRoundingHidesIsFoundWhereTheLogitsPart) {
+  // The norm that is added is far off by rounding, so values tell nothing.
+  const auto engine = all_right(graph_of({}));
+  const auto backend = all_right(graph_of({.adds_norm = true, .kernel_error = 3}));
+  EXPECT_FALSE(compare_graphs(engine, backend, false).parting);
+  const GraphComparison found = compare_graphs(engine, backend, true);
+  ASSERT_TRUE(found.parting);
+  EXPECT_EQ(backend[found.parting->backend].name, "l_out-0");
+  EXPECT_EQ(found.parting->differences.at(0).kind, Kind::source);
+  EXPECT_FALSE(found.is_alike);
 }
 
 TEST(OpParameters, HaveWords) {

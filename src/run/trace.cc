@@ -155,6 +155,7 @@ class Trace {
     add_distances(pairing.finish(), report);
     if (of_engine) hold_engines_apart(complete, graphs, *of_engine, report);
     if (!report.base.non_finite_weight.empty()) blame_non_finite_weight(report);
+    if (report.parts_by_rounding) report.base.status = Status::agree;
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
     hold_files_apart(report.base);
@@ -176,11 +177,11 @@ class Trace {
       if (report.first_divergence) report.first_divergence->in_engine = true;
     }
     if (!complete) return;
-    TwoGraphs both{graphs.take(Side::engine), graphs.take(Side::backend), {}};
-    for (const TapReport& tap : found.taps) {
-      both.engine_is_right.push_back(tap.own_error && tap.verdict == TapVerdict::ok);
-    }
-    blame_parting(both, report);
+    std::vector<GraphNode> engine = graphs.take(Side::engine);
+    std::vector<GraphNode> backend = graphs.take(Side::backend);
+    mark_right(found.taps, engine);
+    mark_right(report.taps, backend);
+    blame_parting(engine, backend, report);
   }
 
   const TraceOptions& options_;

@@ -161,6 +161,12 @@ Finding of_clean_run(const TraceReport& report) {
         plural(report.coverage.n_unchecked_products, "product"),
         fmt::join(report.coverage.missing, ", ")));
   }
+  if (report.parts_by_rounding) {
+    finding.notes.emplace_back(
+        "note: the logits part by rounding alone: both engines compute the same graph and are "
+        "right "
+        "in every operation of it");
+  }
   if (!report.parameters_checked) {
     finding.notes.emplace_back(
         "note: this architecture's parameters are not known here: operations were checked, not "

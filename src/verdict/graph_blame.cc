@@ -121,26 +121,31 @@ size_t suspect_of(const GraphParting& parting, const std::vector<GraphNode>& bac
   return parting.backend;
 }
 
-// By numbers alone two right operations part where rounding chose otherwise before.
-bool are_both_right(const TwoGraphs& graphs, const GraphParting& parting, const TapReport& tap) {
-  return tap.own_error && tap.verdict == TapVerdict::ok && parting.engine &&
-         graphs.engine_is_right.at(static_cast<size_t>(graphs.engine[*parting.engine].index));
-}
-
 }  // namespace
 
-void blame_parting(const TwoGraphs& graphs, TraceReport& report) {
-  const std::optional<GraphParting> parting = find_parting(graphs.engine, graphs.backend);
-  if (!parting) return;
-  const GraphNode& node = graphs.backend[suspect_of(*parting, graphs.backend, report)];
+void mark_right(const std::vector<TapReport>& taps, std::vector<GraphNode>& graph) {
+  for (GraphNode& node : graph) {
+    const auto index = static_cast<size_t>(node.index);
+    node.is_right = index < taps.size() && taps[index].own_error.has_value() &&
+                    taps[index].verdict == TapVerdict::ok;
+  }
+}
+
+void blame_parting(const std::vector<GraphNode>& engine, const std::vector<GraphNode>& backend,
+                   TraceReport& report) {
+  const bool logits_part = report.base.status == Status::diverged;
+  const GraphComparison comparison = compare_graphs(engine, backend, logits_part);
+  const std::optional<GraphParting>& parting = comparison.parting;
+  if (!parting) {
+    report.parts_by_rounding = logits_part && comparison.is_alike && !report.first_divergence;
+    return;
+  }
+  const GraphNode& node = backend[suspect_of(*parting, backend, report)];
   const auto index = static_cast<size_t>(node.index);
   if (index >= report.taps.size() || place_of_first(report) <= index) return;
   TapReport& tap = report.taps[index];
   const GraphDifference& first = parting->differences.front();
-  if (first.kind == Kind::result &&
-      (report.base.status != Status::diverged || are_both_right(graphs, *parting, tap))) {
-    return;
-  }
+  if (first.kind == Kind::result && !logits_part) return;
   const Words words(report);
   std::string sentence;
   constexpr size_t max_said = 4;

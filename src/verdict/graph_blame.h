@@ -9,15 +9,13 @@
 
 namespace crossval {
 
-struct TwoGraphs {
-  std::vector<GraphNode> engine, backend;
-  // Of the engine's taps: recomputed, and right. By their index.
-  std::vector<bool> engine_is_right;
-};
+// GraphNode::is_right as far as `taps`, of the same side, tell.
+void mark_right(const std::vector<TapReport>& taps, std::vector<GraphNode>& graph);
 
 // Puts the parting first in the report when it lies before the first divergence found, or there is
-// none. Nothing changes where the graphs end alike, or where they part by numbers alone although
-// the operation is right in both: by rounding, such as another choice of experts.
-void blame_parting(const TwoGraphs& graphs, TraceReport& report);
+// none. Where every operation is right in both and the graphs are alike, whatever parts their
+// logits is rounding (parts_by_rounding). Both graphs' nodes are marked.
+void blame_parting(const std::vector<GraphNode>& engine, const std::vector<GraphNode>& backend,
+                   TraceReport& report);
 
 }  // namespace crossval

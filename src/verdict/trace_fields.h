@@ -157,6 +157,9 @@ void describe(V& v, const TraceReport& report) {
   v("structure_checked", report.structure_checked,
     "native's complete graph of a known architecture ran beside it: nothing is missing or too "
     "many");
+  v("parts_by_rounding", report.parts_by_rounding,
+    "two engines: their logits are beyond the tolerance, yet every operation is right in both and "
+    "their graphs are alike; the status is agree");
   v("parameters_checked", report.parameters_checked,
     "the architecture is known: hyperparameters, mask and use of all weights were checked too");
   v("coverage", CoverageOf{report}, "");

@@ -103,6 +103,9 @@ struct TraceReport {
   std::vector<std::string> unread_weights;
   // Native's own graph, complete, ran beside it and ended at the same logits.
   bool structure_checked = false;
+  // Two engines: the logits are beyond the tolerance, yet every operation is right in both, and
+  // their graphs are alike.
+  bool parts_by_rounding = false;
   bool parameters_checked = false;           // the architecture's parameters are known here
   bool lifted = false;                       // both sides read a copy dequantised to F32
   double largest_clean_ratio = 0;            // of the taps that passed: how near to the bound
