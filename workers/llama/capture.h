@@ -20,8 +20,8 @@ struct CapturedTensor {
   const char* type = "";
   int64_t ne[4] = {1, 1, 1, 1};
   bool is_weight = false;  // then no bytes: whoever asks has the model file
-  // The node of this eval that computed the values, where one did; whole = all of them and in the
-  // same order, not a part or a permutation.
+  // The node of this eval that computed the values, where one did (its name may be empty); whole =
+  // all of them and in the same order, not a part or a permutation.
   std::string maker;
   int maker_occurrence = -1;
   bool is_whole = false;

@@ -201,7 +201,7 @@ json tap_json(const CapturedNode& node) {
     json one = {
         {"name", tensor.name}, {"type", tensor.type}, {"ne", tensor.ne}, {"bytes", tensor.n_bytes}};
     if (tensor.is_weight) one["weight"] = true;
-    if (!tensor.maker.empty()) {
+    if (tensor.maker_occurrence >= 0) {
       one["of"] = {{"name", tensor.maker},
                    {"occurrence", tensor.maker_occurrence},
                    {"whole", tensor.is_whole}};
