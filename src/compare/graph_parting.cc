@@ -45,7 +45,13 @@ double grown(double level) { return std::max(std::min(30 * level, 1e-4), 4 * lev
 // Several operations in one, which the other engine may have apart.
 bool is_fusion(std::string_view op) {
   return op.find("FUSED") != std::string_view::npos || op == "MUL_MULTI_ADD" ||
-         op == "FLASH_ATTN_EXT";
+         op == "FLASH_ATTN_EXT" || op == "SWIGLU" || op == "GEGLU" || op == "REGLU" ||
+         op == "GEGLU_ERF" || op == "GEGLU_QUICK";
+}
+
+// The activation that a gated unit has inside.
+bool is_gate(std::string_view op) {
+  return op == "SILU" || op == "GELU" || op == "RELU" || op == "GELU_ERF" || op == "GELU_QUICK";
 }
 
 // A graph with the way from a tap to those that read it.
@@ -138,7 +144,7 @@ class Comparison {
       if (backend_[i].samples.empty()) continue;  // caches: what reads them is held apart
       const std::optional<size_t> other = counterpart(i);
       if (other ? !engine_[*other].is_right || !differences(*other, i).empty()
-                : !is_fusion(backend_[i].op)) {
+                : !is_cut_otherwise(i)) {
         return false;
       }
     }
@@ -175,6 +181,32 @@ class Comparison {
     return best;
   }
 
+  // A part of what the engine has in one operation, or such an operation: what it reads goes there
+  // into another fusion, or into the weights that it reads itself.
+  bool is_cut_otherwise(size_t i) const {
+    const GraphNode& node = backend_[i];
+    bool is_part = is_fusion(node.op) || is_gate(node.op);
+    for (const GraphSource& source : node.sources) {
+      const auto maker = backend_edges_.maker_of(source, i);
+      if (!maker) continue;
+      if (node.op == "MUL" && is_gate(backend_[*maker].op)) {
+        is_part = true;
+        continue;
+      }
+      const auto partner = partner_of(source, i);
+      if (!partner) continue;
+      const auto fits = [&](size_t reader) {
+        const GraphNode& other = engine_[reader];
+        return is_fusion(other.op) || is_gate(other.op) ||
+               std::ranges::any_of(node.sources, [&](const GraphSource& one) {
+                 return one.is_weight && other.reads_weight(one.name);
+               });
+      };
+      if (std::ranges::none_of(engine_edges_.readers(*partner), fits)) return false;
+    }
+    return is_part;
+  }
+
   // Two right operations that read the same part by rounding alone, however far: by a choice that
   // it tipped, such as of experts. Then they are each other's, whatever is nearest.
   void explain(size_t i) {
@@ -186,7 +218,7 @@ class Comparison {
     }
     const std::optional<size_t> other = counterpart(i);
     if (!other) {
-      match.is_equal = is_fusion(backend_[i].op);
+      match.is_equal = is_cut_otherwise(i);
     } else if (engine_[*other].is_right && differences(*other, i).empty()) {
       match = {other, sampled_distance(engine_[*other], backend_[i]), true};
     }
