@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "compare/graph_edges.h"
 #include "compare/op_parameters.h"
 
 namespace crossval {
@@ -16,6 +17,7 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 using Graph = std::vector<GraphNode>;
+using Edges = GraphEdges;
 
 std::string shown(const GraphNode& node) {
   const std::string name = node.name.empty() ? "(unnamed)" : node.name;
@@ -41,52 +43,6 @@ double rounding_of(const GraphNode& node) {
 // Deviations of the inputs may grow in one operation: those of f32 sums a lot where they cancel,
 // those of 8-bit activations, which are in all terms alike, by little.
 double grown(double level) { return std::max(std::min(30 * level, 1e-4), 4 * level); }
-
-// Several operations in one, which the other engine may have apart.
-bool is_fusion(std::string_view op) {
-  return op.find("FUSED") != std::string_view::npos || op == "MUL_MULTI_ADD" ||
-         op == "FLASH_ATTN_EXT" || op == "SWIGLU" || op == "GEGLU" || op == "REGLU" ||
-         op == "GEGLU_ERF" || op == "GEGLU_QUICK";
-}
-
-// The activation that a gated unit has inside.
-bool is_gate(std::string_view op) {
-  return op == "SILU" || op == "GELU" || op == "RELU" || op == "GELU_ERF" || op == "GELU_QUICK";
-}
-
-// A graph with the way from a tap to those that read it.
-class Edges {
- public:
-  explicit Edges(const Graph& graph) : graph_(graph) {
-    for (size_t i = 0; i < graph.size(); ++i) by_name_[{graph[i].name, graph[i].occurrence}] = i;
-    readers_.resize(graph.size());
-    for (size_t i = 0; i < graph.size(); ++i) {
-      for (const GraphSource& source : graph[i].sources) {
-        if (const auto maker = maker_of(source, i)) readers_[*maker].push_back(i);
-      }
-    }
-  }
-
-  // The node before `reader` whose values the source holds; a cache's is the one that wrote to it.
-  std::optional<size_t> maker_of(const GraphSource& source, size_t reader) const {
-    if (source.origin) {
-      const auto found = by_name_.find({source.origin->name, source.origin->occurrence});
-      if (found != by_name_.end() && found->second < reader) return found->second;
-      return std::nullopt;
-    }
-    if (!source.name.starts_with("cache_")) return std::nullopt;
-    for (size_t i = reader; i-- > 0;) {
-      if (graph_[i].name == source.name) return i;
-    }
-    return std::nullopt;
-  }
-  const std::vector<size_t>& readers(size_t i) const { return readers_[i]; }
-
- private:
-  const Graph& graph_;
-  std::map<std::pair<std::string, int>, size_t> by_name_;
-  std::vector<std::vector<size_t>> readers_;
-};
 
 // The node of the other graph with the same values.
 struct Match {
