@@ -405,7 +405,7 @@ class Comparison {
     };
     if (std::ranges::none_of(out, is_mask)) compare_layers_mask(b, out);
     // A window that is another leads: what else differs in the layer follows from it.
-    std::ranges::stable_partition(out, is_mask);
+    std::stable_partition(out.begin(), out.end(), is_mask);
     if (out.empty()) out.push_back({.kind = GraphDifference::Kind::result});
     for (const GraphSource& source : backend_[b].sources) {
       const auto maker = backend_edges_.maker_of(source, b);

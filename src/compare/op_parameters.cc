@@ -64,8 +64,9 @@ std::string rope_mode(int32_t mode) {
 }  // namespace
 
 std::span<const OpParameter> parameters_of(std::string_view op) {
-  const auto found = std::ranges::equal_range(kParameters, op, {}, &OpParameter::op);
-  return {found.begin(), found.end()};
+  const auto* first = std::ranges::lower_bound(kParameters, op, {}, &OpParameter::op);
+  const auto* last = std::ranges::upper_bound(kParameters, op, {}, &OpParameter::op);
+  return {first, last};
 }
 
 std::string parameter_text(const OpParameter& parameter, int32_t word) {

@@ -131,8 +131,9 @@ void Pair::open_native_noise() {
   noise_ = std::move(noise);
 }
 
-// What quantised kernels round: the engine against itself over a copy of its weights in F32. Without
-// such weights, or where the copy would be too large or could not be made, the noise stays unknown.
+// What quantised kernels round: the engine against itself over a copy of its weights in F32.
+// Without such weights, or where the copy would be too large or could not be made, the noise stays
+// unknown.
 void Pair::open_lifted_noise() {
   constexpr int64_t max_parameters = int64_t{1} << 30;  // of 4 bytes in a temporary file
   if (engine_.ref.is_builtin() || engine_.ref.is_recording()) return;
@@ -152,8 +153,8 @@ void Pair::open_lifted_noise() {
   }
   const std::string arch = model_file_->architecture();
   const auto count = [&](const char* key) {
-    return static_cast<int>(std::clamp<int64_t>(model_file_->get_int(arch + key).value_or(0), 0,
-                                                int64_t{1} << 30));
+    return static_cast<int>(
+        std::clamp<int64_t>(model_file_->get_int(arch + key).value_or(0), 0, int64_t{1} << 30));
   };
   noise_scale_ = {count(".embedding_length"), count(".block_count")};
   noise_ = model_->open(engine_.ref, lifted_->path());
