@@ -4,7 +4,7 @@ PROMPT ?= What is the capital of France?
 PREFIX ?= /usr/local
 CROSSVAL := build/bin/crossval
 
-.PHONY: help deps deps-dev program build engines demo install unit test faults lint format docs \
+.PHONY: help deps deps-dev program build engines demo install unit test faults realbugs lint format docs \
         asan fuzz bench clean
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make asan     the tests of untrusted input under AddressSanitizer and UBSan"
 	@echo "make fuzz     damaged model files for a minute, under the sanitizers"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
+	@echo "make realbugs bugs of real engines (set up by name; models: tests/realbugs/make_models.py)"
 	@echo "make bench    kernels, and native against llama.cpp in the same run"
 
 deps:
@@ -55,6 +56,9 @@ test: build engines
 
 faults: build engines
 	@build/bin/faults
+
+realbugs: build engines
+	@tests/realbugs/run
 
 lint: deps-dev
 	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
