@@ -70,6 +70,13 @@ std::string valid_utf8(const std::string& text) {
   return Json::parse(dump(Json(text))).get<std::string>();
 }
 
+std::optional<GgmlType> TraceTensor::float_type() const {
+  if (dtype == "F32") return GgmlType::F32;
+  if (dtype == "F16") return GgmlType::F16;
+  if (dtype == "BF16") return GgmlType::BF16;
+  return std::nullopt;
+}
+
 TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
                              const std::string& prompt, int n_prompt) {
   TraceMetadata metadata = {{trace_key::kEngine, info.name},
@@ -221,13 +228,11 @@ void TraceFile::use_logits() {
   const auto found = tensors_.find("logits");
   if (found == tensors_.end()) damaged(path(), "it has to be there", "tensor 'logits'");
   const TraceTensor& logits = found->second;
-  const TypeInfo* type = find_type_by_name(logits.dtype);
-  const bool is_float = logits.dtype == "F32" || logits.dtype == "F16" || logits.dtype == "BF16";
+  const std::optional<GgmlType> type = logits.float_type();
   std::vector<int64_t> shape = without_batch(logits.shape, 2);
   if (shape.size() == 1) shape.insert(shape.begin(), 1);
   const bool is_last_alone = shape.size() == 2 && shape[0] == 1;
-  if (!is_float || type == nullptr || shape.size() != 2 ||
-      (shape[0] != n_positions() && !is_last_alone)) {
+  if (!type || shape.size() != 2 || (shape[0] != n_positions() && !is_last_alone)) {
     damaged(path(),
             fmt::format("logits are F32, F16 or BF16, [{}, n_vocab], or the last row alone; these "
                         "are {} [{}]",
@@ -240,7 +245,7 @@ void TraceFile::use_logits() {
             "tensor 'logits'");
   }
   first_row_ = n_positions() - shape[0];
-  logits_type_ = type->type;
+  logits_type_ = *type;
   logits_ = logits.data;
 }
 

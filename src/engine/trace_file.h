@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +51,8 @@ struct TraceTensor {
   std::string dtype;  // "F32", "F16", "I32", ...
   std::vector<int64_t> shape;
   std::span<const std::byte> data;  // may be unaligned: copy out of it
+
+  std::optional<GgmlType> float_type() const;  // F32, F16 or BF16; nullopt for any other
 };
 
 class TraceFile {

@@ -8,12 +8,15 @@
 
 #include "base/error.h"
 #include "engine/trace_engine.h"
+#include "support/safetensors.h"
 #include "support/temp_dir.h"
 
 namespace crossval {
 namespace {
 
 using testing::read_text;
+using testing::safetensors;
+using testing::StoredTensor;
 using testing::TempDir;
 using testing::write_text;
 
@@ -135,40 +138,20 @@ TEST(TraceFile, damaged_files_are_refused) {
   for (size_t n = 1; n < good.size(); n += 7) EXPECT_NE(refusal(good.substr(0, n)), "accepted");
 }
 
-struct Stored {
-  std::string name, dtype;
-  std::vector<int64_t> shape;
-  std::string bytes;
-};
 template <typename T>
 std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
-// As safetensors of Python write it, with no metadata at all.
-std::string safetensors(const std::vector<Stored>& tensors) {
-  nlohmann::json header;
-  std::string data;
-  for (const Stored& tensor : tensors) {
-    header[tensor.name] = {{"dtype", tensor.dtype},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {data.size(), data.size() + tensor.bytes.size()}}};
-    data += tensor.bytes;
-  }
-  const std::string text = header.dump();
-  const uint64_t length = text.size();
-  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text + data;
-}
-
 TEST(TraceFile, files_from_elsewhere_are_read) {
   const TempDir folder;
   const std::string path = folder.file("t");
-  const Stored ids64{"tokens", "I64", {1, 2}, bytes_of(std::vector<int64_t>{7, 9})};
-  const Stored ids32{"tokens", "I32", {2}, bytes_of(std::vector<int32_t>{7, 9})};
+  const StoredTensor ids64{"tokens", "I64", {1, 2}, bytes_of(std::vector<int64_t>{7, 9})};
+  const StoredTensor ids32{"tokens", "I32", {2}, bytes_of(std::vector<int32_t>{7, 9})};
   // 1, 2, 3, 4 in each type.
   const std::string f16 = bytes_of(std::vector<uint16_t>{0x3c00, 0x4000, 0x4200, 0x4400});
   const std::string bf16 = bytes_of(std::vector<uint16_t>{0x3f80, 0x4000, 0x4040, 0x4080});
   const std::string f32 = bytes_of(std::vector<float>{1, 2, 3, 4});
-  const std::vector<Stored> all[] = {
+  const std::vector<StoredTensor> all[] = {
       {ids64, {"logits", "F16", {1, 2, 2}, f16}},
       {ids32, {"logits", "BF16", {2, 2}, bf16}},
       {ids64, {"logits", "F32", {2, 2}, f32}},
@@ -191,7 +174,7 @@ TEST(TraceFile, files_from_elsewhere_are_read) {
     EXPECT_EQ(row.back(), 4);
     EXPECT_THROW(trace->read_logits(0, row), Error);
   }
-  const std::vector<Stored> refused[] = {
+  const std::vector<StoredTensor> refused[] = {
       {{"tokens", "I64", {2}, bytes_of(std::vector<int64_t>{7, int64_t{1} << 40})},
        {"logits", "F32", {2, 2}, f32}},
       {{"tokens", "I64", {2}, bytes_of(std::vector<int64_t>{7, -1})},

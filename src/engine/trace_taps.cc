@@ -26,18 +26,11 @@ std::optional<int> number_behind(std::string_view text, char mark) {
   return value;
 }
 
-GgmlType float_type(const TraceTensor& tensor) {
-  return tensor.dtype == "F16"    ? GgmlType::F16
-         : tensor.dtype == "BF16" ? GgmlType::BF16
-                                  : GgmlType::F32;
-}
-
 // The tensor as a tap; nullopt where it is none. Files from elsewhere may leave out "#0" and have a
 // batch of 1 in front; without a number only what has a row for every id is one.
 std::optional<SavedTap> tap_of(const TraceTensor& tensor, int64_t n_positions) {
-  const bool is_float = tensor.dtype == "F32" || tensor.dtype == "F16" || tensor.dtype == "BF16";
-  if (!is_float || tensor.data.empty() || tensor.shape.empty() || tensor.name == "logits" ||
-      tensor.name.starts_with("rounding_noise#")) {
+  if (!tensor.float_type() || tensor.data.empty() || tensor.shape.empty() ||
+      tensor.name == "logits" || tensor.name.starts_with("rounding_noise#")) {
     return std::nullopt;
   }
   const bool has_batch =
@@ -72,7 +65,7 @@ Tap SavedTap::load() const {
   tap.name = name;
   tap.layer = number_behind(name, '-').value_or(-1);
   tap.out.name = name;
-  tap.out.type = float_type(*tensor);
+  tap.out.type = *tensor->float_type();
   const int64_t value_bytes = tap.out.type == GgmlType::F32 ? 4 : 2;
   const auto n_values = static_cast<int64_t>(tensor->data.size()) / value_bytes;
   tap.out.ne = {n_values / n_rows, n_rows, 1, 1};

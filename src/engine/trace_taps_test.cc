@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "support/safetensors.h"
 #include "support/temp_dir.h"
 
 namespace crossval {
@@ -59,27 +59,11 @@ TEST(TraceTaps, ComeBackInOrderWithTheirOperations) {
   EXPECT_EQ(taps[2].layer, -1);
 }
 
-// A file as safetensors of Python write it: `tensors` are name, dtype, shape, bytes.
-struct Stored {
-  std::string name, dtype;
-  std::vector<int64_t> shape;
-  std::string bytes;
-};
-void write_safetensors(const std::string& path, std::vector<Stored> tensors) {
+// With ids 7 and 8, and logits 1 and 2.
+void write_safetensors(const std::string& path, std::vector<testing::StoredTensor> tensors) {
   tensors.push_back({"tokens", "I64", {1, 2}, std::string("\7\0\0\0\0\0\0\0\b\0\0\0\0\0\0\0", 16)});
   tensors.push_back({"logits", "F16", {1, 2, 1}, std::string("\0\x3c\0\x40", 4)});
-  nlohmann::json header;
-  std::string data;
-  for (const Stored& tensor : tensors) {
-    header[tensor.name] = {{"dtype", tensor.dtype},
-                           {"shape", tensor.shape},
-                           {"data_offsets", {data.size(), data.size() + tensor.bytes.size()}}};
-    data += tensor.bytes;
-  }
-  const std::string text = header.dump();
-  const uint64_t length = text.size();
-  testing::write_text(
-      path, std::string(reinterpret_cast<const char*>(&length), sizeof length) + text + data);
+  testing::write_text(path, testing::safetensors(tensors));
 }
 
 TEST(TraceTaps, FromElsewhere) {
