@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "engine/tap_rows.h"
@@ -14,8 +13,6 @@ namespace {
 constexpr int64_t kSamples = 256;
 
 std::string base_name(const std::string& name) { return name.substr(0, name.find(" (")); }
-
-bool is_integer(GgmlType type) { return type == GgmlType::I32 || type == GgmlType::I64; }
 
 // Masked keys have -Inf, or a large negative number.
 constexpr float kMasked = -1e4f;
@@ -35,14 +32,9 @@ GraphSource source_of(const Tap& tap, size_t i, int n_tokens) {
   source.is_weight = tensor.is_weight;
   source.is_there = tensor.ne[0] > 0;
   source.type = tensor.type;
-  source.ne = tensor.ne;
   source.origin = tensor.origin;
   const bool is_mask = (tap.op == "SOFT_MAX" && i == 1) || (tap.op == "FLASH_ATTN_EXT" && i == 3);
   if (is_mask && source.is_there) source.n_visible = visible_keys(tensor, n_tokens);
-  if (is_integer(tensor.type) && !tensor.data.empty()) {
-    source.hash = std::hash<std::string_view>{}(
-        {reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size()});
-  }
   return source;
 }
 
@@ -89,7 +81,6 @@ GraphNode graph_node(const PlacedTap& placed) {
   node.layer = tap.layer;
   node.index = placed.index;
   node.params = tap.params;
-  node.type = tap.out.type;
   for (size_t i = 0; i < tap.sources.size(); ++i) {
     node.sources.push_back(source_of(tap, i, placed.n_tokens()));
   }

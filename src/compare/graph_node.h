@@ -17,11 +17,9 @@ struct GraphSource {
   bool is_weight = false;
   bool is_there = true;  // false: left out (optional)
   GgmlType type = GgmlType::F32;
-  std::array<int64_t, 4> ne = {};
   std::optional<TapOrigin> origin;
   // Of an attention mask: how many keys the last position sees; -1 = it is none.
   int64_t n_visible = -1;
-  uint64_t hash = 0;  // of integers, such as the experts chosen; 0 = not taken
 };
 
 struct GraphNode {
@@ -31,7 +29,6 @@ struct GraphNode {
   int index = 0;  // of the tap among its side's
   std::array<int32_t, 16> params = {};
   std::vector<GraphSource> sources;
-  GgmlType type = GgmlType::F32;
   bool is_right = false;  // it was recomputed, and gives what its own inputs call for
   // Nodes of two graphs can hold the same values only where these are equal: values of a position,
   // or for attention scores, whose rows engines pad as they like, minus the number of heads.

@@ -17,7 +17,6 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
 using Graph = std::vector<GraphNode>;
-using Edges = GraphEdges;
 
 std::string shown(const GraphNode& node) {
   const std::string name = node.name.empty() ? "(unnamed)" : node.name;
@@ -43,6 +42,13 @@ double rounding_of(const GraphNode& node) {
 // Deviations of the inputs may grow in one operation: those of f32 sums a lot where they cancel,
 // those of 8-bit activations, which are in all terms alike, by little.
 double grown(double level) { return std::max(std::min(30 * level, 1e-4), 4 * level); }
+
+// Whether two nodes hold the same values, up to this distance. One without samples is like itself
+// alone.
+bool hold_alike(const GraphNode& a, const GraphNode& b, double most) {
+  return &a == &b || (a.width == b.width && !a.samples.empty() && !b.samples.empty() &&
+                      sampled_distance(a, b) <= most);
+}
 
 // The node of the other graph with the same values.
 struct Match {
@@ -296,8 +302,13 @@ class Comparison {
         const bool is_computed_b = maker_b && !backend_[*maker_b].samples.empty();
         if (!is_computed_a && !is_computed_b) continue;
         const auto partner = partner_of(y, b);
-        if (partner && maker_a && hold_the_same(*partner, *maker_a)) continue;
-        if (maker_a && maker_b && are_equal(*maker_a, *maker_b)) continue;
+        // A clamp that clamped nothing holds what it read: within one engine to the last bits.
+        if (partner && maker_a && hold_alike(engine_[*partner], engine_[*maker_a], 1e-5)) continue;
+        if (maker_a && maker_b &&
+            hold_alike(engine_[*maker_a], backend_[*maker_b],
+                       std::max(rounding_of(backend_[*maker_b]), 1e-4))) {
+          continue;
+        }
       }
       const auto text = [](const GraphSource& source, const Graph& graph,
                            std::optional<size_t> maker) {
@@ -310,19 +321,6 @@ class Comparison {
                      .engine = text(x, engine_, maker_a),
                      .backend = text(y, backend_, maker_b)});
     }
-  }
-
-  // Two nodes of the engine's own graph: a clamp that clamped nothing holds what it read.
-  bool hold_the_same(size_t a, size_t b) const {
-    return a == b ||
-           (engine_[a].width == engine_[b].width && !engine_[a].samples.empty() &&
-            !engine_[b].samples.empty() && sampled_distance(engine_[a], engine_[b]) <= 1e-5);
-  }
-
-  bool are_equal(size_t a, size_t b) const {
-    return !engine_[a].samples.empty() && engine_[a].width == backend_[b].width &&
-           !backend_[b].samples.empty() &&
-           sampled_distance(engine_[a], backend_[b]) <= std::max(rounding_of(backend_[b]), 1e-4);
   }
 
   // What the engine does with the values that node b reads, where it does something else.
@@ -391,12 +389,9 @@ class Comparison {
   GraphParting describe(size_t b) const {
     GraphParting parting;
     parting.backend = b;
-    parting.distance = matches_[b].distance;
-    parting.before = largest_before(b);
-    parting.engine = counterpart(b);
     std::vector<GraphDifference>& out = parting.differences;
-    if (parting.engine) {
-      out = differences(*parting.engine, b);
+    if (const std::optional<size_t> other = counterpart(b)) {
+      out = differences(*other, b);
     } else {
       compare_readers(b, out);
     }
@@ -417,7 +412,7 @@ class Comparison {
   }
 
   const Graph &engine_, &backend_;
-  const Edges engine_edges_, backend_edges_;
+  const GraphEdges engine_edges_, backend_edges_;
   std::vector<Match> matches_;
   std::vector<double> levels_;  // of deviations by rounding alone
   std::vector<bool> is_clean_;  // it does not hold what deviates
@@ -429,8 +424,10 @@ class Comparison {
 GraphComparison compare_graphs(const std::vector<GraphNode>& engine,
                                const std::vector<GraphNode>& backend, bool logits_part) {
   const Comparison comparison(engine, backend);
-  GraphComparison result{.parting = comparison.parting(), .is_alike = comparison.is_alike()};
-  if (!result.parting && logits_part) result.parting = comparison.hidden_parting();
+  GraphComparison result{.parting = comparison.parting()};
+  if (result.parting || !logits_part) return result;
+  result.parting = comparison.hidden_parting();
+  result.is_alike = !result.parting && comparison.is_alike();
   return result;
 }
 

@@ -28,10 +28,7 @@ struct GraphDifference {
 };
 
 struct GraphParting {
-  size_t backend = 0;            // index of the node in the backend's graph
-  std::optional<size_t> engine;  // its counterpart, where there is one
-  double distance = 0;           // of the node's values from the nearest of the other graph
-  double before = 0;             // the largest of those it reads
+  size_t backend = 0;  // index of the node in the backend's graph
   // What the node reads and no values are known of, such as states: may be what is wrong instead.
   std::vector<size_t> unseen;
   // The first leads; others are of the same layer's attention.
@@ -45,7 +42,8 @@ struct GraphComparison {
   // operations (GraphNode::is_right) round apart. Where rounding hides all that and yet the logits
   // are known to part, the first that reads something else or has another parameter.
   std::optional<GraphParting> parting;
-  // Every operation has its counterpart, with the same parameters and sources, and both are right.
+  // Where the logits part, yet nothing else does: every operation has its counterpart, with the
+  // same parameters and sources, and both are right.
   bool is_alike = false;
 };
 

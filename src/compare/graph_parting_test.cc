@@ -35,7 +35,6 @@ class Builder {
   GraphSource of(size_t node) const {
     GraphSource source;
     source.name = graph[node].name;
-    source.ne = {4, 1, 1, 1};
     source.origin = TapOrigin{graph[node].name, graph[node].occurrence, true};
     return source;
   }
@@ -43,13 +42,11 @@ class Builder {
     GraphSource source;
     source.name = name;
     source.is_weight = true;
-    source.ne = {4, 1, 1, 1};
     return source;
   }
   static GraphSource mask(int64_t n_visible) {
     GraphSource source;
     source.name = "KQ_mask";
-    source.ne = {4, 4, 1, 1};
     source.n_visible = n_visible;
     return source;
   }

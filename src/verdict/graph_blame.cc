@@ -68,6 +68,7 @@ class Words {
                  bool is_recomputed) const {
     switch (difference.kind) {
       case Kind::parameter:
+      case Kind::operation:
         return fmt::format("{} is {} in {}, {} in {}", difference.what, difference.backend,
                            backend_, difference.engine, engine_);
       case Kind::mask:
@@ -83,9 +84,6 @@ class Words {
       case Kind::source:
         return fmt::format("{} reads {} in {}, {} in {}", node.op, difference.backend, backend_,
                            difference.engine, engine_);
-      case Kind::operation:
-        return fmt::format("{} is {} in {}, {} in {}", difference.what, difference.backend,
-                           backend_, difference.engine, engine_);
       case Kind::result:
         return fmt::format(
             "the {} operation reads the same in both and gives other numbers{}", node.op,
@@ -137,7 +135,7 @@ void blame_parting(const std::vector<GraphNode>& engine, const std::vector<Graph
   const GraphComparison comparison = compare_graphs(engine, backend, logits_part);
   const std::optional<GraphParting>& parting = comparison.parting;
   if (!parting) {
-    report.parts_by_rounding = logits_part && comparison.is_alike && !report.first_divergence;
+    report.parts_by_rounding = comparison.is_alike && !report.first_divergence;
     return;
   }
   const GraphNode& node = backend[suspect_of(*parting, backend, report)];
