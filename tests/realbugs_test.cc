@@ -24,6 +24,13 @@ CrossvalResult hold_apart(const std::string& command, const std::string& model,
                        "--backend", backend, "--threads", "1", "--max-tokens", "0"});
 }
 
+// What `trace` finds first, which has to be something.
+nlohmann::json first_fault(const std::string& model, const std::string& backend) {
+  const CrossvalResult found = hold_apart("trace", model, backend);
+  EXPECT_EQ(found.run.exit_code, 1) << found.run.out << found.run.err;
+  return found.json()["first_divergence"];
+}
+
 std::vector<std::byte> random_bytes(int64_t n, float deviation, unsigned seed, float mean = 0) {
   std::mt19937 engine(seed);
   std::normal_distribution<float> normal(mean, deviation);
@@ -78,9 +85,7 @@ TEST(RealBugs, RopeFactorsThatNeverReachRope) {
   ModelEdit edit(model);
   edit.add("rope_freqs.weight", GgmlType::F32, {8}, random_bytes(8, 0.5f, 3, 4));
   edit.write(model);
-  const CrossvalResult found = hold_apart("trace", model, "ik:" + ik);
-  EXPECT_EQ(found.run.exit_code, 1) << found.run.out << found.run.err;
-  const auto first = found.json()["first_divergence"];
+  const nlohmann::json first = first_fault(model, "ik:" + ik);
   EXPECT_EQ(first["cause"], "rope_freqs") << first;
   EXPECT_EQ(first["layer"], 0) << first;
   EXPECT_EQ(first["op"], "ROPE") << first;
@@ -95,9 +100,7 @@ TEST(RealBugs, TheResidualOfAMixtureAddsTheNorm) {
   TempDir dir;
   const std::string model = dir.file("mixture.gguf");
   write_mixture(model, GgmlType::F32);
-  const CrossvalResult found = hold_apart("trace", model, "ik:" + ik);
-  EXPECT_EQ(found.run.exit_code, 1) << found.run.out << found.run.err;
-  const auto first = found.json()["first_divergence"];
+  const nlohmann::json first = first_fault(model, "ik:" + ik);
   EXPECT_EQ(first["tensor"], "l_out-0") << first;
   EXPECT_EQ(first["op"], "ADD") << first;
   EXPECT_NE(first["explanation"].get<std::string>().find("ffn_norm-0"), std::string::npos) << first;

@@ -41,13 +41,31 @@ enum class Rounding {
               // factor its reciprocal; for every integer weight type but I2_S and its own
 };
 
-// In place of the codes that prepare_activations gave.
+// Codes of a block in place of those that prepare_activations gave: code_of(value), each; then
+// keep(index of the sub-block's scales, sum of its codes).
+template <typename CodeOf, typename Keep>
+void code_again(const float* values, int64_t t, int64_t first, int64_t length,
+                PreparedActivations& prepared, const CodeOf& code_of, const Keep& keep) {
+  int8_t* codes = prepared.codes.data() + t * prepared.row_len + first;
+  for (int64_t begin = 0; begin < length; begin += prepared.sub_block_len) {
+    int32_t sum = 0;
+    for (int64_t i = begin; i < begin + prepared.sub_block_len; ++i) {
+      codes[i] = static_cast<int8_t>(code_of(values[i]));
+      sum += codes[i];
+    }
+    const auto at =
+        static_cast<size_t>((first + begin) / prepared.sub_block_len * prepared.n_tokens + t);
+    prepared.sums[at] = prepared.offset * sum;
+    keep(at, sum);
+  }
+}
+
 void round_again(const float* x, int64_t x_stride, const Format& format, Rounding rounding,
                  PreparedActivations& prepared, ThreadPool& pool) {
   constexpr int64_t kBlock = 32;
   pool.run(prepared.n_tokens, [&](int64_t t, int) {
-    for (int64_t block = 0; block < prepared.row_len / kBlock; ++block) {
-      const float* values = x + t * x_stride + block * kBlock;
+    for (int64_t first = 0; first < prepared.row_len; first += kBlock) {
+      const float* values = x + t * x_stride + first;
       float amax = 0;
       bool is_finite = true;
       for (int64_t i = 0; i < kBlock; ++i) {
@@ -58,23 +76,18 @@ void round_again(const float* x, int64_t x_stride, const Format& format, Roundin
       const bool is_q8_2 = rounding == Rounding::q8_2;
       const float d = is_q8_2 ? bf16_to_f32(f32_to_bf16(amax / 127.0f)) : amax / 127.0f;
       const float factor = d != 0.0f ? 1.0f / d : 0.0f;
-      int8_t* codes = prepared.codes.data() + t * prepared.row_len + block * kBlock;
-      for (int64_t sub = 0; sub < kBlock / prepared.sub_block_len; ++sub) {
-        int32_t sum = 0;
-        for (int64_t i = sub * prepared.sub_block_len; i < (sub + 1) * prepared.sub_block_len;
-             ++i) {
-          const float scaled = std::isfinite(factor) ? values[i] * factor : 0.0f;
-          const float code = is_q8_2 ? std::nearbyint(scaled) : std::round(scaled);
-          codes[i] = static_cast<int8_t>(std::clamp(code, -127.0f, 127.0f));
-          sum += codes[i];
-        }
-        const auto at = static_cast<size_t>(
-            (block * kBlock / prepared.sub_block_len + sub) * prepared.n_tokens + t);
-        const float s = d * static_cast<float>(sum);
-        if (is_q8_2) prepared.d[at] = d;
-        prepared.s[at] = !format.has_min ? 0.0f : is_q8_2 ? s : f16_to_f32(f32_to_f16(s));
-        prepared.sums[at] = prepared.offset * sum;
-      }
+      code_again(
+          values, t, first, kBlock, prepared,
+          [&](float value) {
+            const float scaled = std::isfinite(factor) ? value * factor : 0.0f;
+            const float code = is_q8_2 ? std::nearbyint(scaled) : std::round(scaled);
+            return std::clamp(code, -127.0f, 127.0f);
+          },
+          [&](size_t at, int32_t sum) {
+            const float s = d * static_cast<float>(sum);
+            if (is_q8_2) prepared.d[at] = d;
+            prepared.s[at] = !format.has_min ? 0.0f : is_q8_2 ? s : f16_to_f32(f32_to_f16(s));
+          });
     }
   });
 }
@@ -84,8 +97,8 @@ void round_again(const float* x, int64_t x_stride, const Format& format, Roundin
 void fuse_q8_k(const float* x, int64_t x_stride, PreparedActivations& prepared, ThreadPool& pool) {
   constexpr int64_t kBlock = 256;
   pool.run(prepared.n_tokens, [&](int64_t t, int) {
-    for (int64_t block = 0; block < prepared.row_len / kBlock; ++block) {
-      const float* values = x + t * x_stride + block * kBlock;
+    for (int64_t first = 0; first < prepared.row_len; first += kBlock) {
+      const float* values = x + t * x_stride + first;
       float max = 0;
       bool is_finite = true;
       for (int64_t i = 0; i < kBlock; ++i) {
@@ -94,20 +107,14 @@ void fuse_q8_k(const float* x, int64_t x_stride, PreparedActivations& prepared, 
       }
       const float factor = -127.0f / max;
       if (!is_finite || !std::isfinite(factor)) continue;  // the codes are zeros
-      int8_t* codes = prepared.codes.data() + t * prepared.row_len + block * kBlock;
-      for (int64_t sub = 0; sub < kBlock / prepared.sub_block_len; ++sub) {
-        int32_t sum = 0;
-        for (int64_t i = sub * prepared.sub_block_len; i < (sub + 1) * prepared.sub_block_len;
-             ++i) {
-          codes[i] = static_cast<int8_t>(
-              std::clamp(std::nearbyint(double{factor} * values[i]), -128.0, 127.0));
-          sum += codes[i];
-        }
-        const auto at = static_cast<size_t>(
-            (block * kBlock / prepared.sub_block_len + sub) * prepared.n_tokens + t);
-        prepared.s[at] = prepared.d[at] * static_cast<float>(sum);
-        prepared.sums[at] = prepared.offset * sum;
-      }
+      code_again(
+          values, t, first, kBlock, prepared,
+          [&](float value) {
+            return std::clamp(std::nearbyint(double{factor} * value), -128.0, 127.0);
+          },
+          [&](size_t at, int32_t sum) {
+            prepared.s[at] = prepared.d[at] * static_cast<float>(sum);
+          });
     }
   });
 }

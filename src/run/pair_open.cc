@@ -119,14 +119,14 @@ void Pair::open_native_sides() {
   }
 }
 
+// Beside native its other arithmetic; of other engines both.
 void Pair::open_native_noise() {
-  const bool exact = options_.model.numerics == NumericsChoice::exact;
-  const Numerics other = exact ? Numerics::ggml : Numerics::exact;
+  const bool is_exact = options_.model.numerics == NumericsChoice::exact;
   if (!engine_.ref.is_builtin()) {
     noise_base_ = model_->open_native(native_options(Numerics::ggml, KvType::f32));
   }
-  auto noise = model_->open_native(
-      native_options(engine_.ref.is_builtin() ? other : Numerics::exact, KvType::q8_0));
+  auto noise = model_->open_native(native_options(
+      engine_.ref.is_builtin() && is_exact ? Numerics::ggml : Numerics::exact, KvType::q8_0));
   noise_scale_ = {noise->n_embd(), noise->n_layers()};
   noise_ = std::move(noise);
 }

@@ -4,8 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
+#include "replay/sample_taps.h"
 #include "support/model_edit.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
@@ -16,17 +15,11 @@ namespace {
 using testing::ModelEdit;
 using testing::TempDir;
 
-TapTensor floats(const std::string& name, const std::vector<float>& values) {
-  TapTensor tensor;
-  tensor.name = name;
-  tensor.ne = {static_cast<int64_t>(values.size()), 1, 1, 1};
-  std::vector<std::byte> bytes(values.size() * sizeof(float));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  tensor.data = TapData(std::move(bytes));
-  return tensor;
+TapTensor floats(const char* name, const std::vector<float>& values) {
+  return testing::floats({static_cast<int64_t>(values.size()), 1, 1, 1}, values, name);
 }
 
-TapTensor negated(const std::string& name, std::vector<float> values) {
+TapTensor negated(const char* name, std::vector<float> values) {
   for (float& value : values) value = -value;
   return floats(name, values);
 }
@@ -59,7 +52,7 @@ class TraceAnalysisTest : public ::testing::Test {
     return report.taps.at(1).verdict;
   }
 
-  void add(const std::string& name, const std::vector<float>& values, TapTensor source) {
+  void add(const char* name, const std::vector<float>& values, TapTensor source) {
     add(floats(name, values), std::move(source));
   }
   void add(TapTensor out, TapTensor source) {
