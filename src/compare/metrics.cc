@@ -137,6 +137,46 @@ void fill_top1(const DistanceSums& sums, std::span<const float> engine,
   top1.tie = gaps <= kTieSpread * spread;
 }
 
+bool wants_top(const MetricSet& metrics) {
+  return has(metrics, "kl") || has(metrics, "top1") || has(metrics, "topk_overlap");
+}
+
+// Of rows that are finite throughout.
+PositionMetrics measure(RowPair& rows, const MetricSet& metrics) {
+  PositionMetrics m;
+  const std::span<const float> engine = rows.engine(), backend = rows.backend();
+  const DistanceSums& sums = rows.sums();
+  fill_distance(sums, engine, backend, m);
+  for (const MetricInfo& row : kTable) {
+    if (row.value != nullptr && has(metrics, row)) m.values[place_of(row)] = row.value(rows);
+  }
+  if (!wants_top(metrics)) return m;
+  m.top1.engine = rows.top_engine().front().token;
+  m.top1.backend = rows.top_backend().front().token;
+  fill_top1(sums, engine, backend, m.top1);
+  m.topk_overlap = overlap(rows.top_engine(), rows.top_backend());
+  if (has(metrics, "kl")) {
+    m.kl = sums.dd == 0 ? 0
+                        : kl_divergence(engine, backend, rows.top_engine().front().logit,
+                                        rows.top_backend().front().logit);
+  }
+  return m;
+}
+
+// The logits that are finite on both sides, closed up, and which tokens they are of.
+struct FinitePart {
+  FinitePart(std::span<const float> all_engine, std::span<const float> all_backend) {
+    for (size_t i = 0; i < all_engine.size(); ++i) {
+      if (!std::isfinite(all_engine[i]) || !std::isfinite(all_backend[i])) continue;
+      engine.push_back(all_engine[i]);
+      backend.push_back(all_backend[i]);
+      tokens.push_back(static_cast<TokenId>(i));
+    }
+  }
+  std::vector<float> engine, backend;
+  std::vector<TokenId> tokens;
+};
+
 }  // namespace
 
 std::span<const MetricInfo> metric_table() { return kTable; }
@@ -185,27 +225,24 @@ PositionMetrics compare_rows(std::span<const float> engine, std::span<const floa
         "logits of the engine and of the backend",
         "give both sides the same model, or files with the same vocabulary");
   }
-  PositionMetrics m;
   RowPair rows(engine, backend);
-  const DistanceSums& sums = rows.sums();
-  if (!std::isfinite(sums.ee)) m.non_finite_engine = count_non_finite(engine);
-  if (!std::isfinite(sums.bb)) m.non_finite_backend = count_non_finite(backend);
-  if (m.finite()) fill_distance(sums, engine, backend, m);
-  for (const MetricInfo& row : kTable) {
-    if (row.value != nullptr && has(metrics, row)) m.values[place_of(row)] = row.value(rows);
+  if (rows.finite()) return measure(rows, metrics);
+  // A NaN or an Inf says nothing of the other logits: those that both sides have are compared.
+  const FinitePart part(engine, backend);
+  PositionMetrics m;
+  if (!part.tokens.empty()) {
+    RowPair rest(part.engine, part.backend);
+    m = measure(rest, metrics);
+    if (m.max_abs_token) m.max_abs_token = part.tokens[static_cast<size_t>(*m.max_abs_token)];
   }
-  const bool wants_kl = has(metrics, "kl");
-  if (!wants_kl && !has(metrics, "top1") && !has(metrics, "topk_overlap")) return m;
-  if (m.non_finite_engine == 0) m.top1.engine = rows.top_engine().front().token;
-  if (m.non_finite_backend == 0) m.top1.backend = rows.top_backend().front().token;
-  fill_top1(sums, engine, backend, m.top1);
-  if (!m.finite()) return m;
-  m.topk_overlap = overlap(rows.top_engine(), rows.top_backend());
-  if (wants_kl) {
-    m.kl = sums.dd == 0 ? 0
-                        : kl_divergence(engine, backend, rows.top_engine().front().logit,
-                                        rows.top_backend().front().logit);
+  // What a side with a NaN would choose is undefined.
+  m.top1 = {};
+  if (wants_top(metrics)) {
+    if (std::isfinite(rows.sums().ee)) m.top1.engine = rows.top_engine().front().token;
+    if (std::isfinite(rows.sums().bb)) m.top1.backend = rows.top_backend().front().token;
   }
+  m.non_finite_engine = count_non_finite(engine);
+  m.non_finite_backend = count_non_finite(backend);
   return m;
 }
 

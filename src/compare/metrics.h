@@ -1,5 +1,6 @@
 // What is measured between two rows of logits, and the table of metrics: name, column, meaning.
-// A metric that cannot be computed (NaN, Inf, a zero row) or was not asked for is absent.
+// A metric that cannot be computed (a zero row) or was not asked for is absent. Of rows with NaN or
+// Inf the tokens are compared whose logits are finite on both sides.
 #pragma once
 
 #include <bitset>
@@ -21,7 +22,7 @@ inline constexpr int kTopK = 10;
 // times the typical distance of a single logit; see Top1.
 inline constexpr double kTieSpread = 4.0;
 
-// The most likely token on each side; absent where a side has NaN.
+// The most likely token on each side; absent where a side has NaN or Inf.
 // A flip needs gap_engine + gap_backend = the difference of two logits' errors, which is always
 // within 2*max_abs, so max_abs cannot tell a tie from a fault. The typical error of one logit is
 // the standard deviation s of (engine - backend) over the row, and that of a difference of two is

@@ -121,7 +121,7 @@ TEST(Metrics, IdenticalAndOppositeRows) {
 }
 
 TEST(Metrics, NonFiniteIsCountedAndNothingIsInvented) {
-  const PositionMetrics m = measure({1, kNaN, kInf, -kInf}, {1, 2, 3, kInf});
+  const PositionMetrics m = measure({kNaN, kInf, -kInf}, {2, 3, kInf});
   EXPECT_EQ(m.non_finite_engine, 3);
   EXPECT_EQ(m.non_finite_backend, 1);
   EXPECT_FALSE(m.cosine || m.l2 || m.rel_l2 || m.mse || m.max_abs || m.kl || m.topk_overlap);
@@ -139,8 +139,23 @@ TEST(Metrics, NonFiniteIsCountedAndNothingIsInvented) {
     row[at] = kNaN;
     EXPECT_EQ(measure(row, good).non_finite_engine, 1);
     EXPECT_EQ(measure(good, row).non_finite_backend, 1);
-    EXPECT_FALSE(measure(good, row).cosine);
+    EXPECT_FALSE(measure(good, row).top1.match);
+    EXPECT_EQ(*measure(good, row).l2, 0);
   }
+}
+
+TEST(Metrics, BesideANanTheRestOfTheRowIsCompared) {
+  const PositionMetrics m = measure({1, kNaN, 4, 3, 0}, {1, 2, 4, 5, kInf});
+  EXPECT_EQ(m.non_finite_engine, 1);
+  EXPECT_EQ(m.non_finite_backend, 1);
+  const PositionMetrics rest = measure({1, 4, 3}, {1, 4, 5});
+  EXPECT_EQ(m.cosine, rest.cosine);
+  EXPECT_EQ(m.rel_l2, rest.rel_l2);
+  EXPECT_EQ(m.mse, rest.mse);
+  EXPECT_EQ(m.kl, rest.kl);
+  EXPECT_EQ(*m.max_abs, 2);
+  EXPECT_EQ(*m.max_abs_token, 3);  // its place in the whole row
+  EXPECT_FALSE(m.top1.match || m.top1.engine || m.top1.backend);
 }
 
 TEST(Metrics, HugeAndDenormalValuesStayExact) {

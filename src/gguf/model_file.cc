@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
+#include "gguf/file_pieces.h"
 #include "gguf/reader.h"
 
 namespace crossval {
@@ -93,11 +94,12 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path,
                 fmt::format("part {} of {} of the split model is missing", index + 1, n_parts),
                 part_path, "download the missing part into the same folder");
     }
-    GgufPart part = read_gguf_part(part_path, file->bytes(), forced);
+    GgufPart part = read_whole_part(part_path, file->bytes(), forced);
 
     const int64_t count = part_int(part, part_path, "split.count").value_or(1);
     const int64_t number = part_int(part, part_path, "split.no").value_or(0);
     if (index == 0 && count > 1) {
+      refuse_joined_parts(part_path, part, file->bytes());
       if (count > kMaxParts) {
         bad_input("damaged_file", fmt::format("a model split into {} parts", count), part_path,
                   "split or download the model again");

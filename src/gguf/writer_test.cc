@@ -175,5 +175,44 @@ TEST(ModelFile, split_files_that_do_not_fit_together) {
   EXPECT_THROW(ModelFile::open(split.folder.file("other.gguf")), Error);
 }
 
+std::string fix_of(const std::string& path) {
+  try {
+    ModelFile::open(path);
+  } catch (const Error& error) {
+    return error.code + ": " + error.fix;
+  }
+  return "";
+}
+
+TEST(ModelFile, parts_joined_as_they_are_are_refused_as_that) {
+  const SplitModel split;
+  const std::string joined = split.folder.file("joined.gguf");
+  std::string text;
+  for (int i = 0; i < 3; ++i) text += testing::read_text(split.part(i));
+  testing::write_text(joined, text);
+  EXPECT_TRUE(fix_of(joined).starts_with("joined_parts: ")) << fix_of(joined);
+  EXPECT_EQ(split.open_code(), "");
+}
+
+TEST(ModelFile, a_piece_of_a_cut_file_says_how_to_join_them) {
+  const TempDir folder;
+  sample().write(folder.file("m.gguf"));
+  const std::string text = testing::read_text(folder.file("m.gguf"));
+  const size_t half = text.size() / 2;
+  for (const auto& [first, second, join] :
+       {std::tuple("m.gguf.part1of2", "m.gguf.part2of2", "`cat m.gguf.part* > m.gguf`"),
+        std::tuple("m.gguf-split-a", "m.gguf-split-b", "`cat m.gguf-split-* > m.gguf`")}) {
+    testing::write_text(folder.file(first), text.substr(0, half));
+    testing::write_text(folder.file(second), text.substr(half));
+    for (const char* piece : {first, second}) {
+      const std::string fix = fix_of(folder.file(piece));
+      EXPECT_TRUE(fix.starts_with("piece_of_a_file: ")) << fix;
+      EXPECT_NE(fix.find(join), std::string::npos) << fix;
+    }
+  }
+  testing::write_text(folder.file("whole.part1"), text);  // a name alone is no fault
+  EXPECT_EQ(fix_of(folder.file("whole.part1")), "");
+}
+
 }  // namespace
 }  // namespace crossval

@@ -114,8 +114,9 @@ Finding of_divergence(const Report& report) {
         fmt::format("nan/inf: the model file holds one at {}", report.non_finite_weight));
   }
   if (s.n_non_finite > 0) {
-    finding.notes.push_back(fmt::format("nan/inf: {} with logits that are not numbers",
-                                        plural(s.n_non_finite, "position")));
+    finding.notes.push_back(fmt::format(
+        "nan/inf: {} with logits that are not numbers; the others of a row are compared",
+        plural(s.n_non_finite, "position")));
   }
   add_shift(s, finding);
   add_pattern(report, finding);
