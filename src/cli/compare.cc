@@ -17,11 +17,14 @@ int run_compare(const CompareOptions& options) {
 
 void add_compare(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("compare", "The same comparison on two saved traces");
-  command->footer(
-      "Example:\n  crossval compare traces/engine.safetensors traces/backend.safetensors");
+  command->footer("Example:\n  crossval compare old.safetensors new.safetensors --model m.gguf");
   const auto options = std::make_shared<CompareOptions>();
   command->add_option("A", options->a, "Trace of the engine")->required();
   command->add_option("B", options->b, "Trace of the backend")->required();
+  command
+      ->add_option("--model", options->model.model,
+                   "The model both ran: measures its rounding noise, spells the tokens")
+      ->type_name("FILE");
   add_tolerance_flags(*command, options->cos_tol, options->gate, options->metrics,
                       options->last_positions);
   command->add_option("--receipt", options->receipt, "Write the JSON there as well")

@@ -163,6 +163,9 @@ std::optional<TokenHint> space_hint(const View& one, const View& other) {
 }
 
 TokenHint text_hint(const View& engine, const View& backend) {
+  if (engine.text.empty() && backend.text.empty()) {
+    return {"ids_alone", "the text of these ids is not known here; --model FILE has it"};
+  }
   if (same_text({engine.text, engine.complete}, {backend.text, backend.complete})) {
     if (engine.pieces[0] == backend.pieces[0]) {
       return {"vocabulary",

@@ -24,7 +24,9 @@ constexpr int kMaxBatch = 512;
 const Arch& supported_arch(const ModelFile& model) {
   if (auto reason = native_unsupported_reason(model)) {
     bad_input("native_unsupported", "native cannot run this model: " + *reason, model.path(),
-              "compare two other engines with --engine and --backend (see `crossval backends`)");
+              "`crossval trace` checks an engine's tensors without native; or compare two other "
+              "engines with "
+              "--engine and --backend (see `crossval backends`)");
   }
   return *find_arch(model.architecture());
 }

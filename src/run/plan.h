@@ -86,6 +86,7 @@ struct RunOptions {
 struct CompareOptions {
   CommonOptions common;
   std::string a, b;
+  ModelOptions model;  // .model "" = what both ran is not at hand
   double cos_tol = 0.999;
   std::string gate = "auto";
   std::vector<std::string> metrics;

@@ -1,5 +1,6 @@
 // Two saved runs, compared as per-token compares two engines. The noise comes from the engine's
-// file when per-token saved it there; without it only the cosine counts.
+// file when per-token saved it there, or from native over the model; without it the cosine counts,
+// and what is below it but may be rounding is inconclusive.
 #pragma once
 
 #include "run/plan.h"

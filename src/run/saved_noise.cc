@@ -4,6 +4,9 @@
 #include <cstring>
 #include <limits>
 
+#include "run/drive.h"
+#include "run/observers.h"
+
 namespace crossval {
 namespace {
 
@@ -34,6 +37,32 @@ std::vector<std::optional<double>> load_noise(const TraceFile& trace) {
     float value = 0;
     std::memcpy(&value, found->second.data.data() + i * sizeof(float), sizeof(float));
     if (std::isfinite(value)) noise[i] = value;
+  }
+  return noise;
+}
+
+MeasuredNoise measure_noise(LoadedModel& model, const std::vector<TokenId>& ids, int first_row,
+                            Progress& progress) {
+  progress.stage("measuring the rounding noise");
+  const auto rounded = model.open_native({.numerics = Numerics::ggml});
+  const auto exact = model.open_native({.numerics = Numerics::exact});
+  const auto n = static_cast<int>(ids.size());
+  Steps steps;
+  steps.prompt = ids;
+  steps.first_row = first_row;
+  const auto no_piece = [](TokenId) { return std::string(); };
+  RowComparison rows(parse_metrics("rel_l2"),
+                     {.n_prompt = n, .first_compared = first_row, .piece = no_piece}, model.pool());
+  rounded->reset(n);
+  exact->reset(n);
+  const Participant sides[] = {{Side::engine, *rounded}, {Side::backend, *exact}};
+  Observer* const observers[] = {&rows};
+  drive(sides, steps, observers, progress);
+  progress.stage("");
+  MeasuredNoise noise{std::vector<std::optional<double>>(ids.size()),
+                      {exact->n_embd(), exact->n_layers()}};
+  for (const ComparedPosition& position : rows.comparison().positions()) {
+    noise.rounding[static_cast<size_t>(position.index)] = position.metrics.rel_l2;
   }
   return noise;
 }

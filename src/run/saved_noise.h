@@ -1,5 +1,5 @@
-// The noise of a run, kept in the saved trace of its engine side, so that `compare` can judge the
-// two files as `per-token` judged the run.
+// The noise that `compare` judges two saved runs with: kept in the engine's file by `per-token`, or
+// measured now over the model that both ran.
 #pragma once
 
 #include <optional>
@@ -7,6 +7,9 @@
 
 #include "compare/comparison.h"
 #include "engine/trace_file.h"
+#include "run/loaded_model.h"
+#include "run/progress.h"
+#include "verdict/noise.h"
 
 namespace crossval {
 
@@ -14,5 +17,14 @@ namespace crossval {
 void save_noise(const Comparison& comparison, TraceWriter& trace);
 // Empty when the trace has none.
 std::vector<std::optional<double>> load_noise(const TraceFile& trace);
+
+// By native's two arithmetics over the same ids, by position index, none before `first_row`. Throws
+// bad_input where native does not run the model.
+struct MeasuredNoise {
+  std::vector<std::optional<double>> rounding;
+  NoiseScale scale;
+};
+MeasuredNoise measure_noise(LoadedModel& model, const std::vector<TokenId>& ids, int first_row,
+                            Progress& progress);
 
 }  // namespace crossval

@@ -91,7 +91,8 @@ class Trace {
     // Without tensors an engine can still be compared with itself, by its logits.
     if (pair.backend() == nullptr || (!options_.self && !pair.backend()->can().taps)) {
       bad_input("no_taps", fmt::format("{} shows no tensors", plan_.backend), "--backend",
-                "trace an engine in a worker that can: llama, bitnet or ik");
+                "trace an engine that can (llama, bitnet, ik), or let your worker show tensors "
+                "(docs/protocol.md); `per-token` compares logits alone");
     }
     if (options_.self) {
       pair.check_tokens(prompts.front(), report.base);

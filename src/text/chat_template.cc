@@ -52,9 +52,17 @@ FormattedPrompt render(const std::string& name, std::string_view source, const s
   out.template_name = name;
   try {
     out.text = hf_render(source, variables(prompt, system, bos, eos));
+    // Another system prompt and the same text: the template leaves it out.
+    if (!system.empty() &&
+        hf_render(source, variables(prompt, system + ".", bos, eos)) == out.text) {
+      bad_input("unused_system_prompt", "the prompt template has no place for a system prompt",
+                where,
+                "leave --system-prompt out, or choose a --prompt-template with a system role");
+    }
   } catch (const HfError& e) {
     bad_input("template_failed", fmt::format("the prompt template failed: {}", e.what()), where,
-              "use --prompt-template raw, a built-in name, or a corrected FILE.jinja");
+              fmt::format("{}use --prompt-template raw, a built-in name, or a corrected FILE.jinja",
+                          system.empty() ? "" : "leave --system-prompt out, "));
   }
   out.starts_with_bos = !bos.empty() && out.text.starts_with(bos);
   return out;

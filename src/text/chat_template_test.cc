@@ -62,6 +62,16 @@ TEST_F(ChatTemplate, AutoTakesTheModelsOwnElseRaw) {
   EXPECT_TRUE(p.starts_with_bos);
 }
 
+TEST_F(ChatTemplate, ASystemPromptThatTheTemplateLeavesOutIsRefused) {
+  open("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}");
+  EXPECT_EQ(format("auto", "x").text, "x");
+  EXPECT_EQ(failure("auto", "s"), "unused_system_prompt");
+  open("{% if messages[0].role == 'system' %}be kind{% endif %}{{ messages[-1].content }}");
+  EXPECT_EQ(failure("auto", "s"), "unused_system_prompt");
+  open("{{ messages[0].content | trim }}");
+  EXPECT_EQ(format("auto", "x", " s ").text, "s");
+}
+
 TEST_F(ChatTemplate, BuiltInNames) {
   open("");
   EXPECT_EQ(format("instruct", "What?").text, "Q: What?\nA:");

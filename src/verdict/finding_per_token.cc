@@ -75,6 +75,18 @@ Finding of_agreement(const Report& report) {
   return finding;
 }
 
+Finding of_unknown(const Report& report) {
+  const Summary& s = *report.summary;
+  return {
+      fmt::format("{} of {} below the cosine, the first is position {}: rounding or a fault, which "
+                  "only the noise of this model could tell, and it was not measured; {}",
+                  s.n_diverged, plural(s.n_positions, "position"), s.first_divergence.value_or(0),
+                  cosine_words(s)),
+      {"next: measure it (`crossval compare A B --model FILE`, `crossval per-token --engine "
+       "native`), "
+       "or let the cosine alone decide with --gate cosine"}};
+}
+
 // Where in the run the two part says what kind of fault it is.
 void add_pattern(const Report& report, Finding& finding) {
   int n_prompt = 0, n_prompt_diverged = 0, n_decode = 0, n_decode_diverged = 0;
@@ -95,6 +107,10 @@ void add_pattern(const Report& report, Finding& finding) {
         "pattern: position 0 agrees, all later ones do not: what depends on the position is wrong, "
         "rope, its positions or the mask");
   }
+}
+
+bool is_recording(const std::optional<EngineReport>& engine) {
+  return engine && engine->info.settings.contains("trace");
 }
 
 Finding of_divergence(const Report& report) {
@@ -122,7 +138,10 @@ Finding of_divergence(const Report& report) {
   add_pattern(report, finding);
   if (!s.shift && report.non_finite_weight.empty()) {
     finding.notes.emplace_back(
-        "next: `crossval trace` with the same flags names the first tensor that differs");
+        is_recording(report.engine) || is_recording(report.backend)
+            ? "next: logits do not tell the tensor; `crossval trace --model FILE` on the engines "
+              "names it, and so does `crossval trace-diff` where both files hold tensors"
+            : "next: `crossval trace` with the same flags names the first tensor that differs");
   }
   return finding;
 }
@@ -149,7 +168,9 @@ Finding finding_of(const Report& report) {
                                            : "nothing was compared",
             {}};
   }
-  Finding finding = report.status == Status::agree ? of_agreement(report) : of_divergence(report);
+  Finding finding = report.status == Status::agree          ? of_agreement(report)
+                    : report.status == Status::inconclusive ? of_unknown(report)
+                                                            : of_divergence(report);
   add_model_diff(report.model_diff, finding);
   finding.notes.insert(finding.notes.end(), report.remarks.begin(), report.remarks.end());
   return finding;

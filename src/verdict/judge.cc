@@ -61,6 +61,15 @@ void add_means(std::span<const JudgedPosition> positions, Summary& summary) {
   if (n_top1 > 0) summary.top1_agreement = static_cast<double>(n_match) / n_top1;
 }
 
+// Coarse weights alone bring the cosine of two right runs so low (docs/calibration.md has what was
+// seen): without a measurement of this model's rounding nobody can say what it is.
+constexpr double kLowestByRounding = 0.9;
+
+bool may_be_rounding(const Summary& summary, bool noise_is_unknown, const Tolerance& tolerance) {
+  return noise_is_unknown && tolerance.gate == Gate::automatic && summary.n_non_finite == 0 &&
+         summary.min_cosine && *summary.min_cosine >= kLowestByRounding;
+}
+
 }  // namespace
 
 const char* verdict_name(Verdict verdict) {
@@ -142,7 +151,9 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
     std::nth_element(noise.begin(), middle, noise.end());
     summary.median_noise = *middle;
   }
-  judgement.status = summary.n_diverged == 0 ? Status::agree : Status::diverged;
+  judgement.status = summary.n_diverged == 0                              ? Status::agree
+                     : may_be_rounding(summary, noise.empty(), tolerance) ? Status::inconclusive
+                                                                          : Status::diverged;
   return judgement;
 }
 
