@@ -29,7 +29,7 @@ std::unique_ptr<CLI::App> make_app(Action& action) {
       "crossval");
   app->footer(
       "Exit codes: 0 agree, 1 diverged, 2 token_mismatch, 3 bad_input, 4 backend_failed,\n"
-      "5 inconclusive (trace: products with weights could not be checked).\n"
+      "5 inconclusive (not checked, or perhaps rounding that could not be measured).\n"
       "`crossval COMMAND --help` tells a command's flags.");
   app->set_version_flag("--version", version_line());
   app->require_subcommand(1);
