@@ -13,6 +13,7 @@
 
 #include "quant/matmul.h"
 #include "run/key_difference.h"
+#include "run/low_rank.h"
 
 namespace crossval {
 namespace {
@@ -211,6 +212,31 @@ bool is_other_checkpoint(const std::vector<Found>& pairs) {
   return n_both >= n_least && n_moved * 10 >= n_both * 8;
 }
 
+// The rank of an adapter, where all that moved are two matrices or more, and the first few of them
+// moved by one; 0 = it is no such thing.
+int adapter_rank(const std::vector<Found>& pairs, ThreadPool& pool) {
+  constexpr size_t n_least = 2, n_looked_at = 4;
+  std::vector<const Found*> moved;
+  for (const Found& pair : pairs) {
+    if (!pair.differs || !pair.bears) continue;
+    const bool is_matrix = pair.rel_l2 && pair.ours->shape.size() == 2 && pair.ours->shape[1] > 1;
+    if (!is_matrix) return 0;
+    moved.push_back(&pair);
+  }
+  if (moved.size() < n_least) return 0;
+  std::vector<std::optional<int>> ranks(std::min(moved.size(), n_looked_at));
+  pool.run(std::ssize(ranks), [&](int64_t i, int) {
+    const auto at = static_cast<size_t>(i);
+    ranks[at] = rank_of_move(weight_view(*moved[at]->ours), weight_view(*moved[at]->theirs));
+  });
+  int largest = 0;
+  for (const std::optional<int>& rank : ranks) {
+    if (!rank) return 0;
+    largest = std::max(largest, *rank);
+  }
+  return largest;
+}
+
 }  // namespace
 
 std::optional<ModelDiff> compare_models(const ModelFile& engine, const ModelFile& backend,
@@ -225,7 +251,8 @@ std::optional<ModelDiff> compare_models(const ModelFile& engine, const ModelFile
   diff.tensors = grouped(pairs);
   diff.vocabulary = vocabulary_words(engine, backend);
   diff.chat_template = template_words(engine, backend);
-  diff.other_checkpoint = is_other_checkpoint(pairs);
+  diff.adapter_rank = adapter_rank(pairs, pool);
+  diff.other_checkpoint = diff.adapter_rank == 0 && is_other_checkpoint(pairs);
   return diff.empty() ? std::nullopt : std::optional(std::move(diff));
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <random>
 
 #include "support/model_edit.h"
 #include "support/temp_dir.h"
@@ -116,6 +117,47 @@ TEST_F(ModelDiffTest, an_output_that_repeats_the_embedding_may_be_left_out) {
     EXPECT_EQ(diff->tensors.size(), 1U);
     EXPECT_FALSE(diff->bears());
   }
+}
+
+// W + B A with random B [n_rows, rank] and A [rank, row_len], for every projection of that name.
+void merge_adapter(ModelEdit& edit, const std::string& tensor, int rank) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal(0, 0.02f);
+  std::vector<float> values = edit.values(tensor);
+  constexpr size_t row_len = 64;
+  const size_t n_rows = values.size() / row_len;
+  for (int r = 0; r < rank; ++r) {
+    std::vector<float> a(row_len), b(n_rows);
+    for (float& x : a) x = normal(random);
+    for (float& x : b) x = normal(random);
+    for (size_t i = 0; i < values.size(); ++i) values[i] += b[i / row_len] * a[i % row_len];
+  }
+  edit.replace_f32(tensor, edit.shape(tensor), values);
+}
+
+TEST_F(ModelDiffTest, a_move_of_low_rank_is_a_fine_tune) {
+  const auto tuned = [&](int rank) {
+    return diff_with([&](ModelEdit& edit) {
+      for (const char* name :
+           {"blk.0.attn_q.weight", "blk.1.attn_q.weight", "blk.1.attn_v.weight"}) {
+        merge_adapter(edit, name, rank);
+      }
+    });
+  };
+  EXPECT_EQ(tuned(2)->adapter_rank, 2);
+  EXPECT_TRUE(tuned(2)->bears());
+  EXPECT_EQ(tuned(40)->adapter_rank, 0);
+  // Damage of one weight in each is no adapter, and neither is one matrix alone.
+  const auto damaged = diff_with([](ModelEdit& edit) {
+    for (const char* name : {"blk.0.attn_q.weight", "blk.1.attn_q.weight"}) {
+      edit.edit_bytes(name, [](std::vector<std::byte>& bytes) { bytes[102] ^= std::byte{4}; });
+    }
+  });
+  EXPECT_EQ(damaged->adapter_rank, 0);
+  EXPECT_EQ(diff_with([](ModelEdit& edit) {
+              merge_adapter(edit, "blk.0.attn_q.weight", 2);
+            })->adapter_rank,
+            0);
 }
 
 TEST_F(ModelDiffTest, all_weights_moved_is_another_checkpoint) {

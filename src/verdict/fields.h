@@ -223,6 +223,8 @@ template <class V>
 void describe(V& v, const ModelDiff& diff) {
   v("bears", diff.bears(), "whether any of it changes what is computed: never agreement then");
   v("other_checkpoint", diff.other_checkpoint, "nearly all weights have moved");
+  v("adapter_rank", diff.adapter_rank,
+    "of the move, where it is a fine-tune by an adapter; else 0");
   v("keys", diff.keys, "metadata, but tokenizer.* and split.*");
   v("tensors", diff.tensors, "grouped by what differs and by type");
   v.known("vocabulary", diff.vocabulary, "what differs in it, in words; null: nothing");

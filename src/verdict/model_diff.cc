@@ -94,6 +94,13 @@ std::vector<std::string> model_diff_notes(const ModelDiff& diff) {
         "files: nearly all weights have moved, each its own way: the backend's file is another "
         "checkpoint, which is no fault of an engine");
   }
+  if (diff.adapter_rank > 0) {
+    notes.push_back(
+        fmt::format("files: what has moved are matrices alone, by a move of rank {} or less: the "
+                    "backend's file "
+                    "is a fine-tune (an adapter merged in), which is no fault of an engine",
+                    diff.adapter_rank));
+  }
   if (const std::string words = joined(false); !words.empty()) {
     notes.push_back("files: what also differs does not bear on the logits: " + words);
   }

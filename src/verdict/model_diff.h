@@ -37,6 +37,8 @@ struct ModelDiff {
   std::vector<TensorDifference> tensors;
   std::string vocabulary, chat_template;  // what differs, in words; "" = the same
   bool other_checkpoint = false;          // nearly all weights have moved, and irregularly
+  // All that moved are some matrices, each by one of about this rank: a fine-tune. 0 = not so.
+  int adapter_rank = 0;
 
   bool bears() const {
     const auto bearing = [](const auto& difference) { return difference.bears; };
