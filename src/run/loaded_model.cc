@@ -19,10 +19,7 @@ LoadedModel::LoadedModel(std::shared_ptr<const ModelFile> model, const ModelOpti
       model_(std::move(model)),
       pool_(std::make_shared<ThreadPool>(n_threads_)) {}
 
-void LoadedModel::load_tokenizer() {
-  tokenizer_ = options_.tokenizer.empty() ? Tokenizer::from_gguf_or_ids(*model_)
-                                          : Tokenizer::from_file(options_.tokenizer, *model_);
-}
+void LoadedModel::load_tokenizer() { tokenizer_ = TextProcess::open(model_, options_.tokenizer); }
 
 ModelReport LoadedModel::report() const {
   ModelReport report;
@@ -44,8 +41,8 @@ PreparedPrompt LoadedModel::prepare(const PromptInput& input, const PromptOption
   prompt.ids = input.ids;
   if (input.ids) return prompt;
   tokenizer_->require_text();
-  prompt.formatted = format_prompt(options.prompt_template, input.text, options.system_prompt,
-                                   *model_, *tokenizer_);
+  prompt.formatted = tokenizer_->format(find_template(options.prompt_template, *model_), input.text,
+                                        options.system_prompt);
   prompt.options.parse_special = options.special == "parse";
   prompt.options.bos = options.bos == "on"    ? BosMode::on
                        : options.bos == "off" ? BosMode::off

@@ -16,7 +16,7 @@
 #include "run/progress.h"
 #include "run/prompt_source.h"
 #include "text/chat_template.h"
-#include "text/tokenizer.h"
+#include "text/text_process.h"
 #include "verdict/report.h"
 
 namespace crossval {
@@ -61,7 +61,7 @@ class LoadedModel {
   Progress& progress_;
   int n_threads_;
   std::shared_ptr<const ModelFile> model_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<const TextProcess> tokenizer_;
   std::shared_ptr<ThreadPool> pool_;
 };
 

@@ -39,35 +39,6 @@ std::string token_text(const Tokenizer& tokenizer, int32_t id) {
   return id >= 0 ? tokenizer.piece(id) : "";
 }
 
-FormattedPrompt render(const std::string& name, std::string_view source, const std::string& where,
-                       const std::string& prompt, const std::string& system,
-                       const Tokenizer& tokenizer) {
-  if (!is_valid_utf8(prompt) || !is_valid_utf8(system)) {
-    bad_input("bad_text", "a template needs a prompt in valid UTF-8", "prompt",
-              "write the prompt as UTF-8, or use --prompt-template raw");
-  }
-  const std::string bos = token_text(tokenizer, tokenizer.rules().bos_id);
-  const std::string eos = token_text(tokenizer, tokenizer.rules().eos_id);
-  FormattedPrompt out;
-  out.template_name = name;
-  try {
-    out.text = hf_render(source, variables(prompt, system, bos, eos));
-    // Another system prompt and the same text: the template leaves it out.
-    if (!system.empty() &&
-        hf_render(source, variables(prompt, system + ".", bos, eos)) == out.text) {
-      bad_input("unused_system_prompt", "the prompt template has no place for a system prompt",
-                where,
-                "leave --system-prompt out, or choose a --prompt-template with a system role");
-    }
-  } catch (const HfError& e) {
-    bad_input("template_failed", fmt::format("the prompt template failed: {}", e.what()), where,
-              fmt::format("{}use --prompt-template raw, a built-in name, or a corrected FILE.jinja",
-                          system.empty() ? "" : "leave --system-prompt out, "));
-  }
-  out.starts_with_bos = !bos.empty() && out.text.starts_with(bos);
-  return out;
-}
-
 bool is_file_choice(const std::string& choice) {
   return choice.ends_with(".jinja") || choice.ends_with(".jinja2") || choice.ends_with(".j2") ||
          choice.find('/') != std::string::npos;
@@ -75,19 +46,35 @@ bool is_file_choice(const std::string& choice) {
 
 }  // namespace
 
-FormattedPrompt format_prompt(const std::string& choice, const std::string& prompt,
-                              const std::string& system, const ModelFile& model,
-                              const Tokenizer& tokenizer) {
-  std::string name = choice;
+PromptTemplate find_template(const std::string& choice, const ModelFile& model) {
   if (choice == "auto") {
     const char* key = "tokenizer.chat_template";
-    if (const auto source = model.get_string(key)) {
-      return render("gguf", *source, fmt::format("{}: metadata key '{}'", model.path(), key),
-                    prompt, system, tokenizer);
+    if (auto source = model.get_string(key)) {
+      return {"gguf", *std::move(source), fmt::format("{}: metadata key '{}'", model.path(), key)};
     }
-    name = "raw";
+    return {"raw", "", ""};
   }
-  if (name == "raw") {
+  if (choice == "raw") return {"raw", "", ""};
+  for (const BuiltinTemplate& entry : builtin_templates()) {
+    if (entry.name == choice) {
+      return {choice, std::string(entry.source), fmt::format("{} {}", kFlag, choice)};
+    }
+  }
+  if (is_file_choice(choice)) {
+    const MappedFile file(choice, "prompt template");
+    return {
+        choice, {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, choice};
+  }
+  const std::string like = closest_word(choice, prompt_template_names());
+  bad_input("unknown_template", fmt::format("no template is called '{}'", printable(choice)), kFlag,
+            fmt::format("{}use auto, FILE.jinja, or one of: {}",
+                        like.empty() ? "" : fmt::format("did you mean '{}'? ", like),
+                        fmt::join(prompt_template_names(), ", ")));
+}
+
+FormattedPrompt format_prompt(const PromptTemplate& chosen, const std::string& prompt,
+                              const std::string& system, const Tokenizer& tokenizer) {
+  if (chosen.name == "raw") {
     if (!system.empty()) {
       bad_input("unused_system_prompt", "the raw template has no place for a system prompt",
                 "--system-prompt",
@@ -95,23 +82,31 @@ FormattedPrompt format_prompt(const std::string& choice, const std::string& prom
     }
     return {"raw", prompt, false};
   }
-  for (const BuiltinTemplate& entry : builtin_templates()) {
-    if (entry.name == name) {
-      return render(name, entry.source, fmt::format("{} {}", kFlag, name), prompt, system,
-                    tokenizer);
+  if (!is_valid_utf8(prompt) || !is_valid_utf8(system)) {
+    bad_input("bad_text", "a template needs a prompt in valid UTF-8", "prompt",
+              "write the prompt as UTF-8, or use --prompt-template raw");
+  }
+  const std::string bos = token_text(tokenizer, tokenizer.rules().bos_id);
+  const std::string eos = token_text(tokenizer, tokenizer.rules().eos_id);
+  FormattedPrompt out;
+  out.template_name = chosen.name;
+  try {
+    out.text = hf_render(chosen.source, variables(prompt, system, bos, eos));
+    // Another system prompt and the same text: the template leaves it out.
+    if (!system.empty() &&
+        hf_render(chosen.source, variables(prompt, system + ".", bos, eos)) == out.text) {
+      bad_input("unused_system_prompt", "the prompt template has no place for a system prompt",
+                chosen.where,
+                "leave --system-prompt out, or choose a --prompt-template with a system role");
     }
+  } catch (const HfError& e) {
+    bad_input("template_failed", fmt::format("the prompt template failed: {}", e.what()),
+              chosen.where,
+              fmt::format("{}use --prompt-template raw, a built-in name, or a corrected FILE.jinja",
+                          system.empty() ? "" : "leave --system-prompt out, "));
   }
-  if (is_file_choice(choice)) {
-    const MappedFile file(choice, "prompt template");
-    const std::string_view source(reinterpret_cast<const char*>(file.bytes().data()),
-                                  file.bytes().size());
-    return render(choice, source, choice, prompt, system, tokenizer);
-  }
-  const std::string like = closest_word(choice, prompt_template_names());
-  bad_input("unknown_template", fmt::format("no template is called '{}'", printable(choice)), kFlag,
-            fmt::format("{}use auto, FILE.jinja, or one of: {}",
-                        like.empty() ? "" : fmt::format("did you mean '{}'? ", like),
-                        fmt::join(prompt_template_names(), ", ")));
+  out.starts_with_bos = !bos.empty() && out.text.starts_with(bos);
+  return out;
 }
 
 const std::vector<std::string>& prompt_template_names() {

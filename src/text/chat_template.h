@@ -15,11 +15,21 @@ struct FormattedPrompt {
   bool starts_with_bos = false;  // the template already wrote BOS: it must not be added again
 };
 
+// Where the text of a prompt comes from: a template, or the prompt as it is.
+struct PromptTemplate {
+  std::string name;    // "raw": there is none
+  std::string source;  // Jinja
+  std::string where;   // for errors
+};
+
 // `choice`: auto | raw | instruct | llama3-chat | chatml | ... | FILE.jinja (--prompt-template).
-// `system` may be empty. Throws bad_input for an unknown name or a template that fails.
-FormattedPrompt format_prompt(const std::string& choice, const std::string& prompt,
-                              const std::string& system, const ModelFile& model,
-                              const Tokenizer& tokenizer);
+// Reads a file where one is named. Throws bad_input for an unknown name.
+PromptTemplate find_template(const std::string& choice, const ModelFile& model);
+
+// `system` may be empty. Throws bad_input for a template that fails. What a stranger's template
+// does is bounded only in a process of its own: see text_process.h.
+FormattedPrompt format_prompt(const PromptTemplate& chosen, const std::string& prompt,
+                              const std::string& system, const Tokenizer& tokenizer);
 
 // Names accepted beside auto and FILE.jinja (anything with a slash or ending in .jinja), for --help
 // and validation.

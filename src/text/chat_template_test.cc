@@ -32,7 +32,7 @@ class ChatTemplate : public ::testing::Test {
   }
   FormattedPrompt format(const std::string& choice, const std::string& prompt,
                          const std::string& system = "") {
-    return format_prompt(choice, prompt, system, *model_, *tokenizer_);
+    return format_prompt(find_template(choice, *model_), prompt, system, *tokenizer_);
   }
   std::string failure(const std::string& choice, const std::string& system = "") {
     try {

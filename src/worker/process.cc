@@ -14,16 +14,14 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <mutex>
-#include <thread>
 
 #include "base/error.h"
 #include "engine/wire.h"
+#include "sandbox/spawn_thread.h"
 
 namespace crossval {
 namespace {
@@ -42,44 +40,6 @@ int claim_slot(pid_t pid) {
   }
   return -1;
 }
-
-// PR_SET_PDEATHSIG fires when the *thread* that forked ends, not the process. So every fork
-// happens on one thread that lives as long as the program.
-class SpawnThread {
- public:
-  static SpawnThread& instance() {
-    static SpawnThread* thread = new SpawnThread;  // never destroyed: its thread never ends
-    return *thread;
-  }
-
-  void run(const std::function<void()>& task) {
-    const std::lock_guard one_caller(callers_);
-    std::unique_lock lock(mutex_);
-    task_ = &task;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return task_ == nullptr; });
-  }
-
- private:
-  SpawnThread() {
-    std::thread([this] {
-      sigset_t all;
-      sigfillset(&all);
-      pthread_sigmask(SIG_BLOCK, &all, nullptr);
-      std::unique_lock lock(mutex_);
-      for (;;) {
-        changed_.wait(lock, [this] { return task_ != nullptr; });
-        (*task_)();
-        task_ = nullptr;
-        changed_.notify_all();
-      }
-    }).detach();
-  }
-
-  std::mutex callers_, mutex_;
-  std::condition_variable changed_;
-  const std::function<void()>* task_ = nullptr;
-};
 
 struct Pipe {
   UniqueFd read_end, write_end;
@@ -207,18 +167,10 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
                        reply.write_end.get(),
                        status.write_end.get(),
                        ::getpid()};
-  pid_t pid = -1;
-  int fork_error = 0;
-  SpawnThread::instance().run([&] {
-    pid = ::fork();
-    if (pid == 0) {
-      become_worker(plan);
-    }
-    fork_error = errno;
-  });
+  const pid_t pid = fork_for_life([&] { become_worker(plan); });
   if (pid < 0) {
     backend_failed("worker_start",
-                   std::string("a worker process could not start: ") + std::strerror(fork_error),
+                   std::string("a worker process could not start: ") + std::strerror(errno),
                    argv[0], "free memory or processes (ulimit -u)");
   }
   std::unique_ptr<ChildProcess> child(new ChildProcess);

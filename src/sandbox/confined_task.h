@@ -1,0 +1,54 @@
+// A function of ours over data of strangers, in a child process that can do nothing but compute: no
+// files but those named, no network, bounded memory, bounded time for each call. Whatever the data
+// makes it do, the caller gets an answer or an Error.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/stopwatch.h"
+#include "base/unique_fd.h"
+#include "sandbox/rights.h"
+
+namespace crossval {
+
+class ConfinedTask {
+ public:
+  using Fields = std::vector<std::string>;
+  using Serve = std::function<Fields(const Fields&)>;
+
+  struct Failure {            // what a child that is gone is called
+    std::string code, where;  // of the Error: "tokenizer_failed", the file
+    std::string what, fix;    // "the tokenizer"
+  };
+
+  // Forks. `open` runs in the child, once, and gives what answers each request there; an Error that
+  // either throws comes out of call(). The first call's time bounds `open` too.
+  ConfinedTask(std::function<Serve()> open, const Rights& rights, Failure failure);
+  ~ConfinedTask();
+  ConfinedTask(const ConfinedTask&) = delete;
+  ConfinedTask& operator=(const ConfinedTask&) = delete;
+
+  // Throws the child's Error, or bad_input with `failure` where the child died, took longer or
+  // answered what cannot be read; from then on every call throws that.
+  Fields call(const Fields& request, int timeout_ms);
+  bool is_gone() const { return !gone_.empty(); }
+
+ private:
+  [[noreturn]] void fail(const std::string& why);
+  int end();  // kills and reaps it: the status of waitpid
+  bool transfer(bool is_sending, char* data, size_t size);
+
+  Failure failure_;
+  pid_t pid_ = -1;
+  UniqueFd socket_;
+  std::string gone_;  // why there is no child any more
+  Stopwatch watch_;   // of the call under way
+  int timeout_ms_ = 0;
+};
+
+}  // namespace crossval

@@ -1,0 +1,42 @@
+// What a child process may still do: read and write only what is named, no network, no reaching
+// into other processes, so much memory. Prepared before fork, entered between fork and whatever
+// follows.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.h"
+
+namespace crossval {
+
+struct Rights {
+  std::vector<std::string> read;   // files and folders, to read and to run what is in them
+  std::vector<std::string> write;  // the same to write, make and remove files in
+  int64_t more_data_bytes = 0;     // private memory beyond what we have now; 0 = without bound
+};
+
+// What this kernel can hold a process to, and in words what it cannot; asked once.
+struct KernelOffers {
+  int landlock_abi = 0;  // 0 = no Landlock: files stay open
+  bool seccomp = false;  // filters of system calls: network, ptrace
+  std::vector<std::string> missing() const;
+};
+const KernelOffers& kernel_offers();
+
+class PreparedRights {
+ public:
+  // A path that is not there gives no right. Never throws for what the kernel lacks: see
+  // kernel_offers().
+  explicit PreparedRights(const Rights& rights);
+
+  // In the child, for good; async-signal-safe. 0, or the errno of what failed.
+  int enter() const;
+
+ private:
+  UniqueFd ruleset_;
+  uint64_t data_limit_bytes_ = 0;
+};
+
+}  // namespace crossval
