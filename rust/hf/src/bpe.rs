@@ -1,12 +1,11 @@
 //! Byte-pair encoding from a GGUF's token and merge lists, with the pre-tokenizer's expressions.
 
+use crate::split::Step;
 use crate::Result;
 use ahash::{AHashMap, AHashSet};
 use tokenizers::models::bpe::{BpeBuilder, Vocab, BPE};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer};
+use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizedString};
 
 /// "left right"; the separator is the first space after the first byte, so that a merge whose left
 /// side is itself a space is read as llama.cpp reads it.
@@ -96,6 +95,24 @@ fn model(
     unreachable!("the second round returns")
 }
 
+pub struct BpeTokenizer {
+    pub model: BPE,
+    steps: Vec<Step>,
+}
+
+impl BpeTokenizer {
+    pub fn encode(&self, text: &str) -> tokenizers::Result<Vec<u32>> {
+        let mut parts = PreTokenizedString::from(text);
+        for step in &self.steps {
+            step.apply(&mut parts)?;
+        }
+        parts.tokenize(|part| self.model.tokenize(part.get()))?;
+        let splits = parts.get_splits(OffsetReferential::Original, OffsetType::None);
+        let tokens = splits.iter().filter_map(|(_, _, tokens)| tokens.as_ref());
+        Ok(tokens.flatten().map(|token| token.id).collect())
+    }
+}
+
 /// The tokenizer, and how many merges name a token that the vocabulary lacks.
 pub fn build(
     tokens: &[&[u8]],
@@ -103,26 +120,16 @@ pub fn build(
     patterns: &[&[u8]],
     ignore_merges: bool,
     byte_level: bool,
-) -> Result<(Tokenizer, usize)> {
+) -> Result<(BpeTokenizer, usize)> {
     let (model, skipped) = model(tokens, merges, ignore_merges, byte_level)?;
-    let mut steps: Vec<PreTokenizerWrapper> = Vec::new();
+    let mut steps = Vec::new();
     for pattern in patterns {
         let text = std::str::from_utf8(pattern).map_err(|e| e.to_string())?;
-        let split = Split::new(
-            SplitPattern::Regex(text.to_string()),
-            SplitDelimiterBehavior::Isolated,
-            false,
-        )
-        .map_err(|e| format!("pre-tokenizer expression {text}: {e}"))?;
-        steps.push(split.into());
+        steps.push(Step::new(text)?);
     }
     if byte_level {
         // The byte alphabet alone: no space is put in front and GPT-2's own expression is off.
-        steps.push(ByteLevel::new(false, true, false).into());
+        steps.push(Step::Library(ByteLevel::new(false, true, false).into()));
     }
-    let mut tokenizer = Tokenizer::new(model);
-    if !steps.is_empty() {
-        tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
-    }
-    Ok((tokenizer, skipped))
+    Ok((BpeTokenizer { model, steps }, skipped))
 }

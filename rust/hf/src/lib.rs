@@ -2,11 +2,12 @@
 //! Nothing else in this crate is unsafe.
 
 mod bpe;
+mod split;
 mod template;
 
 use std::ffi::{c_char, c_int};
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use tokenizers::Tokenizer;
+use tokenizers::{Model, Tokenizer};
 
 /// A failure as the caller will read it.
 pub(crate) type Result<T> = std::result::Result<T, String>;
@@ -30,7 +31,10 @@ pub struct HfBpeConfig {
     byte_level: c_int,
 }
 
-pub struct HfTokenizer(Tokenizer);
+pub enum HfTokenizer {
+    Bpe(bpe::BpeTokenizer),
+    Json(Box<Tokenizer>, split::Checks),
+}
 
 /// A slice of `size` values; null or empty gives an empty slice.
 unsafe fn slice<'a, T>(data: *const T, size: usize) -> &'a [T] {
@@ -103,7 +107,7 @@ pub unsafe extern "C" fn hf_bpe_new(
         if !n_skipped_merges.is_null() {
             *n_skipped_merges = skipped;
         }
-        Ok(Box::into_raw(Box::new(HfTokenizer(tokenizer))))
+        Ok(Box::into_raw(Box::new(HfTokenizer::Bpe(tokenizer))))
     })
 }
 
@@ -120,7 +124,11 @@ pub unsafe extern "C" fn hf_tokenizer_from_json(
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| e.to_string())?;
         tokenizer.set_encode_special_tokens(parse_special == 0);
-        Ok(Box::into_raw(Box::new(HfTokenizer(tokenizer))))
+        let checks = split::Checks::new(&tokenizer)?;
+        Ok(Box::into_raw(Box::new(HfTokenizer::Json(
+            Box::new(tokenizer),
+            checks,
+        ))))
     })
 }
 
@@ -145,11 +153,15 @@ pub unsafe extern "C" fn hf_encode(
     error: *mut *mut c_char,
 ) -> c_int {
     guarded(error, -1, || {
-        let encoding = (*tokenizer)
-            .0
-            .encode_fast(text(data, size)?, add_special != 0)
-            .map_err(|e| e.to_string())?;
-        let owned = encoding.get_ids().to_vec().into_boxed_slice();
+        let text = text(data, size)?;
+        let encoded = match &*tokenizer {
+            HfTokenizer::Bpe(bpe) => bpe.encode(text),
+            HfTokenizer::Json(json, checks) => checks
+                .check(json, text)
+                .and_then(|()| json.encode_fast(text, add_special != 0))
+                .map(|encoding| encoding.get_ids().to_vec()),
+        };
+        let owned = encoded.map_err(|e| e.to_string())?.into_boxed_slice();
         *n_ids = owned.len();
         *ids = Box::into_raw(owned) as *mut u32;
         Ok(0)
@@ -168,7 +180,10 @@ pub unsafe extern "C" fn hf_ids_free(ids: *mut u32, n_ids: usize) {
 #[no_mangle]
 pub unsafe extern "C" fn hf_vocab_size(tokenizer: *const HfTokenizer) -> usize {
     guarded(std::ptr::null_mut(), 0, || {
-        let vocab = (*tokenizer).0.get_vocab(true);
+        let vocab = match &*tokenizer {
+            HfTokenizer::Bpe(bpe) => bpe.model.get_vocab(),
+            HfTokenizer::Json(json, _) => json.get_vocab(true),
+        };
         Ok(vocab.values().max().map_or(0, |id| *id as usize + 1))
     })
 }
@@ -180,7 +195,11 @@ pub unsafe extern "C" fn hf_id_to_token(
     size: *mut usize,
 ) -> *mut c_char {
     guarded(std::ptr::null_mut(), std::ptr::null_mut(), || {
-        Ok(match (*tokenizer).0.id_to_token(id) {
+        let token = match &*tokenizer {
+            HfTokenizer::Bpe(bpe) => bpe.model.id_to_token(id),
+            HfTokenizer::Json(json, _) => json.id_to_token(id),
+        };
+        Ok(match token {
             None => std::ptr::null_mut(),
             Some(token) => {
                 *size = token.len();
@@ -193,7 +212,10 @@ pub unsafe extern "C" fn hf_id_to_token(
 #[no_mangle]
 pub unsafe extern "C" fn hf_is_special(tokenizer: *const HfTokenizer, id: u32) -> c_int {
     guarded(std::ptr::null_mut(), 0, || {
-        let added = (*tokenizer).0.get_added_vocabulary();
+        let HfTokenizer::Json(json, _) = &*tokenizer else {
+            return Ok(0);
+        };
+        let added = json.get_added_vocabulary();
         let token = added.get_added_tokens_decoder().get(&id);
         Ok(token.is_some_and(|t| t.special) as c_int)
     })

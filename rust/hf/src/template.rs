@@ -82,7 +82,9 @@ fn strftime_now(format: String) -> std::result::Result<String, Error> {
     if items.contains(&chrono::format::Item::Error) {
         return Err(failed("strftime_now: a conversion that is not known"));
     }
-    Ok(chrono::Local::now().format_with_items(items.iter()).to_string())
+    Ok(chrono::Local::now()
+        .format_with_items(items.iter())
+        .to_string())
 }
 
 /// `{% generation %}` marks the assistant's text for training; it renders as nothing.
