@@ -15,6 +15,7 @@
 #include "backends/probe_worker.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
+#include "base/json_depth.h"
 #include "worker/process.h"
 #include "worker/worker_engine.h"
 
@@ -289,8 +290,10 @@ BackendStatus setup_program(const std::string& name, const std::vector<std::stri
 
 WorkerStamp read_stamp(const fs::path& worker_dir) {
   std::ifstream in(worker_dir / "stamp.json");
-  const auto json = nlohmann::json::parse(in, nullptr, false);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
   WorkerStamp stamp;
+  if (nests_too_deep(text)) return stamp;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
   try {
     stamp.library = json.at("library").get<std::string>();
     stamp.library_bytes = json.at("library_bytes").get<int64_t>();

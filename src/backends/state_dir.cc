@@ -12,6 +12,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/json_depth.h"
 
 namespace fs = std::filesystem;
 
@@ -41,7 +42,9 @@ nlohmann::json read_memory_file() {
   if (!in) {
     return nlohmann::json::object();
   }
-  auto json = nlohmann::json::parse(in, nullptr, false);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (nests_too_deep(text)) return nlohmann::json::object();
+  auto json = nlohmann::json::parse(text, nullptr, false);
   return json.is_object() ? json : nlohmann::json::object();
 }
 

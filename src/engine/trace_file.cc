@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/half.h"
+#include "base/json_depth.h"
 #include "base/printable.h"
 
 namespace crossval {
@@ -117,7 +118,12 @@ void TraceFile::read_header() {
                      : "this is not a safetensors file: it is too short",
               path(), "name a .safetensors file written with --save-trace");
   }
-  const Json header = Json::parse(*in.take_text(*length), nullptr, /*allow_exceptions=*/false);
+  const std::string_view header_text = *in.take_text(*length);
+  if (nests_too_deep(header_text)) {
+    bad_input("not_a_trace", "its header is nested too deep to be a safetensors file's", path(),
+              "name a .safetensors file written with --save-trace");
+  }
+  const Json header = Json::parse(header_text, nullptr, /*allow_exceptions=*/false);
   if (!header.is_object()) {
     bad_input("not_a_trace", "this is not a safetensors file: its header is not a JSON object",
               path(), "name a .safetensors file written with --save-trace");

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json_depth.h"
 #include "base/printable.h"
 #include "engine/tap_rows.h"
 
@@ -74,7 +75,9 @@ Tap SavedTap::load() const {
 }
 
 std::vector<SavedTap> saved_taps(const TraceFile& trace) {
-  const auto ops = nlohmann::json::parse(trace.metadata(trace_key::kTaps), nullptr, false);
+  const std::string list = trace.metadata(trace_key::kTaps);
+  const auto ops =
+      nests_too_deep(list) ? nlohmann::json() : nlohmann::json::parse(list, nullptr, false);
   std::vector<SavedTap> taps;
   std::set<std::pair<std::string, int>> seen;
   for (const auto& [name, tensor] : trace.tensors()) {

@@ -143,6 +143,7 @@ void Pair::open_lifted_noise() {
     n_parameters += tensor.n_elements();
     any_rounds = any_rounds || (tensor.shape.size() > 1 && tensor.type != GgmlType::F32);
   }
+  noise_scale_.weights_are_exact = !any_rounds;
   if (!any_rounds || n_parameters > max_parameters) return;
   try {
     progress_.stage("measuring the rounding noise: a copy of the model in F32");

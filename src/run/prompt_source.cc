@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/json_depth.h"
 
 namespace crossval {
 namespace {
@@ -48,11 +49,12 @@ std::vector<TokenId> parse_ids(const std::string& text, const std::string& where
 }
 
 PromptInput parse_line(const std::string& line, const std::string& where) {
-  const auto json = nlohmann::json::parse(line, nullptr, false);
   const auto fail = [&](const std::string& what) {
     bad_input("bad_prompt_line", what, where,
               "each line is {\"prompt\": \"...\"} or {\"tokens\": [1, 2]}");
   };
+  if (nests_too_deep(line)) fail("the line nests too deep");
+  const auto json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) fail("the line is not a JSON object");
   if (json.contains("prompt") && json["prompt"].is_string()) {
     return {.text = json["prompt"].get<std::string>()};

@@ -20,7 +20,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "sandbox/spawn_thread.h"
+#include "sandbox/children.h"
 
 namespace crossval {
 namespace {
@@ -170,6 +170,7 @@ int ConfinedTask::end() {
   ::kill(pid_, SIGKILL);
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
+  forget_child(pid_);
   pid_ = -1;
   return status;
 }

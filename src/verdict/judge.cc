@@ -151,9 +151,11 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
     std::nth_element(noise.begin(), middle, noise.end());
     summary.median_noise = *middle;
   }
-  judgement.status = summary.n_diverged == 0                              ? Status::agree
-                     : may_be_rounding(summary, noise.empty(), tolerance) ? Status::inconclusive
-                                                                          : Status::diverged;
+  judgement.status =
+      summary.n_diverged == 0 ? Status::agree
+      : may_be_rounding(summary, noise.empty() && !scale.weights_are_exact, tolerance)
+          ? Status::inconclusive
+          : Status::diverged;
   return judgement;
 }
 

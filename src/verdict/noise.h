@@ -12,6 +12,7 @@ namespace crossval {
 struct NoiseScale {
   int n_embd = 0;
   int n_layers = 0;
+  bool weights_are_exact = false;  // no weight is rounded: nothing but that floor is noise
 };
 
 // A sum of n f32 products changes by about 2^-24 sqrt(n) of its size when its order changes (each

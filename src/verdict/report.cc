@@ -15,7 +15,9 @@ void set_judgement(Report& report, Judgement judgement) {
 }
 
 void hold_files_apart(Report& report) {
-  if (report.status == Status::agree && report.model_diff && report.model_diff->bears()) {
+  const bool none_diverged =
+      report.status == Status::agree || report.status == Status::inconclusive;
+  if (none_diverged && report.model_diff && report.model_diff->bears()) {
     report.status = Status::diverged;
   }
 }

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/json_depth.h"
 #include "engine/wire.h"
 
 namespace crossval {
@@ -252,6 +253,9 @@ Channel::Reply Channel::receive(const Request& request, uint64_t& received_bytes
   }
   std::string text(frame.json_bytes, '\0');
   transfer(Direction::receive, reinterpret_cast<std::byte*>(text.data()), text.size());
+  if (nests_too_deep(text)) {
+    fail_nonsense("the reply nests more than " + std::to_string(kMaxJsonDepth) + " deep");
+  }
   reply.header = nlohmann::json::parse(text, nullptr, false);
   const auto ok = reply.header.is_object() ? reply.header.find("ok") : reply.header.end();
   if (!reply.header.is_object() || ok == reply.header.end() || !ok->is_boolean()) {

@@ -21,7 +21,7 @@
 
 #include "base/error.h"
 #include "engine/wire.h"
-#include "sandbox/spawn_thread.h"
+#include "sandbox/children.h"
 
 namespace crossval {
 namespace {
@@ -228,6 +228,7 @@ ExitInfo ChildProcess::finish(int grace_ms) {
     ::poll(&fd, exit_fd_ ? 1 : 0, exit_fd_ ? std::min(grace_ms, 20) : 2);
   }
   ::kill(-pid_, SIGKILL);  // its children too; the group exists until the leader is reaped
+  ::kill(pid_, SIGKILL);   // wherever it went itself
   if (slot_ >= 0) {
     siginfo_t info{};
     while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 &&
@@ -240,6 +241,7 @@ ExitInfo ChildProcess::finish(int grace_ms) {
   pid_t ended = -1;
   while ((ended = ::wait4(pid_, &status, 0, &usage)) < 0 && errno == EINTR) {
   }
+  forget_child(pid_);
   ExitInfo info;
   info.signal = ended < 0             ? SIGKILL  // kill_all_workers() reaped it
                 : WIFSIGNALED(status) ? WTERMSIG(status)
@@ -271,6 +273,7 @@ void kill_all_workers() {
     const pid_t pid = worker.load();
     if (pid > 0) {
       ::kill(-pid, SIGKILL);
+      ::kill(pid, SIGKILL);
     }
   }
   // Reaped here too: where process 1 does not reap orphans (containers), they would stay.
