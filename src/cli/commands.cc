@@ -4,16 +4,25 @@
 
 namespace crossval {
 
+namespace {
+
+template <typename R>
+Result empty() {
+  return R();
+}
+
+}  // namespace
+
 std::span<const Command> all_commands() {
   static constexpr Command table[] = {
-      {"per-token", add_per_token},
-      {"trace", add_trace},
-      {"run", add_run},
-      {"compare", add_compare},
-      {"trace-diff", add_trace_diff},
+      {"per-token", add_per_token, empty<Report>},
+      {"trace", add_trace, empty<TraceReport>},
+      {"run", add_run, empty<RunReport>},
+      {"compare", add_compare, empty<Report>},
+      {"trace-diff", add_trace_diff, empty<TraceReport>},
       {"backends", add_backends},
       {"setup", add_setup},
-      {"inspect", add_inspect},
+      {"inspect", add_inspect, empty<InspectReport>},
       {"report", add_report},
       {"completions", add_completions},
       {"man-page", add_man_page},

@@ -6,6 +6,8 @@
 #include <functional>
 #include <span>
 
+#include "verdict/result.h"
+
 namespace crossval {
 
 // What the command line asks for; returns the exit code.
@@ -15,6 +17,8 @@ struct Command {
   const char* name;
   // Adds the command and its flags; when they are parsed, `action` is what is to be done.
   void (*add)(CLI::App& app, Action& action);
+  // What its JSON is when nothing came of it; null: it prints none.
+  Result (*empty)() = nullptr;
 };
 std::span<const Command> all_commands();
 

@@ -10,7 +10,9 @@ namespace {
 
 int run_compare(const CompareOptions& options) {
   TerminalProgress progress(options.common);
-  return Output(options.common, options.receipt).emit(compare_saved(options, progress));
+  Output output(options.common, options.receipt);
+  return output.may_write() ? output.emit(compare_saved(options, progress))
+                            : output.refuse(Report());
 }
 
 }  // namespace

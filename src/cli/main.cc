@@ -1,7 +1,9 @@
 // Dispatch: arguments -> the command they name -> its exit code. Nothing is computed here.
 #include <algorithm>
 #include <csignal>
+#include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/closest.h"
@@ -10,6 +12,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/standard_streams.h"
 #include "worker/process.h"
 
 namespace crossval {
@@ -69,6 +72,45 @@ std::string meant(const CLI::App& app, const std::vector<std::string>& args) {
   return "";
 }
 
+// The command's own object with the error alone, in the format asked for.
+int report_failure(const std::vector<std::string>& args, const Error& error) {
+  Result result = Report();
+  for (const Command& command : all_commands()) {
+    if (args.size() > 1 && args[1] == command.name && command.empty != nullptr) {
+      result = command.empty();
+    }
+  }
+  set_error(result, error);
+  CommonOptions options;
+  const std::string format = value_of(args, "--format");
+  for (const Renderer& renderer : renderers()) {
+    if (format == renderer.name) options.format = format;
+  }
+  const bool many = !value_of(args, "--prompts").empty();
+  return Output(options, "", many ? Output::Results::many : Output::Results::one)
+      .emit(std::move(result));
+}
+
+// What nobody foresaw where it was thrown. Errors are caught by each command, with what was found
+// before them.
+int run_action(const Action& action, const std::vector<std::string>& args) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    return report_failure(args, error);
+  } catch (const std::bad_alloc&) {
+    return report_failure(
+        args, Error(Status::bad_input, "out_of_memory", "there is not enough memory for this",
+                    "the whole run", "free some, or take a smaller model or a shorter prompt"));
+  } catch (const std::system_error& error) {  // no thread, for one
+    return report_failure(args, Error(Status::bad_input, "system_error", error.what(),
+                                      "the whole run", "see `ulimit -a`; try --threads 1"));
+  } catch (const std::exception& error) {
+    return report_failure(args, Error(Status::bad_input, "internal_error", error.what(),
+                                      "the whole run", "this is a fault of crossval: report it"));
+  }
+}
+
 // Flags that cannot be used: exit 3 with the same Error as everything else, in the asked format.
 int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
                      const std::string& what) {
@@ -77,20 +119,12 @@ int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
   const bool known = std::any_of(commands.begin(), commands.end(),
                                  [&](const CLI::App* one) { return one->get_name() == command; });
   const std::string like = meant(app, args);
-  Report report;
-  set_error(report, Error(Status::bad_input, "bad_flags",
-                          known || command.empty() ? what : "there is no command '" + command + "'",
-                          "command line",
-                          (like.empty() ? "" : "did you mean '" + like + "'? ") + "see `crossval " +
-                              (known ? command + " " : "") + "--help`"));
-  CommonOptions options;
-  const std::string format = value_of(args, "--format");
-  for (const Renderer& renderer : renderers()) {
-    if (format == renderer.name) options.format = format;
-  }
-  const bool many = !value_of(args, "--prompts").empty();
-  return Output(options, "", many ? Output::Results::many : Output::Results::one)
-      .emit(std::move(report));
+  return report_failure(
+      args, Error(Status::bad_input, "bad_flags",
+                  known || command.empty() ? what : "there is no command '" + command + "'",
+                  "command line",
+                  (like.empty() ? "" : "did you mean '" + like + "'? ") + "see `crossval " +
+                      (known ? command + " " : "") + "--help`"));
 }
 
 extern "C" void on_interrupt(int signal_number) {
@@ -112,16 +146,18 @@ int main_with(const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return report_bad_flags(*app, args, error.what());
   }
-  return action();
+  return run_action(action, args);
 }
 
 }  // namespace
 }  // namespace crossval
 
 int main(int argc, char** argv) {
+  crossval::open_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file past its limit is an error of writing
   std::signal(SIGINT, crossval::on_interrupt);
   std::signal(SIGTERM, crossval::on_interrupt);
   crossval::remember_command_line({argv, argv + argc});
-  return crossval::main_with(crossval::with_aliases(argc, argv));
+  return crossval::close_stdout(crossval::main_with(crossval::with_aliases(argc, argv)));
 }

@@ -4,7 +4,6 @@
 
 #include <iostream>
 
-#include "base/error.h"
 #include "cli/command_line.h"
 #include "render/json.h"
 #include "render/receipt.h"
@@ -16,7 +15,25 @@ Output::Output(const CommonOptions& options, std::string receipt_path, Results r
     : options_(options),
       renderer_(find_renderer(options.format)),
       results_(results),
-      receipt_path_(std::move(receipt_path)) {}
+      receipt_path_(std::move(receipt_path)) {
+  also_writes("--receipt", receipt_path_, OutputKind::receipt);
+}
+
+void Output::also_writes(std::string_view flag, const std::string& path, OutputKind kind,
+                         const std::vector<std::string>& inputs) {
+  if (refusal_) return;
+  try {
+    check_replaceable(flag, path, kind, inputs);
+  } catch (const Error& error) {
+    refusal_ = error;
+  }
+}
+
+int Output::refuse(Result result) {
+  receipt_path_.clear();
+  set_error(result, *refusal_);
+  return emit(std::move(result));
+}
 
 Output::~Output() {
   if (n_emitted_ > 0 && renderer_.end != nullptr) std::cout << renderer_.end() << std::flush;

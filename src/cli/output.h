@@ -1,8 +1,13 @@
 // Where a command's results go: stdout in the asked format, the receipt file, errors on stderr.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "base/error.h"
+#include "cli/replaceable.h"
 #include "render/renderers.h"
 #include "run/plan.h"
 
@@ -18,6 +23,13 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
+  // Before anything runs: another file the command writes, and those it reads. Whether all of its
+  // files may be written; where not, refuse() says so and writes none.
+  void also_writes(std::string_view flag, const std::string& path, OutputKind kind,
+                   const std::vector<std::string>& inputs = {});
+  bool may_write() const { return !refusal_; }
+  int refuse(Result result);
+
   // Prints a result and writes the receipt (whole, with all results so far). Returns the exit code:
   // the result's, or bad_input when the receipt cannot be written.
   int emit(Result result);
@@ -31,6 +43,7 @@ class Output {
   Results results_;
   std::string receipt_path_, receipt_;
   int n_emitted_ = 0;
+  std::optional<Error> refusal_;
 };
 
 // --prompts gives many results, whatever is in the file.

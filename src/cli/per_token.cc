@@ -11,9 +11,25 @@
 namespace crossval {
 namespace {
 
+// A run that is compared must not be replaced by the one it is compared in.
+void add_saved_traces(const PerTokenOptions& options, Output& output) {
+  if (options.save_trace_dir.empty()) return;
+  constexpr std::string_view recording = "trace:";
+  std::vector<std::string> inputs;
+  for (const std::string& engine : {options.engine, options.backend}) {
+    if (engine.starts_with(recording)) inputs.push_back(engine.substr(recording.size()));
+  }
+  for (const char* name : {"engine", "backend"}) {
+    output.also_writes("--save-trace", options.save_trace_dir + "/" + name + ".safetensors",
+                       OutputKind::trace, inputs);
+  }
+}
+
 int run_per_token(const PerTokenOptions& options) {
   TerminalProgress progress(options.common);
   Output output(options.common, options.receipt, results_of(options.prompt));
+  add_saved_traces(options, output);
+  if (!output.may_write()) return output.refuse(Report());
   if (names_several_backends(options.backend)) {
     return compare_all_pairs(options, progress,
                              [&](ParityReport& report) { return output.emit(std::move(report)); });

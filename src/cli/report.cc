@@ -4,13 +4,13 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <utility>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "cli/replaceable.h"
 #include "render/receipt_reader.h"
 #include "render/report_page.h"
 #include "render/text.h"
@@ -25,13 +25,9 @@ struct ReportOptions {
 };
 
 void write_report(const ReportOptions& options) {
+  check_replaceable("-o", options.output, OutputKind::page, options.receipts);
   std::vector<Receipt> receipts;
   for (const std::string& path : options.receipts) {
-    std::error_code ignored;
-    if (std::filesystem::equivalent(path, options.output, ignored)) {
-      bad_input("output_is_input", "the page would replace the receipt", options.output,
-                "name another file after -o");
-    }
     std::vector<Receipt> more = read_receipts(path);
     std::move(more.begin(), more.end(), std::back_inserter(receipts));
   }

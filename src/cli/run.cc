@@ -12,6 +12,8 @@ namespace {
 int run_run(const RunOptions& options) {
   TerminalProgress progress(options.common);
   Output output(options.common, "", results_of(options.prompt));
+  output.also_writes("--save-trace", options.save_trace, OutputKind::trace);
+  if (!output.may_write()) return output.refuse(RunReport());
   return run_alone(options, progress,
                    [&](RunReport& report) { return output.emit(std::move(report)); });
 }

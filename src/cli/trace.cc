@@ -12,7 +12,8 @@ namespace {
 
 int run_trace(const TraceOptions& options) {
   TerminalProgress progress(options.run.common);
-  return Output(options.run.common, options.run.receipt).emit(trace(options, progress));
+  Output output(options.run.common, options.run.receipt);
+  return output.may_write() ? output.emit(trace(options, progress)) : output.refuse(TraceReport());
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ void add_trace_diff(CLI::App& app, Action& action) {
   add_common_flags(*command, options->common);
   command->callback([options, &action] {
     action = [options] {
-      return Output(options->common, options->receipt).emit(trace_diff(*options));
+      Output output(options->common, options->receipt);
+      return output.may_write() ? output.emit(trace_diff(*options)) : output.refuse(TraceReport());
     };
   });
 }

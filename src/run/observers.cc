@@ -24,13 +24,30 @@ void RowComparison::rows(const RowBlock& block) {
 }
 
 void Recorder::tap(Side side, const PlacedTap& placed) {
-  if (side == side_) write_tap(file_, placed.tap, placed.n_tokens());
+  if (side != side_) return;
+  write([&](TraceWriter& file) { write_tap(file, placed.tap, placed.n_tokens()); });
 }
 
 void Recorder::rows(const RowBlock& block) {
-  for (int i = 0; i < block.n_rows(); ++i) {
-    file_.write_row(block.ids[static_cast<size_t>(i)], block.row(side_, i));
+  write([&](TraceWriter& file) {
+    for (int i = 0; i < block.n_rows(); ++i) {
+      file.write_row(block.ids[static_cast<size_t>(i)], block.row(side_, i));
+    }
+  });
+}
+
+void Recorder::write(const std::function<void(TraceWriter&)>& body) {
+  if (failure_) return;
+  try {
+    body(file_);
+  } catch (const Error& error) {
+    failure_ = error;
   }
+}
+
+void Recorder::finish() {
+  if (failure_) throw Error(*failure_);
+  file_.finish();
 }
 
 void TapPairs::begin(std::span<const TokenId>, int) {

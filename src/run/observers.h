@@ -4,10 +4,12 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/parallel.h"
 #include "compare/comparison.h"
 #include "compare/graph_node.h"
@@ -51,12 +53,14 @@ class Recorder : public Observer {
 
   void tap(Side side, const PlacedTap& placed) override;
   void rows(const RowBlock& block) override;
-
-  TraceWriter& file() { return file_; }
+  void write(const std::function<void(TraceWriter&)>& body);
+  // Throws what went wrong since the beginning: a full disk ends the file, not the run.
+  void finish();
 
  private:
   Side side_;
   TraceWriter file_;
+  std::optional<Error> failure_;
 };
 
 // Every tensor of one side recomputed from its own inputs.

@@ -179,13 +179,13 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
     report.timing.noise_ms = noise_->timing().eval_ms - noise_before;
     scale = noise_scale_;
   }
-  if (engine_file) {
-    save_noise(rows.comparison(), engine_file->file());
-    engine_file->file().finish();
-    backend_file->file().finish();
-  }
   set_judgement(report, judge(rows.comparison(), report.tolerance, scale));
   if (!non_finite_weight_.empty()) report.status = Status::diverged;
+  if (engine_file) {
+    engine_file->write([&](TraceWriter& file) { save_noise(rows.comparison(), file); });
+    engine_file->finish();
+    backend_file->finish();
+  }
 }
 
 // --verbose: the time of every stage, and the engines' own last log lines.

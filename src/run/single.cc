@@ -99,8 +99,8 @@ class SingleRun {
     const Participant engine{Side::engine, *engine_,
                              options_.taps.empty() ? Look::no : Look::tensors};
     report.tokens = drive({&engine, 1}, steps, observers, progress_);
-    if (file) file->file().finish();
     fill(report, n_prompt, before);
+    if (file) file->finish();
   }
 
  private:

@@ -53,7 +53,7 @@ bool holds_something(const Result& result) {
                                         r.tokens.first_mismatch.has_value();
                                },
                                [](const ParityReport& r) { return !r.participants.empty(); },
-                               [](const RunReport& r) { return !r.error.has_value(); },
+                               [](const RunReport& r) { return !r.error || !r.positions.empty(); },
                                [](const InspectReport& r) { return !r.error.has_value(); },
                                [](const TraceReport& r) {
                                  return !r.base.error || !r.taps.empty() ||
