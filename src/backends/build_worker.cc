@@ -14,6 +14,7 @@
 
 #include "backends/probe_worker.h"
 #include "backends/state_dir.h"
+#include "backends/worker_rights.h"
 #include "base/error.h"
 #include "base/json_depth.h"
 #include "worker/process.h"
@@ -240,7 +241,9 @@ void build_worker(const SetupOptions& options, const Backend& spec, const fs::pa
   say(options, "compiling the worker against " + libraries.llama.string());
   compile(spec, dir, root, libraries, headers, fresh);
   say(options, "trying it on a tiny model");
-  const WorkerHello hello = probe_worker(spec, {fresh.string()}).hello;
+  const WorkerHello hello =
+      probe_worker(spec, {fresh.string()}, engine_folders(dir.string(), libraries.llama.string()))
+          .hello;
   WorkerStamp stamp = stamp_of(libraries, root);
   stamp.version = hello.version;
   stamp.api_era = hello.api_era;
@@ -273,7 +276,7 @@ BackendStatus setup_program(const std::string& name, const std::vector<std::stri
                    "--program", "give the path of a program, or its name where PATH has it");
   }
   if (on_progress) on_progress("trying it on a tiny model");
-  const ProbedEngine probed = probe_worker(program_backend(), words);
+  const ProbedEngine probed = probe_worker(program_backend(), words, {});
   remember_program(name, words);
   BackendStatus status;
   status.kind = "program";

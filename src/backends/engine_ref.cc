@@ -159,10 +159,12 @@ void check_engine(const EngineRef& ref, const Tell& tell) {
 std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& options) {
   if (ref.is_recording()) return open_recording(ref.file);
   std::vector<std::string> argv = ref.argv;
+  std::vector<std::string> engine_dirs;
   if (ref.recipe->library() != nullptr) {
     const BackendStatus status = status_of(ref);
     if (status.state != BackendState::ready) not_ready(status);
     argv = {status.worker};
+    engine_dirs = engine_folders(status.dir, status.library);
   } else {
     check_program(ref);
     argv.front() = fs::absolute(argv.front()).string();
@@ -171,10 +173,16 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
     bad_input("unreadable_model", "the model cannot be read", options.model,
               "check the path and its permissions");
   }
+  const auto cover = cover_worker(options.sandbox, {.argv = argv,
+                                                    .engine_dirs = engine_dirs,
+                                                    .model = options.model,
+                                                    .write = options.may_write});
   auto engine = std::make_unique<WorkerEngine>(WorkerLaunch{.argv = argv,
                                                             .name = ref.display_name(),
                                                             .timeout_ms = options.timeout_ms,
-                                                            .on_message = options.on_message});
+                                                            .on_message = options.on_message,
+                                                            .cover = cover});
+  engine->set_sandbox(cover_words(cover));
   try {
     engine->load(options.model, options.n_threads, options.settings);
   } catch (...) {

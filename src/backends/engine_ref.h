@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/backends.h"
+#include "backends/worker_rights.h"
 #include "engine/engine.h"
 #include "gguf/model_file.h"
 #include "worker/channel.h"
@@ -46,6 +47,8 @@ struct LoadOptions {
   int timeout_ms = 600'000;                     // per worker message
   MessageHook on_message;                       // --verbose; may be empty
   Tell on_log = {};                             // the engine's log where loading fails
+  Sandbox sandbox = Sandbox::automatic;
+  std::vector<std::string> may_write = {};  // --sandbox-write
 };
 
 // Any engine that is not built in. Throws bad_input (a file that cannot be read) or backend_failed.

@@ -7,6 +7,7 @@
 #include "backends/locate.h"
 #include "backends/probe_worker.h"
 #include "backends/state_dir.h"
+#include "backends/worker_rights.h"
 #include "base/error.h"
 #include "base/version.h"
 
@@ -37,10 +38,11 @@ BackendStatus begin_status(const Backend& spec) {
 }
 
 // What the engine says of itself when it is started and runs a tiny model.
-void try_out(const Backend& spec, const std::vector<std::string>& argv, const std::string& setup,
+void try_out(const Backend& spec, const std::vector<std::string>& argv,
+             const std::vector<std::string>& engine_dirs, const std::string& setup,
              BackendStatus& status) {
   try {
-    const ProbedEngine probed = probe_worker(spec, argv);
+    const ProbedEngine probed = probe_worker(spec, argv, engine_dirs);
     status.version = probed.info.version;
     status.api_era = probed.hello.api_era;
     status.commit = probed.info.commit;
@@ -112,7 +114,8 @@ BackendStatus preflight_dir(const Backend& spec, const EngineDir& dir, bool star
   const std::string stale = why_stale(stamp, *libraries);
   if (!stale.empty()) return not_ready(status, BackendState::not_set_up, stale, setup);
   status.state = BackendState::ready;
-  if (start_it) try_out(spec, {status.worker}, setup, status);
+  if (start_it)
+    try_out(spec, {status.worker}, engine_folders(status.dir, status.library), setup, status);
   return status;
 }
 
@@ -152,7 +155,7 @@ std::vector<BackendStatus> preflight_all(bool start_them) {
       status = not_ready(status, BackendState::broken, "its program is not there: " + argv.front(),
                          setup);
     } else if (start_them) {
-      try_out(program_backend(), argv, setup, status);
+      try_out(program_backend(), argv, {}, setup, status);
     }
     all.push_back(std::move(status));
   }

@@ -3,12 +3,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "backends/probe_model.h"
+#include "backends/worker_rights.h"
 #include "base/error.h"
 
 namespace fs = std::filesystem;
@@ -18,24 +22,47 @@ namespace {
 
 constexpr int kProbeTimeoutMs = 60'000;
 
+// Nobody else's, and gone at the end.
+class PrivateFolder {
+ public:
+  PrivateFolder() {
+    std::error_code failed;
+    std::string pattern = (fs::temp_directory_path(failed) / "crossval-XXXXXX").string();
+    if (failed || ::mkdtemp(pattern.data()) == nullptr) {
+      bad_input("no_temporary_folder",
+                "no folder can be made for temporary files: " +
+                    (failed ? failed.message() : std::string(std::strerror(errno))),
+                "TMPDIR", "set TMPDIR to a folder that is there and may be written");
+    }
+    path_ = pattern;
+  }
+  ~PrivateFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  PrivateFolder(const PrivateFolder&) = delete;
+  PrivateFolder& operator=(const PrivateFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
 }  // namespace
 
-ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& argv) {
-  const fs::path model =
-      fs::temp_directory_path() / ("crossval-probe-" + std::to_string(::getpid()) + ".gguf");
+ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& argv,
+                          const std::vector<std::string>& engine_dirs) {
+  const PrivateFolder folder;
+  const fs::path model = folder.path() / "probe.gguf";
   write_probe_model(model.string());
-  struct Remove {
-    fs::path path;
-    ~Remove() {
-      std::error_code ignored;
-      fs::remove(path, ignored);
-    }
-  } const remove_model{model};
   WorkerEngine engine(
       {.argv = argv,
        .name = spec.display_name.empty() ? argv.front() : std::string(spec.display_name),
        .timeout_ms = kProbeTimeoutMs,
-       .on_message = {}});
+       .on_message = {},
+       .cover = cover_worker(
+           Sandbox::automatic,
+           {.argv = argv, .engine_dirs = engine_dirs, .model = model.string(), .write = {}})});
   engine.load(model.string(), 1, {});
   const std::vector<TokenId> ids = {1, 7, 3, 5};
   engine.reset(static_cast<int>(ids.size()));

@@ -16,6 +16,8 @@ struct ProbedEngine {
   WorkerHello hello;
   EngineInfo info;  // of the tiny model
 };
-ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& argv);
+// `engine_dirs`: where the library of the worker is; none for a program of the user's own.
+ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& argv,
+                          const std::vector<std::string>& engine_dirs);
 
 }  // namespace crossval

@@ -8,6 +8,7 @@
 #include "backends/preflight.h"
 #include "base/error.h"
 #include "cli/commands.h"
+#include "sandbox/rights.h"
 
 namespace crossval {
 namespace {
@@ -64,9 +65,16 @@ int run_backends(const std::string& format) {
                           {"exit_code", 0},
                           {"backends", nlohmann::json::array()}};
     for (const BackendStatus& status : all) out["backends"].push_back(to_json(status));
+    out["sandbox"] = {{"landlock", kernel_offers().landlock_abi},
+                      {"seccomp", kernel_offers().seccomp},
+                      {"missing", kernel_offers().missing()}};
     text = out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   } else {
     for (const BackendStatus& status : all) text += to_text(status);
+    text += "\nworkers are held to their rights by this kernel";
+    const std::vector<std::string> missing = kernel_offers().missing();
+    text += missing.empty() ? ": files, network, memory\n"
+                            : fmt::format(", but: {}\n", fmt::join(missing, "; "));
   }
   std::fputs(text.c_str(), stdout);
   return std::fflush(stdout) == 0 ? 0 : static_cast<int>(Status::bad_input);

@@ -21,6 +21,7 @@ struct EngineInfo {
   std::string version;  // of the engine, as it says itself
   std::string commit;   // of its sources, where it tells; else empty
   std::string device;   // what it computes on, as it says ("CPU", "CUDA0: ..."); empty = unknown
+  std::string sandbox;  // what a worker is held to; empty for what runs in our process
   std::string library;  // path of the shared library a worker loaded; empty for native
   std::string model;    // path of the model file it read
   int n_threads = 0;

@@ -46,6 +46,8 @@ struct ModelOptions {
   int worker_threads = 0;  // of engines in workers, where that is not --threads; 0 = as --threads
   int max_tokens = 4;
   std::string i2_s_layout = "auto";
+  std::string sandbox = "auto";            // auto, strict, off
+  std::vector<std::string> sandbox_write;  // where workers may write
 };
 
 struct PerTokenOptions {

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -59,7 +60,10 @@ UniqueFd make_ruleset(const Rights& rights) {
     all.scoped = 3;  // abstract Unix sockets and signals stay inside
     size = 3 * sizeof(uint64_t);
   }
-  UniqueFd ruleset(static_cast<int>(::syscall(kCreateRuleset, &all, size, 0)));
+  const UniqueFd low(static_cast<int>(::syscall(kCreateRuleset, &all, size, 0)));
+  // Out of the way of the low numbers that a child gives away before it enters.
+  constexpr int lowest = 16;
+  UniqueFd ruleset(low ? ::fcntl(low.get(), F_DUPFD_CLOEXEC, lowest) : -1);
   const auto allow = [&](const std::string& path, uint64_t access) {
     const UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
     struct stat info {};
@@ -154,10 +158,29 @@ const KernelOffers& kernel_offers() {
 }
 
 PreparedRights::PreparedRights(const Rights& rights) : ruleset_(make_ruleset(rights)) {
+  data_limit_bytes_ = static_cast<uint64_t>(rights.data_bytes);
   if (rights.more_data_bytes > 0) {
     data_limit_bytes_ = data_bytes_now() + static_cast<uint64_t>(rights.more_data_bytes);
   }
 }
+
+namespace {
+
+// root's, but for reading and writing whatever file it is let at: with CAP_PERFMON, for one, the
+// environment of any process can be read (kernel/fork.c, may_access_mm).
+int give_up_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return errno;
+  constexpr uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+  data[0].effective &= kept;
+  data[0].permitted &= kept;
+  data[0].inheritable = 0;
+  data[1] = {};
+  return ::syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
+}
+
+}  // namespace
 
 int PreparedRights::enter() const {
   const rlimit no_core{0, 0};
@@ -167,6 +190,7 @@ int PreparedRights::enter() const {
     if (::setrlimit(RLIMIT_DATA, &data) != 0) return errno;
   }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
+  if (const int reason = give_up_capabilities(); reason != 0) return reason;
   if (ruleset_ && ::syscall(kRestrictSelf, ruleset_.get(), 0) != 0) return errno;
   if (kernel_offers().seccomp) {
     const sock_fprog program{kFilterLength, const_cast<sock_filter*>(kFilter.data())};

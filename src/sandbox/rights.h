@@ -15,6 +15,7 @@ struct Rights {
   std::vector<std::string> read;   // files and folders, to read and to run what is in them
   std::vector<std::string> write;  // the same to write, make and remove files in
   int64_t more_data_bytes = 0;     // private memory beyond what we have now; 0 = without bound
+  int64_t data_bytes = 0;          // the same in all, of a child that becomes another program
 };
 
 // What this kernel can hold a process to, and in words what it cannot; asked once.

@@ -75,6 +75,7 @@ void describe(V& v, const SideOf& side) {
   v.known("version", engine.info.version, "as the engine says it");
   v.known("commit", engine.info.commit, "of the engine's sources, where it tells");
   v.known("library", engine.info.library, "the shared library that a worker loaded");
+  v.known("sandbox", engine.info.sandbox, "what its worker is held to, and what the kernel lacks");
   v.known("device", engine.info.device, "what it computed on, as it says");
   v.known("model", engine.info.model, "the file it read");
   v.known("numerics", engine.numerics, "exact or ggml where native is that side");

@@ -68,8 +68,8 @@ bool is_debuggers(const std::string& line) {
 }  // namespace
 
 Channel::Channel(const std::vector<std::string>& argv, std::string name, int timeout_ms,
-                 MessageHook hook)
-    : process_(ChildProcess::spawn(argv)),
+                 MessageHook hook, const WorkerCover* cover)
+    : process_(ChildProcess::spawn(argv, cover)),
       path_(argv[0]),
       name_(std::move(name)),
       timeout_ms_(timeout_ms),

@@ -29,7 +29,7 @@ class Channel {
  public:
   // `name` is what messages call the worker: "llama.cpp".
   Channel(const std::vector<std::string>& argv, std::string name, int timeout_ms,
-          MessageHook hook = {});
+          MessageHook hook = {}, const WorkerCover* cover = nullptr);
   ~Channel();
 
   struct Request {

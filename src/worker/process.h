@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "sandbox/rights.h"
 
 namespace crossval {
 
@@ -22,11 +23,19 @@ struct ExitInfo {
   std::string text() const;
 };
 
+// What a child is held to, beside ending with us.
+struct WorkerCover {
+  Rights rights;
+  std::vector<std::string> environment;  // all that it gets, "NAME=VALUE"
+};
+
 class ChildProcess {
  public:
   // Starts argv[0] (a path). Descriptor 0 is /dev/null, 1 and 2 go to `log_fd`, 3 and 4 are the
   // ends of `request_fd` and `reply_fd`; everything else is closed. Throws backend_failed.
-  static std::unique_ptr<ChildProcess> spawn(const std::vector<std::string>& argv);
+  // Without a cover it has our rights and our environment (compilers).
+  static std::unique_ptr<ChildProcess> spawn(const std::vector<std::string>& argv,
+                                             const WorkerCover* cover = nullptr);
   ~ChildProcess();  // terminates it
 
   ChildProcess(const ChildProcess&) = delete;

@@ -47,7 +47,8 @@ const char* bos_word(BosMode mode) {
 }  // namespace
 
 WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
-    : channel_(launch.argv, launch.name, launch.timeout_ms, launch.on_message) {
+    : channel_(launch.argv, launch.name, launch.timeout_ms, launch.on_message,
+               launch.cover ? &*launch.cover : nullptr) {
   const auto reply =
       call({.header = {{"op", "hello"}, {"protocol", kWireProtocolVersion}}, .stage = "start"},
            &timing_.start_ms);

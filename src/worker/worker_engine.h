@@ -14,10 +14,11 @@
 namespace crossval {
 
 struct WorkerLaunch {
-  std::vector<std::string> argv;  // the worker's path first
-  std::string name;               // display name until hello tells; kept when it does not
-  int timeout_ms = 600'000;       // per message
-  MessageHook on_message;         // may be empty
+  std::vector<std::string> argv;          // the worker's path first
+  std::string name;                       // display name until hello tells; kept when it does not
+  int timeout_ms = 600'000;               // per message
+  MessageHook on_message;                 // may be empty
+  std::optional<WorkerCover> cover = {};  // what it is held to; none: it has our rights
 };
 
 // What a worker says about its engine before any model is loaded.
@@ -35,6 +36,7 @@ class WorkerEngine : public Engine {
   explicit WorkerEngine(const WorkerLaunch& launch);
 
   const WorkerHello& hello() const { return hello_; }
+  void set_sandbox(const std::string& words) { info_.sandbox = words; }
   void load(const std::string& model_path, int n_threads,
             const std::map<std::string, std::string>& settings);
 

@@ -1,0 +1,179 @@
+#include "backends/worker_rights.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include "base/error.h"
+#include "sandbox/rights.h"
+
+namespace fs = std::filesystem;
+
+namespace crossval {
+namespace {
+
+// Where systems keep programs, libraries and what they ask of the machine.
+constexpr auto kSystem = std::to_array<std::string_view>(
+    {"/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/proc", "/sbin",
+     "/sys", "/usr", "/nix", "/gnu", "/snap"});
+// Every program writes to these, and nothing comes of it.
+constexpr auto kSinks = std::to_array<std::string_view>({"/dev/null", "/dev/zero", "/dev/full"});
+// Hidden folders of a home that hold programs; all others there may hold secrets.
+constexpr auto kProgramFolders =
+    std::to_array<std::string_view>({".pyenv", ".local", ".conda", ".venv", ".virtualenvs",
+                                     ".nix-profile", ".cargo", ".rustup", ".asdf", ".rye", ".uv"});
+
+constexpr auto kVariables = std::to_array<std::string_view>(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR",
+     "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "VIRTUAL_ENV"});
+constexpr auto kVariableFamilies = std::to_array<std::string_view>(
+    {"LC_",    "OMP_",   "KMP_",    "GOMP_",   "MKL_",   "OPENBLAS_", "GGML_",
+     "LLAMA_", "CUDA_",  "NVIDIA_", "HIP_",    "HSA_",   "ROCR_",     "VK_",
+     "ASAN_",  "UBSAN_", "LSAN_",   "MALLOC_", "PYTHON", "CROSSVAL_"});
+constexpr auto kSecretWords = std::to_array<std::string_view>(
+    {"SECRET",  "TOKEN",      "PASSW",   "PASSPHRASE", "CREDENTIAL", "AUTH", "COOKIE", "APIKEY",
+     "API_KEY", "ACCESS_KEY", "PRIVATE", "SESSION",    "SSH_",       "GPG_", "AWS_",   "AZURE_",
+     "GOOGLE_", "GITHUB_",    "GITLAB_", "DBUS_",      "DOCKER_",    "KUBE", "NETRC",  "PROXY"});
+
+std::string real_path(const std::string& path) {
+  std::error_code failed;
+  const fs::path real = fs::weakly_canonical(path, failed);
+  return failed ? path : real.string();
+}
+
+// The folder that a program's own files are in: above bin/ for /opt/python/bin/python3.
+std::string folder_of_program(const std::string& program) {
+  const fs::path folder = fs::path(real_path(program)).parent_path();
+  return (folder.filename() == "bin" && folder.has_relative_path() ? folder.parent_path() : folder)
+      .string();
+}
+
+// "#!/usr/bin/python3 -S" names a program too; "" = it is no script.
+std::string interpreter_of(const std::string& program) {
+  std::ifstream in(program, std::ios::binary);
+  std::string line(256, '\0');
+  in.read(line.data(), static_cast<std::streamsize>(line.size()));
+  if (!line.starts_with("#!")) return "";
+  const size_t begin = line.find_first_not_of(" \t", 2);
+  if (begin == std::string::npos) return "";
+  return line.substr(begin, line.find_first_of(" \t\n\r", begin) - begin);
+}
+
+// Everything below a folder but its hidden entries, those of programs excepted.
+void add_open_entries(const fs::path& folder, std::vector<std::string>& paths) {
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_known =
+        std::find(kProgramFolders.begin(), kProgramFolders.end(), name) != kProgramFolders.end();
+    if (!name.starts_with(".") || is_known) paths.push_back(entry.path().string());
+  }
+}
+
+// A program of the user's own is written in whatever they like and reads what it needs: all but the
+// hidden files of homes and what others keep in folders for passing files around.
+void add_for_own_program(std::vector<std::string>& paths) {
+  const char* home = std::getenv("HOME");
+  const std::string own_home = home == nullptr ? "" : real_path(home);
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/", failed)) {
+    const std::string path = entry.path().string();
+    if (path == "/home" || path == "/root" || path == "/tmp" || path == "/run" ||
+        path == own_home) {
+      continue;
+    }
+    paths.push_back(path);
+  }
+  if (!own_home.empty() && own_home != "/") add_open_entries(own_home, paths);
+}
+
+// The file itself, and where it is one of several parts, the folder with the others.
+void add_model(const std::string& model, std::vector<std::string>& paths) {
+  if (model.empty()) return;
+  const std::string real = real_path(model);
+  paths.push_back(real);
+  if (real.find("-of-") != std::string::npos) {
+    paths.push_back(fs::path(real).parent_path().string());
+  }
+}
+
+int64_t memory_of_machine() {
+  const int64_t pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? pages * size : 0;
+}
+
+}  // namespace
+
+std::vector<std::string> engine_folders(const std::string& dir, const std::string& library) {
+  return {dir, fs::path(library).parent_path().string(),
+          fs::path(real_path(library)).parent_path().string()};
+}
+
+bool is_passed_on(const std::string& variable, bool is_own_program) {
+  const auto begins = [&](std::string_view family) { return variable.starts_with(family); };
+  if (std::find(kVariables.begin(), kVariables.end(), variable) != kVariables.end() ||
+      std::any_of(kVariableFamilies.begin(), kVariableFamilies.end(), begins)) {
+    return true;
+  }
+  if (!is_own_program) return false;
+  std::string upper = variable;
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return std::none_of(
+             kSecretWords.begin(), kSecretWords.end(),
+             [&](std::string_view word) { return upper.find(word) != std::string::npos; }) &&
+         !upper.ends_with("KEY");
+}
+
+std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& places) {
+  if (sandbox == Sandbox::off) return std::nullopt;
+  const std::vector<std::string> missing = kernel_offers().missing();
+  if (sandbox == Sandbox::strict && !missing.empty()) {
+    backend_failed(
+        "sandbox_missing", "this kernel cannot hold a worker to its rights: " + missing.front(),
+        "--sandbox", "use a newer kernel, or --sandbox auto, which does what can be done");
+  }
+  WorkerCover cover;
+  std::vector<std::string>& read = cover.rights.read;
+  for (const std::string_view folder : kSystem) read.emplace_back(folder);
+  const bool is_own_program = places.engine_dirs.empty();
+  if (is_own_program) {
+    add_for_own_program(read);
+  } else {
+    for (const std::string& folder : places.engine_dirs) read.push_back(real_path(folder));
+  }
+  read.push_back(folder_of_program(places.argv.front()));
+  read.push_back(fs::path(fs::absolute(places.argv.front())).parent_path().string());
+  if (const std::string interpreter = interpreter_of(places.argv.front()); !interpreter.empty()) {
+    read.push_back(folder_of_program(interpreter));
+  }
+  add_model(places.model, read);
+  for (const std::string_view sink : kSinks) cover.rights.write.emplace_back(sink);
+  for (const std::string& path : places.write) cover.rights.write.push_back(real_path(path));
+  cover.rights.data_bytes = memory_of_machine();
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text = *variable;
+    if (is_passed_on(std::string(text.substr(0, text.find('='))), is_own_program)) {
+      cover.environment.emplace_back(text);
+    }
+  }
+  return cover;
+}
+
+std::string cover_words(const std::optional<WorkerCover>& cover) {
+  if (!cover) return "off";
+  const KernelOffers& offers = kernel_offers();
+  std::string words = offers.landlock_abi > 0 ? "files, " : "";
+  words += offers.seccomp ? "network, memory" : "memory";
+  for (const std::string& missing : offers.missing()) words += "; " + missing;
+  return words;
+}
+
+}  // namespace crossval

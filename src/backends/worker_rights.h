@@ -1,0 +1,35 @@
+// What a worker may do (docs/security.md): read the system, its engine and its model, write
+// nothing, no network, an environment without secrets.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/process.h"
+
+namespace crossval {
+
+enum class Sandbox { automatic, strict, off };
+
+// Where an engine's libraries may lie: its folder, and where its main library is, and really is.
+std::vector<std::string> engine_folders(const std::string& dir, const std::string& library);
+
+struct WorkerPlaces {
+  std::vector<std::string> argv;
+  std::vector<std::string> engine_dirs;  // of a library; none: a program of the user's own
+  std::string model;
+  std::vector<std::string> write;  // device files of a GPU, or wherever else it has to write
+};
+
+// nullopt under `off`. Under `strict` throws backend_failed where the kernel lacks something.
+std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& places);
+
+// For the receipt: "files, network, memory", "off", "network, memory; no Landlock: ...".
+std::string cover_words(const std::optional<WorkerCover>& cover);
+
+// Variables of our environment that a worker gets: a fixed list; a program of the user's own gets
+// all whose names do not look like a secret's.
+bool is_passed_on(const std::string& variable, bool is_own_program);
+
+}  // namespace crossval

@@ -1,0 +1,115 @@
+// A worker that tries what no worker has to do, and tells in its settings what came of each
+// attempt: "done", or why not. NOSY_HOME names the home it looks into. Otherwise it speaks the
+// protocol.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/wire.h"
+
+namespace {
+
+using nlohmann::json;
+constexpr int kNVocab = 256;
+
+std::string outcome(bool worked) { return worked ? "done" : std::strerror(errno); }
+
+std::string open_as(const std::string& path, int flags) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, 0600);
+  const std::string words = outcome(fd >= 0);
+  if (fd >= 0) ::close(fd);
+  return words;
+}
+
+// Some address of the parent that can be read, from its own list.
+std::string parent_memory(bool is_write) {
+  const pid_t parent = ::getppid();
+  const int fd = ::open(("/proc/" + std::to_string(parent) + "/mem").c_str(),
+                        (is_write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+  if (fd >= 0) {
+    ::close(fd);
+    return "done";
+  }
+  int here = 0;
+  iovec local{&here, sizeof here}, remote{&here, sizeof here};
+  const ssize_t n = is_write ? ::process_vm_writev(parent, &local, 1, &remote, 1, 0)
+                             : ::process_vm_readv(parent, &local, 1, &remote, 1, 0);
+  return outcome(n > 0);
+}
+
+json attempts() {
+  const char* home_variable = std::getenv("NOSY_HOME");
+  const std::string home = home_variable == nullptr ? "/root" : home_variable;
+  const std::string parent = "/proc/" + std::to_string(::getppid());
+  json out;
+  const int socket_fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  out["socket"] = outcome(socket_fd >= 0);
+  out["read_key"] = open_as(home + "/.ssh/id", O_RDONLY);
+  out["read_plain"] = open_as(home + "/plain", O_RDONLY);
+  out["write_home"] = open_as(home + "/new", O_WRONLY | O_CREAT);
+  out["write_tmp"] =
+      open_as("/tmp/crossval-nosy-" + std::to_string(::getpid()), O_WRONLY | O_CREAT);
+  ::unlink(("/tmp/crossval-nosy-" + std::to_string(::getpid())).c_str());
+  out["read_parent_memory"] = parent_memory(false);
+  out["write_parent_memory"] = parent_memory(true);
+  out["ptrace_parent"] = outcome(::ptrace(PTRACE_SEIZE, ::getppid(), nullptr, nullptr) == 0);
+  out["signal_parent"] = outcome(::kill(::getppid(), 0) == 0);
+  out["read_parent_environment"] = open_as(parent + "/environ", O_RDONLY);
+  out["new_privileges"] = ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? "given up" : "done";
+  out["see_secret"] = std::getenv("MY_SECRET") != nullptr ? "done" : "not there";
+  out["see_setting"] = std::getenv("MY_SETTING") != nullptr ? "done" : "not there";
+  return out;
+}
+
+void send(const json& reply, std::span<const std::byte> payload) {
+  const std::string text = reply.dump();
+  crossval::write_exact(
+      crossval::kWorkerReplyFd,
+      crossval::encode_frame_header({static_cast<uint32_t>(text.size()), payload.size()}));
+  crossval::write_exact(crossval::kWorkerReplyFd, std::as_bytes(std::span(text)));
+  crossval::write_exact(crossval::kWorkerReplyFd, payload);
+}
+
+void answer(const json& request, const std::vector<std::byte>& payload) {
+  const std::string op = request.at("op");
+  json reply = {{"ok", true}};
+  std::vector<float> rows;
+  if (op == "hello") {
+    reply.update({{"protocol", crossval::kWireProtocolVersion}, {"engine", "nosy"}});
+  } else if (op == "load" || op == "reset") {
+    reply.update({{"n_vocab", kNVocab}, {"settings", {{"attempts", attempts().dump()}}}});
+  } else if (op == "eval") {
+    reply["n_rows"] = payload.size() / sizeof(int32_t);
+  } else if (op == "logits") {
+    const auto n_rows = request.at("n_rows").get<size_t>();
+    for (size_t i = 0; i < n_rows * kNVocab; ++i) rows.push_back(static_cast<float>(i % 7));
+  }
+  send(reply, std::as_bytes(std::span(rows)));
+}
+
+}  // namespace
+
+int main() {
+  for (;;) {
+    std::array<std::byte, crossval::kFrameHeaderBytes> bytes{};
+    if (!crossval::read_exact(crossval::kWorkerRequestFd, bytes)) return 0;
+    const auto header = crossval::decode_frame_header(bytes, crossval::kMaxRequestPayloadBytes);
+    std::string text(header.json_bytes, '\0');
+    std::vector<std::byte> payload(header.payload_bytes);
+    crossval::read_exact(crossval::kWorkerRequestFd, std::as_writable_bytes(std::span(text)));
+    crossval::read_exact(crossval::kWorkerRequestFd, payload);
+    answer(json::parse(text), payload);
+  }
+}
