@@ -73,8 +73,11 @@ TEST(Backends, EngineThatCannotComputeIsBroken) {
   ASSERT_EQ(before["state"], "ready") << before;
   const std::string worker = before["worker"];
   std::filesystem::remove(worker);
-  const std::string dying = fake_worker(dir, "ill", "eval").substr(std::string("worker:").size());
-  std::filesystem::copy_file(dying, worker);
+  // Beside it, where a worker may read.
+  const std::string fake = std::filesystem::path(worker).parent_path() / "fake_worker";
+  std::filesystem::copy_file(FAKE_WORKER_BIN, fake);
+  write_text(worker, "#!/bin/sh\nexec " + fake + " ill eval\n");
+  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
   const nlohmann::json after = llama();
   EXPECT_EQ(after["state"], "broken") << after;
   EXPECT_NE(after["reason"].get<std::string>().find("SIGILL"), std::string::npos) << after;

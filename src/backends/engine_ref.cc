@@ -173,10 +173,11 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
     bad_input("unreadable_model", "the model cannot be read", options.model,
               "check the path and its permissions");
   }
-  const auto cover = cover_worker(options.sandbox, {.argv = argv,
-                                                    .engine_dirs = engine_dirs,
-                                                    .model = options.model,
-                                                    .write = options.may_write});
+  auto cover = cover_worker(options.sandbox, {.argv = argv,
+                                              .engine_dirs = engine_dirs,
+                                              .model = options.model,
+                                              .write = options.may_write});
+  const std::string model = model_path_for(options.model, cover);
   auto engine = std::make_unique<WorkerEngine>(WorkerLaunch{.argv = argv,
                                                             .name = ref.display_name(),
                                                             .timeout_ms = options.timeout_ms,
@@ -184,7 +185,7 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
                                                             .cover = cover});
   engine->set_sandbox(cover_words(cover));
   try {
-    engine->load(options.model, options.n_threads, options.settings);
+    engine->load(model, options.n_threads, options.settings);
   } catch (...) {
     if (options.on_log) {
       for (const std::string& line : engine->log_tail()) options.on_log(line);

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "engine/wire.h"
 #include "sandbox/rights.h"
 
 namespace fs = std::filesystem;
@@ -98,6 +99,10 @@ void add_for_own_program(std::vector<std::string>& paths) {
 // The file itself, and where it is one of several parts, the folder with the others.
 void add_model(const std::string& model, std::vector<std::string>& paths) {
   if (model.empty()) return;
+  if (model.starts_with("/proc/")) {  // a link to a file without a name: the file itself is meant
+    paths.push_back(model);
+    return;
+  }
   const std::string real = real_path(model);
   paths.push_back(real);
   if (real.find("-of-") != std::string::npos) {
@@ -165,6 +170,13 @@ std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& pla
     }
   }
   return cover;
+}
+
+std::string model_path_for(const std::string& model, std::optional<WorkerCover>& cover) {
+  const std::string ours = fmt::format("/proc/{}/fd/", ::getpid());
+  if (!cover || !model.starts_with(ours)) return model;
+  cover->model_fd = std::atoi(model.c_str() + ours.size());
+  return fmt::format("/proc/self/fd/{}", kWorkerModelFd);
 }
 
 std::string cover_words(const std::optional<WorkerCover>& cover) {

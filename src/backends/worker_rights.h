@@ -25,6 +25,10 @@ struct WorkerPlaces {
 // nullopt under `off`. Under `strict` throws backend_failed where the kernel lacks something.
 std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& places);
 
+// A path as the worker has to name it: a file that has no name but our descriptor of it
+// (/proc/PID/fd/N, quant/lift.h) comes to it as a descriptor of its own.
+std::string model_path_for(const std::string& model, std::optional<WorkerCover>& cover);
+
 // For the receipt: "files, network, memory", "off", "network, memory; no Landlock: ...".
 std::string cover_words(const std::optional<WorkerCover>& cover);
 

@@ -46,8 +46,10 @@ void check_replaceable(std::string_view flag, const std::string& path, OutputKin
     struct stat other {};
     if (::stat(input.c_str(), &other) == 0 && other.st_dev == status.st_dev &&
         other.st_ino == status.st_ino) {
-      bad_input("output_is_input", fmt::format("{} would replace a file that is read", flag), path,
-                "name another file");
+      bad_input("output_is_input",
+                fmt::format("{} would replace {}", flag,
+                            kind == OutputKind::page ? "the receipt" : "a file that is read"),
+                path, "name another file");
     }
   }
   if (status.st_size == 0) return;

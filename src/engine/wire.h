@@ -14,6 +14,7 @@ namespace crossval {
 inline constexpr int kWireProtocolVersion = 1;
 inline constexpr int kWorkerRequestFd = 3;  // the worker reads requests here
 inline constexpr int kWorkerReplyFd = 4;    // and writes replies here
+inline constexpr int kWorkerModelFd = 5;    // of a model that has no name any more
 inline constexpr size_t kFrameHeaderBytes = 16;
 inline constexpr uint32_t kMaxFrameJsonBytes = 16u << 20;
 inline constexpr uint64_t kMaxRequestPayloadBytes = 1ull << 30;

@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <fstream>
+#include <span>
 
 namespace crossval {
 namespace {
@@ -78,15 +79,34 @@ UniqueFd make_ruleset(const Rights& rights) {
   return ruleset;
 }
 
-// No network; nothing of other processes; nothing of the machine. A call that is refused fails with
-// EPERM, which programs are used to.
-constexpr auto kRefused = std::to_array<uint32_t>(
-    {SYS_socket,      SYS_ptrace,       SYS_process_vm_readv,  SYS_process_vm_writev,
-     SYS_pidfd_getfd, SYS_bpf,          SYS_perf_event_open,   SYS_userfaultfd,
-     SYS_mount,       SYS_umount2,      SYS_pivot_root,        SYS_chroot,
-     SYS_unshare,     SYS_setns,        SYS_open_by_handle_at, SYS_kexec_load,
-     SYS_init_module, SYS_finit_module, SYS_delete_module,     SYS_keyctl,
-     SYS_add_key,     SYS_request_key,  SYS_io_uring_setup,    SYS_io_uring_enter});
+// No network; nothing of the machine; nothing of other processes, which comes last: Landlock
+// refuses that of processes outside and leaves a debugger its own. A call that is refused fails
+// with EPERM, which programs are used to.
+constexpr auto kRefused = std::to_array<uint32_t>({SYS_socket,
+                                                   SYS_bpf,
+                                                   SYS_perf_event_open,
+                                                   SYS_userfaultfd,
+                                                   SYS_mount,
+                                                   SYS_umount2,
+                                                   SYS_pivot_root,
+                                                   SYS_chroot,
+                                                   SYS_unshare,
+                                                   SYS_setns,
+                                                   SYS_kexec_load,
+                                                   SYS_init_module,
+                                                   SYS_finit_module,
+                                                   SYS_keyctl,
+                                                   SYS_delete_module,
+                                                   SYS_add_key,
+                                                   SYS_request_key,
+                                                   SYS_io_uring_setup,
+                                                   SYS_io_uring_enter,
+                                                   SYS_pidfd_getfd,
+                                                   SYS_ptrace,
+                                                   SYS_process_vm_readv,
+                                                   SYS_process_vm_writev,
+                                                   SYS_open_by_handle_at});
+constexpr size_t kNOfProcesses = 5;
 
 #if defined(__x86_64__)
 constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
@@ -97,11 +117,13 @@ constexpr uint32_t kArchitecture = 0;
 #endif
 constexpr uint32_t kX32 = 0x40000000;  // the other numbering of calls on x86-64
 
-constexpr size_t kFilterLength = 5 + 2 * kRefused.size() + 1;
+template <size_t kNRefused>
+constexpr size_t filter_length = 5 + 2 * kNRefused + 1;
 constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
-constexpr std::array<sock_filter, kFilterLength> make_filter() {
-  std::array<sock_filter, kFilterLength> filter{};
+template <size_t kNRefused>
+constexpr std::array<sock_filter, filter_length<kNRefused>> make_filter() {
+  std::array<sock_filter, filter_length<kNRefused>> filter{};
   size_t n = 0;
   const auto load = [&](size_t offset) {
     filter[n++] = {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
@@ -111,8 +133,8 @@ constexpr std::array<sock_filter, kFilterLength> make_filter() {
   filter[n++] = {BPF_RET | BPF_K, 0, 0, kRefuse};
   load(offsetof(seccomp_data, nr));
   filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 0, 0, kX32};  // its jump is set below
-  for (const uint32_t call : kRefused) {
-    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, call};
+  for (size_t i = 0; i < kNRefused; ++i) {
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, kRefused[i]};
     filter[n++] = {BPF_RET | BPF_K, 0, 0, kRefuse};
   }
   // To the refusal of the first call of the list.
@@ -120,7 +142,8 @@ constexpr std::array<sock_filter, kFilterLength> make_filter() {
   filter[n++] = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
   return filter;
 }
-constexpr auto kFilter = make_filter();
+constexpr auto kWholeFilter = make_filter<kRefused.size()>();
+constexpr auto kFilterBesideLandlock = make_filter<kRefused.size() - kNOfProcesses>();
 
 // What we have now of what RLIMIT_DATA counts: field 6 of /proc/self/statm, in pages.
 uint64_t data_bytes_now() {
@@ -193,7 +216,10 @@ int PreparedRights::enter() const {
   if (const int reason = give_up_capabilities(); reason != 0) return reason;
   if (ruleset_ && ::syscall(kRestrictSelf, ruleset_.get(), 0) != 0) return errno;
   if (kernel_offers().seccomp) {
-    const sock_fprog program{kFilterLength, const_cast<sock_filter*>(kFilter.data())};
+    const std::span<const sock_filter> filter =
+        ruleset_ ? std::span<const sock_filter>(kFilterBesideLandlock) : kWholeFilter;
+    const sock_fprog program{static_cast<uint16_t>(filter.size()),
+                             const_cast<sock_filter*>(filter.data())};
     if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) return errno;
   }
   return 0;

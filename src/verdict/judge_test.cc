@@ -125,7 +125,7 @@ TEST(Judge, AboveTheNoiseWithinTheCosineIsCountedAndGated) {
 TEST(Judge, WithoutNoiseTheCosineDecides) {
   const Judgement j = judge(ten_positions(0.4F, 0), {}, {});
   EXPECT_EQ(j.status, Status::inconclusive);  // below it, but rounding to few bits may do that
-  EXPECT_EQ(judge(ten_positions(2, 0), {}, {}).status, Status::diverged);
+  EXPECT_EQ(judge(ten_positions(4, 0), {}, {}).status, Status::diverged);
   EXPECT_EQ(judge(ten_positions(0.4F, 0), {Gate::cosine, 0.999}, {}).status, Status::diverged);
   EXPECT_EQ(judge(ten_positions(0.4F, 0), {}, {.weights_are_exact = true}).status,
             Status::diverged);

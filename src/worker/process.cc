@@ -92,6 +92,7 @@ struct ChildPlan {
   int null_fd, log_fd, request_fd, reply_fd, status_fd;
   pid_t parent;
   const PreparedRights* rights;  // null: ours
+  int model_fd;                  // -1 = none
 };
 
 // Between fork and exec: async-signal-safe calls only.
@@ -107,12 +108,15 @@ struct ChildPlan {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  const bool placed =
-      ::dup2(plan.null_fd, 0) >= 0 && ::dup2(plan.log_fd, 1) >= 0 && ::dup2(plan.log_fd, 2) >= 0 &&
-      ::dup2(plan.request_fd, kWorkerRequestFd) >= 0 && ::dup2(plan.reply_fd, kWorkerReplyFd) >= 0;
+  const bool placed = ::dup2(plan.null_fd, 0) >= 0 && ::dup2(plan.log_fd, 1) >= 0 &&
+                      ::dup2(plan.log_fd, 2) >= 0 &&
+                      ::dup2(plan.request_fd, kWorkerRequestFd) >= 0 &&
+                      ::dup2(plan.reply_fd, kWorkerReplyFd) >= 0 &&
+                      (plan.model_fd < 0 || ::dup2(plan.model_fd, kWorkerModelFd) >= 0);
 #ifdef SYS_close_range
   constexpr unsigned close_on_exec = 1u << 2;  // CLOSE_RANGE_CLOEXEC
-  ::syscall(SYS_close_range, 5u, ~0u, close_on_exec);
+  const unsigned first = kWorkerReplyFd + (plan.model_fd < 0 ? 1u : 2u);
+  ::syscall(SYS_close_range, first, ~0u, close_on_exec);
 #endif
   int reason = placed && plan.rights != nullptr ? plan.rights->enter() : 0;
   if (placed && reason == 0) {
@@ -169,6 +173,10 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
   const std::vector<char*> raw = pointers(argv);
   const std::vector<std::string> variables = worker_environment(cover);
   const std::vector<char*> env = pointers(variables);
+  // Above what the child gives away, as its pipes are.
+  const UniqueFd model_fd(cover != nullptr && cover->model_fd >= 0
+                              ? ::fcntl(cover->model_fd, F_DUPFD_CLOEXEC, 16)
+                              : -1);
   std::optional<PreparedRights> rights;
   if (cover != nullptr) rights.emplace(cover->rights);
   const ChildPlan plan{raw.data(),
@@ -179,7 +187,8 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
                        reply.write_end.get(),
                        status.write_end.get(),
                        ::getpid(),
-                       rights ? &*rights : nullptr};
+                       rights ? &*rights : nullptr,
+                       model_fd.get()};
   const pid_t pid = fork_for_life([&] { become_worker(plan); });
   if (pid < 0) {
     backend_failed("worker_start",

@@ -27,6 +27,7 @@ struct ExitInfo {
 struct WorkerCover {
   Rights rights;
   std::vector<std::string> environment;  // all that it gets, "NAME=VALUE"
+  int model_fd = -1;  // one of ours that it gets as kWorkerModelFd: a file without a name
 };
 
 class ChildProcess {
