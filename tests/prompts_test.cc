@@ -51,6 +51,39 @@ TEST_F(Prompts, ErrorsBeforeTheFirstPromptAreOneObjectOnALineToo) {
   }
 }
 
+TEST_F(Prompts, AWorkerThatDiedIsStartedAgainForTheNext) {
+  const std::string worker = dir_.file("worker");
+  write_text(worker, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' segv eval\n");
+  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
+  const RunResult result =
+      run({"per-token", "--engine", "worker:" + worker, "--backend", "worker:" + worker, "--model",
+           model_, "--prompts", prompts_, "--format", "json", "--max-tokens", "0"});
+  EXPECT_EQ(result.exit_code, 4) << result.err;
+  std::istringstream lines(result.out);
+  int n = 0;
+  for (std::string line; std::getline(lines, line); ++n) {
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_EQ(json["error"]["code"], "worker_crashed") << line;  // not worker_gone
+  }
+  EXPECT_EQ(n, 3);
+}
+
+TEST_F(Prompts, ADeadlineEndsTheRunWhateverWaits) {
+  const std::string worker = dir_.file("worker");
+  write_text(worker, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' hang eval\n");
+  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
+  const RunResult result = run({"run", "--engine", "worker:" + worker, "--model", model_,
+                                "--prompts", prompts_, "--format", "json", "--deadline", "1"});
+  EXPECT_EQ(result.exit_code, 4) << result.err;
+  EXPECT_FALSE(result.timed_out);
+  std::istringstream lines(result.out);
+  int n = 0;
+  for (std::string line; std::getline(lines, line); ++n) {
+    EXPECT_EQ(nlohmann::json::parse(line)["error"]["code"], "deadline") << line;
+  }
+  EXPECT_EQ(n, 3);
+}
+
 TEST_F(Prompts, EachIsSavedInAFileOfItsOwnAndPlayedBack) {
   const std::string base = dir_.file("base.safetensors");
   const RunResult saved = run(

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/last_words.h"
 #include "compare/metrics.h"
 #include "gguf/i2_s_layout.h"
 #include "render/renderers.h"
@@ -37,6 +38,11 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
                         {"always", ProgressMode::always},
                         {"never", ProgressMode::never}},
                        "auto|always|never");
+  command
+      .add_option_function<double>("--deadline", start_deadline,
+                                   "Seconds until the whole run has to be over")
+      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->type_name("SECONDS");
   add_format_flag(command, options.format);
 }
 

@@ -11,8 +11,10 @@
 #include "cli/app_words.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/last_words.h"
 #include "cli/output.h"
 #include "cli/standard_streams.h"
+#include "render/text.h"
 #include "worker/process.h"
 
 namespace crossval {
@@ -72,8 +74,8 @@ std::string meant(const CLI::App& app, const std::vector<std::string>& args) {
   return "";
 }
 
-// The command's own object with the error alone, in the format asked for.
-int report_failure(const std::vector<std::string>& args, const Error& error) {
+// The command's own object with the error alone.
+Result failed_result(const std::vector<std::string>& args, const Error& error) {
   Result result = Report();
   for (const Command& command : all_commands()) {
     if (args.size() > 1 && args[1] == command.name && command.empty != nullptr) {
@@ -81,14 +83,47 @@ int report_failure(const std::vector<std::string>& args, const Error& error) {
     }
   }
   set_error(result, error);
+  return result;
+}
+
+CommonOptions asked_format(const std::vector<std::string>& args) {
   CommonOptions options;
   const std::string format = value_of(args, "--format");
   for (const Renderer& renderer : renderers()) {
     if (format == renderer.name) options.format = format;
   }
-  const bool many = !value_of(args, "--prompts").empty();
-  return Output(options, "", many ? Output::Results::many : Output::Results::one)
-      .emit(std::move(result));
+  return options;
+}
+
+bool asks_for_many(const std::vector<std::string>& args) {
+  return !value_of(args, "--prompts").empty();
+}
+
+int report_failure(const std::vector<std::string>& args, const Error& error) {
+  const CommonOptions options = asked_format(args);
+  return Output(options, "", asks_for_many(args) ? Output::Results::many : Output::Results::one)
+      .emit(failed_result(args, error));
+}
+
+LastWords last_words(const std::vector<std::string>& args, const Error& error) {
+  const Result result = failed_result(args, error);
+  const Renderer& renderer = find_renderer(asked_format(args).format);
+  LastWords words;
+  if (renderer.shows_errors) {
+    words.out = renderer.render(result, {.one_line = asks_for_many(args)});
+  }
+  words.err = error_text(*error_of(result), error.status, {});
+  return words;
+}
+
+void prepare_for_the_worst(const std::vector<std::string>& args) {
+  prepare_last_words(
+      last_words(
+          args, Error(Status::bad_input, "file_cut_short", "a file was cut short while it was read",
+                      "the model, or a trace", "let no other program write it, and start again")),
+      last_words(args,
+                 Error(Status::backend_failed, "deadline", "the run was not over at its deadline",
+                       "--deadline", "give it more time, or a shorter prompt")));
 }
 
 // What nobody foresaw where it was thrown. Errors are caught by each command, with what was found
@@ -146,6 +181,7 @@ int main_with(const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return report_bad_flags(*app, args, error.what());
   }
+  prepare_for_the_worst(args);
   return run_action(action, args);
 }
 

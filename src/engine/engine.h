@@ -97,6 +97,8 @@ class Engine {
   // Warnings and errors that the engine logged although it said it succeeded; oldest first.
   virtual std::vector<std::string> warnings() { return {}; }
 
+  // Nothing can be asked of it any more: its process is gone.
+  virtual bool is_gone() const { return false; }
   virtual int64_t peak_rss_bytes() { return 0; }
 };
 

@@ -14,8 +14,9 @@ void TapPlacer::begin_eval(std::span<const TokenId> ids) {
 }
 
 PlacedTap TapPlacer::place(Tap&& tap) {
-  const bool begins_graph =
-      tap.op == "GET_ROWS" && !tap.sources.empty() && tap.sources[0].name == "token_embd.weight";
+  // A worker may tell of one without rows; a graph has some.
+  const bool begins_graph = tap.out.ne[1] > 0 && tap.op == "GET_ROWS" && !tap.sources.empty() &&
+                            tap.sources[0].name == "token_embd.weight";
   if (begins_graph) {
     const auto n = static_cast<size_t>(std::clamp<int64_t>(tap.out.ne[1], 0, std::ssize(ids_)));
     n_seen_ = n_seen_ + n > ids_.size() ? 0 : n_seen_;

@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/deadline.h"
+
 namespace crossval {
 namespace {
 
@@ -73,6 +75,7 @@ class Drive {
   void step(std::span<const TokenId> ids, int first_position, const char* what) {
     shows_tensors_ =
         !steps_.shows_tensors || steps_.shows_tensors(first_position, static_cast<int>(ids.size()));
+    check_run_deadline();
     for (Observer* observer : observers_) observer->begin(ids, first_position);
     evaluate(ids, what);
     read_rows(ids, first_position);

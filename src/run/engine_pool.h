@@ -13,8 +13,8 @@ namespace crossval {
 
 class EnginePool {
  public:
-  // The engine of this name: made by `make` the first time. An Error of `make` is thrown again
-  // every later time, so that an engine that cannot be loaded is tried once.
+  // The engine of this name: made by `make` the first time, and again where it is gone. An Error of
+  // `make` is thrown again every later time, so that an engine that cannot be loaded is tried once.
   std::shared_ptr<Engine> open(const std::string& name,
                                const std::function<std::unique_ptr<Engine>()>& make);
 

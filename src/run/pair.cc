@@ -59,6 +59,7 @@ void Pair::check_tokens(const PromptInput& input, Report& report) {
 
 void Pair::compare(const PromptInput& input, Report& report, const Watch* watch) {
   try {
+    reopen_gone(report);
     check_tokens(input, report);
     if (report.status == Status::agree && options_.ladder != Ladder::tokens) {
       if (watch != nullptr && !engine_can_run()) {
@@ -108,6 +109,9 @@ std::vector<Participant> Pair::participants(const Watch* watch) const {
   const Look look = watch != nullptr ? Look::tensors : Look::no;
   std::vector<Participant> sides = {{Side::backend, *backend_.engine, look},
                                     {Side::engine, *engine_.engine, look}};
+  // Engines that show other logits than the model has rows are not measured by the model's noise.
+  const int n_vocab = backend_.engine->info().n_vocab;
+  if (noise_ && noise_->info().n_vocab != n_vocab) return sides;
   if (noise_) sides.push_back({Side::noise, *noise_});
   if (noise_base_) sides.push_back({Side::noise_base, *noise_base_});
   return sides;

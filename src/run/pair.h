@@ -76,6 +76,7 @@ class Pair {
   void open_lifted_noise();
   NativeOptions native_options(Numerics numerics, KvType instead_of_q8_0) const;
 
+  void reopen_gone(Report& report);
   void compare_logits(const PromptInput& input, Report& report, const Watch* watch);
   void reset_sides(int n_positions);
   std::vector<Participant> participants(const Watch* watch) const;
@@ -104,6 +105,7 @@ class Pair {
   std::string non_finite_weight_;
   std::shared_future<std::string> sha256_;
   double tokenize_ms_ = 0;
+  int n_restarts_ = 0;
 };
 
 }  // namespace crossval

@@ -161,6 +161,23 @@ void Pair::open_lifted_noise() {
   noise_ = model_->open(engine_.ref, lifted_->path());
 }
 
+// A worker that died over one prompt is started again for the next; one that dies of every prompt
+// is not worth loading the model over and over.
+void Pair::reopen_gone(Report& report) {
+  constexpr int max_restarts = 16;
+  if (noise_ && noise_->is_gone()) noise_.reset();
+  for (OpenedSide* side : {&backend_, &engine_}) {
+    if (!side->engine || !side->engine->is_gone() || n_restarts_ >= max_restarts) continue;
+    ++n_restarts_;
+    const bool is_backend = side == &backend_ && !options_.backend_model.empty();
+    open_side(*side, is_backend ? options_.backend_model : options_.model.model);
+    side->before = {};
+    report.remarks.push_back(
+        fmt::format("note: {} had ended over an earlier prompt and was started again (restart {})",
+                    side->ref.display_name(), n_restarts_));
+  }
+}
+
 bool Pair::engine_can_run() const {
   return !engine_.ref.is_builtin() || !native_unsupported_reason(*model_file_);
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/deadline.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "run/plan.h"
@@ -64,7 +65,10 @@ int run_prompts(const PromptOptions& options, const PromptLoop<R>& loop, Progres
   for (const PromptInput& prompt : prompts) {
     const Stopwatch since_prompt;
     R result = opening;
-    guarded(result, [&] { loop.run(prompt, result); });
+    guarded(result, [&] {
+      check_run_deadline();
+      loop.run(prompt, result);
+    });
     progress.stage("");
     set_total_ms(result,
                  prompts.size() == 1 ? since_start.elapsed_ms() : since_prompt.elapsed_ms());

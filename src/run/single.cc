@@ -54,7 +54,8 @@ class SingleRun {
       : options_(options), progress_(progress) {}
 
   void open(RunReport& report) {
-    const EngineRef ref = find_engine(options_.engine, "--engine");
+    ref_ = find_engine(options_.engine, "--engine");
+    const EngineRef& ref = ref_;
     check_engine(ref, [this](const std::string& line) { progress_.note(line); });
     auto model = ModelFile::open(options_.model.model, options_.model.i2_s_layout);
     check_model(*model);
@@ -74,6 +75,7 @@ class SingleRun {
   }
 
   void run(const PromptInput& input, RunReport& report) {
+    if (engine_->is_gone()) engine_ = model_->open(ref_, options_.model.model);
     const EngineTiming before = engine_->timing();
     const PreparedPrompt prompt = model_->prepare(input, options_.prompt, report.prompt);
     Steps steps;
@@ -122,6 +124,7 @@ class SingleRun {
 
   const RunOptions& options_;
   Progress& progress_;
+  EngineRef ref_;
   std::optional<LoadedModel> model_;
   std::unique_ptr<Engine> engine_;
   std::shared_future<std::string> sha256_;

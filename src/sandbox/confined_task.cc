@@ -19,6 +19,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "base/deadline.h"
 #include "base/error.h"
 #include "sandbox/children.h"
 
@@ -193,6 +194,7 @@ bool ConfinedTask::transfer(bool is_sending, char* data, size_t size) {
     if (n < 0 && errno == EINTR) continue;
     if (n == 0 || errno != EAGAIN) return false;
     const auto left = timeout_ms_ - static_cast<int64_t>(watch_.elapsed_ms());
+    if (left <= 0) check_run_deadline();
     if (left <= 0) fail(fmt::format("did not end within {} ms and was stopped", timeout_ms_));
     pollfd fd{socket_.get(), static_cast<short>(is_sending ? POLLOUT : POLLIN), 0};
     ::poll(&fd, 1, static_cast<int>(std::min<int64_t>(left, 1000)));
@@ -211,7 +213,7 @@ ConfinedTask::Fields ConfinedTask::call(const Fields& request, int timeout_ms) {
              : "ended the process it ran in");
   };
   watch_ = {};
-  timeout_ms_ = timeout_ms;
+  timeout_ms_ = bounded_by_run_deadline(timeout_ms);
   if (!transfer(true, frame.data(), frame.size())) dead();
   auto reply = decode([&](char* data, size_t size) { return transfer(false, data, size); });
   if (!reply) dead();

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/deadline.h"
 #include "base/error.h"
 #include "base/json_depth.h"
 #include "engine/wire.h"
@@ -158,6 +159,8 @@ void Channel::fail_dead() {
 void Channel::fail_timeout() {
   process_->finish(0);
   drain_log();
+  gone_ = name_ + " was not done at the run's deadline during " + stage_;
+  check_run_deadline();
   gone_ = name_ + " timed out after " + std::to_string(timeout_ms_) + " ms during " + stage_ +
           " and was ended";
   backend_failed("worker_timeout", gone_ + last_lines(), where(),
@@ -305,7 +308,7 @@ Channel::Reply Channel::exchange(const Request& request) {
                    "start the command again");
   }
   const auto start = Clock::now();
-  deadline_ = start + std::chrono::milliseconds(timeout_ms_);
+  deadline_ = start + std::chrono::milliseconds(bounded_by_run_deadline(timeout_ms_));
   std::string text = request.header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() > kMaxFrameJsonBytes || request.payload.size() > kMaxRequestPayloadBytes) {
     bad_input("request_too_large",

@@ -54,6 +54,7 @@ class Channel {
   // "warning: " or "error: ".
   const std::vector<std::string>& warnings() const { return warnings_; }
   void drain_log();
+  bool is_gone() const { return !gone_.empty(); }
   int64_t peak_rss_bytes() const { return process_->peak_rss_bytes(); }
   pid_t pid() const { return process_->pid(); }
 

@@ -56,6 +56,7 @@ class WorkerEngine : public Engine {
   std::vector<std::string> warnings() override;
   int64_t peak_rss_bytes() override { return channel_.peak_rss_bytes(); }
 
+  bool is_gone() const override { return channel_.is_gone(); }
   // Of the latest reset, "" when there is nothing to say (beyond n_ctx_train, ...).
   const std::string& warning() const { return warning_; }
   pid_t pid() const { return channel_.pid(); }

@@ -1,6 +1,8 @@
 // eval_with_taps over the wire: the worker stops at every node of its graph until it is told to go
 // on. What it says about a tensor is checked before memory is taken for it.
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -15,6 +17,12 @@ using nlohmann::json;
 constexpr int64_t kMaxElements = int64_t{1} << 34;
 constexpr int64_t kMaxTensorBytes = int64_t{8} << 30;
 constexpr size_t kMaxTensors = 32;
+constexpr size_t kMaxNameBytes = 512;
+constexpr int kMaxLayer = 100'000, kMaxOccurrence = 1'000'000;
+// Of one graph: the largest of today have some 10,000 operations. An eval is as many graphs as ids
+// at most.
+constexpr int64_t kMaxTapsOfGraph = 20'000;
+constexpr int64_t kMaxBytesOfEval = int64_t{1} << 40;
 
 [[noreturn]] void nonsense(const std::string& what) {
   backend_failed("worker_protocol", "the worker shows a tensor that cannot be: " + what, "eval",
@@ -30,18 +38,32 @@ T field(const json& object, const char* key) {
   }
 }
 
+std::string name_field(const json& object, const char* key) {
+  auto name = field<std::string>(object, key);
+  if (name.size() > kMaxNameBytes) nonsense(std::string("\"") + key + "\" is a name too long");
+  return name;
+}
+
+int int_field(const json& object, const char* key, int lowest, int highest) {
+  const auto value = field<int64_t>(object, key);
+  if (value < lowest || value > highest) {
+    nonsense(std::string("\"") + key + "\" is out of range: " + std::to_string(value));
+  }
+  return static_cast<int>(value);
+}
+
 std::optional<TapOrigin> take_origin(const json& object) {
   const auto found = object.find("of");
   if (found == object.end()) return std::nullopt;
   if (!found->is_object()) nonsense("\"of\" is not an object");
-  return TapOrigin{field<std::string>(*found, "name"), field<int>(*found, "occurrence"),
+  return TapOrigin{name_field(*found, "name"), int_field(*found, "occurrence", 0, kMaxOccurrence),
                    field<bool>(*found, "whole")};
 }
 
 // A type this program has not heard of keeps its tensor's shape and loses its data.
 TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   TapTensor tensor;
-  tensor.name = field<std::string>(object, "name");
+  tensor.name = name_field(object, "name");
   const auto shape = field<std::vector<int64_t>>(object, "ne");
   if (shape.size() != tensor.ne.size()) nonsense("\"ne\" is not a list of four numbers");
   int64_t n_elements = 1;
@@ -74,10 +96,10 @@ TapTensor take_tensor(const json& object, int64_t* n_bytes) {
 
 std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilter& filter) {
   Tap tap;
-  tap.name = field<std::string>(description, "name");
-  tap.op = field<std::string>(description, "op");
-  tap.occurrence = field<int>(description, "occurrence");
-  tap.layer = field<int>(description, "layer");
+  tap.name = name_field(description, "name");
+  tap.op = name_field(description, "op");
+  tap.occurrence = int_field(description, "occurrence", 0, kMaxOccurrence);
+  tap.layer = int_field(description, "layer", -1, kMaxLayer);
   tap.first_position = n_past_;
   const auto params = field<std::vector<int32_t>>(description, "params");
   for (size_t i = 0; i < std::min(params.size(), tap.params.size()); ++i) {
@@ -119,11 +141,28 @@ void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter&
   auto reply = channel_.call({.header = {{"op", "eval"}, {"capture", true}},
                               .payload = std::as_bytes(ids),
                               .stage = stage});
-  for (;;) {
+  int64_t n_bytes = 0;
+  const auto n_graphs = static_cast<int64_t>(ids.size());
+  std::map<std::pair<std::string, int>, int64_t> n_seen;
+  for (int64_t n_taps = 0;; ++n_taps) {
     const auto found = reply.header.find("tap");
     if (found == reply.header.end()) break;
+    const int64_t max_taps = kMaxTapsOfGraph * n_graphs;
+    if (n_taps == max_taps) nonsense("more of them than " + std::to_string(max_taps));
     if (!found->is_object()) nonsense("\"tap\" is not an object");
-    if (std::optional<Tap> tap = take_tap(*found, filter)) sink(std::move(*tap));
+    const auto key =
+        std::pair(name_field(*found, "name"), int_field(*found, "occurrence", 0, kMaxOccurrence));
+    if (++n_seen[key] > n_graphs) {
+      nonsense(key.first + " for the " + std::to_string(n_graphs + 1) + "th time");
+    }
+    if (std::optional<Tap> tap = take_tap(*found, filter)) {
+      n_bytes += static_cast<int64_t>(tap->out.data.size());
+      for (const TapTensor& source : tap->sources) {
+        n_bytes += static_cast<int64_t>(source.data.size());
+      }
+      if (n_bytes > kMaxBytesOfEval) nonsense("more bytes of them than can be");
+      sink(std::move(*tap));
+    }
     reply = channel_.call({.header = {{"op", "next"}}, .stage = stage, .quiet = true});
   }
   finish_eval(reply.header, ids.size(), watch.elapsed_ms());
