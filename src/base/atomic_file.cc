@@ -47,8 +47,10 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(p
     direct_ = !S_ISREG(status.st_mode);
   }
   if (direct_) {
-    fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+    // A pipe that nobody reads is an Error (ENXIO) and not a wait.
+    fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0) fail("opened", errno);
+    ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) & ~O_NONBLOCK);
     return;
   }
   fd_ = ::open(folder_of(target_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);

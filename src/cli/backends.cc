@@ -8,6 +8,7 @@
 #include "backends/preflight.h"
 #include "base/error.h"
 #include "cli/commands.h"
+#include "render/visible.h"
 #include "sandbox/rights.h"
 
 namespace crossval {
@@ -38,13 +39,14 @@ nlohmann::json to_json(const BackendStatus& status) {
 }
 
 std::string to_text(const BackendStatus& status) {
-  std::string version = status.version;
-  if (!status.commit.empty()) version += " (" + status.commit + ")";
-  if (!status.device.empty()) version += ", on " + status.device;
-  std::string out = fmt::format("{:<12} {:<13} {:<11} {}\n", status.name, status.display_name,
-                                backend_state_name(status.state), version);
+  std::string version = visible(status.version);
+  if (!status.commit.empty()) version += " (" + visible(status.commit) + ")";
+  if (!status.device.empty()) version += ", on " + visible(status.device);
+  std::string out =
+      fmt::format("{:<12} {:<13} {:<11} {}\n", visible(status.name), visible(status.display_name),
+                  backend_state_name(status.state), version);
   const auto line = [&](const char* name, const std::string& words) {
-    if (!words.empty()) out += fmt::format("             {:<8} {}\n", name, words);
+    if (!words.empty()) out += fmt::format("             {:<8} {}\n", name, visible_lines(words));
   };
   line("library", status.library);
   if (status.kind == "program") line("program", status.worker);

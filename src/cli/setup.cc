@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "render/text.h"
+#include "render/visible.h"
 
 namespace crossval {
 namespace {
@@ -27,7 +28,7 @@ BackendStatus set_up(const SetupCommand& command) {
   }
   SetupOptions options = command.engine;
   if (!command.quiet) {
-    options.on_progress = [](const std::string& line) { std::cerr << line << "\n"; };
+    options.on_progress = [](const std::string& line) { std::cerr << visible_lines(line) << "\n"; };
   }
   return has_dir ? setup_backend(options)
                  : setup_program(options.backend, command.program, options.on_progress);
@@ -42,7 +43,7 @@ int run_setup(const SetupCommand& command) {
                                                       : " (not the default)";
     const std::string text =
         fmt::format("{} {} is ready{}: {}\n", status.display_name, status.version, how, status.dir);
-    std::fputs(text.c_str(), stdout);
+    std::fputs((visible(std::string_view(text).substr(0, text.size() - 1)) + "\n").c_str(), stdout);
     return 0;
   } catch (const Error& error) {
     std::cerr << error_text({error.code, error.what_, error.where, error.fix}, error.status, {});

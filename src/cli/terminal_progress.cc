@@ -1,4 +1,5 @@
 #include "cli/terminal_progress.h"
+#include "render/visible.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -72,7 +73,7 @@ TerminalProgress::~TerminalProgress() {
 void TerminalProgress::stage(const std::string& what) {
   std::lock_guard lock(state_->mutex);
   state_->clear_line();
-  state_->what = what;
+  state_->what = visible(what);
   state_->since = Clock::now();
 }
 
@@ -80,7 +81,7 @@ void TerminalProgress::note(const std::string& line) {
   if (state_->quiet) return;
   std::lock_guard lock(state_->mutex);
   state_->clear_line();
-  std::fputs((line + "\n").c_str(), stderr);
+  std::fputs((visible_lines(line) + "\n").c_str(), stderr);
 }
 
 void TerminalProgress::verbose(const std::string& line) {

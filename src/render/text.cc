@@ -127,7 +127,7 @@ std::string error_text(const ErrorReport& error, Status status, const RenderOpti
   std::string out =
       paint(fmt::format("{}: {}", status_name(status), visible(error.what.substr(0, end))), kRed,
             options);
-  if (!error.code.empty()) out += fmt::format(" [{}]", error.code);
+  if (!error.code.empty()) out += fmt::format(" [{}]", visible(error.code));
   out += "\n";
   for (size_t at = end; at < error.what.size();) {
     const size_t next = std::min(error.what.find('\n', at + 1), error.what.size());

@@ -66,6 +66,17 @@ std::string visible(std::string_view bytes) {
   return out;
 }
 
+std::string visible_lines(std::string_view text) {
+  std::string out;
+  for (;;) {
+    const size_t end = text.find('\n');
+    out += visible(text.substr(0, end));
+    if (end == std::string_view::npos) return out;
+    out += '\n';
+    text.remove_prefix(end + 1);
+  }
+}
+
 int columns(std::string_view text) {
   int n = 0;
   while (!text.empty()) {

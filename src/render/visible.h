@@ -9,6 +9,9 @@ namespace crossval {
 
 std::string visible(std::string_view bytes);
 
+// The same of text of several lines, which stay lines.
+std::string visible_lines(std::string_view text);
+
 // How many columns a terminal needs for text that `visible` returned.
 int columns(std::string_view text);
 

@@ -2,6 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
@@ -10,18 +16,41 @@
 
 #include "base/error.h"
 #include "base/json_depth.h"
+#include "base/unique_fd.h"
 
 namespace crossval {
 namespace {
 
+[[noreturn]] void unreadable(const std::string& what, const std::string& path) {
+  bad_input("unreadable_file", what, path, "check the path and its permissions");
+}
+
+// Opening a pipe waits for somebody who writes it, which may be nobody: this waits 10 s for the
+// first byte, and then for the end as everybody does.
+std::string read_pipe(const std::string& path) {
+  constexpr int wait_ms = 10'000;
+  const UniqueFd pipe(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  pollfd fd{pipe.get(), POLLIN, 0};
+  if (!pipe || ::poll(&fd, 1, wait_ms) != 1) unreadable("nobody writes to this pipe", path);
+  ::fcntl(pipe.get(), F_SETFL, ::fcntl(pipe.get(), F_GETFL) & ~O_NONBLOCK);
+  std::string text;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(pipe.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) unreadable("the file cannot be read", path);
+    if (n == 0) return text;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+}
+
 std::string read_file(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode)) return read_pipe(path);
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   if (in) text << in.rdbuf();
-  if (!in || in.bad()) {
-    bad_input("unreadable_file", "the file cannot be read", path,
-              "check the path and its permissions");
-  }
+  if (!in || in.bad()) unreadable("the file cannot be read", path);
   return std::move(text).str();
 }
 
