@@ -1,5 +1,5 @@
 // ADD, SUB, MUL, DIV (the second source repeats over the first), SCALE, CLAMP: one rounding each,
-// so the result is the expected one or its neighbour.
+// so the result is the expected one or its neighbour. FILL: one value everywhere.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -86,6 +86,16 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
         std::isnan(x[i]) ? of_out.get()[i] : std::max(std::min(double{x[i]}, high), low);
     out.set(static_cast<int64_t>(i), y, 0);
   }
+  return true;
+}
+
+// Parameter: 0 the value. The source only lends its shape.
+bool replay_fill(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  require_shape(in.source(0).ne == in.out().ne, "filling keeps the shape");
+  const double value = in.param_f32(0);
+  out.resize(in.out().n_elements());
+  for (int64_t i = 0; i < in.out().n_elements(); ++i) out.set(i, value, 0);
   return true;
 }
 

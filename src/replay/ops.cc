@@ -1,5 +1,5 @@
-// The table. Not replayed so far, and listed as such by whoever shows results: SSM_SCAN, RWKV and
-// delta-net recurrences, convolutions and pooling of encoders, and operations of training.
+// The table. Not replayed so far, and listed as such by whoever shows results: convolutions of
+// encoders and operations of training.
 #include "replay/ops.h"
 
 #include "replay/families.h"
@@ -20,6 +20,7 @@ constexpr ReplayOp kOps[] = {
     {"L2_NORM", replay_l2_norm},
     {"GROUP_NORM", replay_group_norm},
     {"ROPE", replay_rope},
+    {"ROPE_BACK", replay_rope},
     {"SOFT_MAX", replay_soft_max},
     {"FLASH_ATTN_EXT", replay_flash_attn},
     {"ADD", replay_add},
@@ -28,6 +29,7 @@ constexpr ReplayOp kOps[] = {
     {"DIV", replay_div},
     {"SCALE", replay_scale},
     {"CLAMP", replay_clamp},
+    {"FILL", replay_fill},
     {"GET_ROWS", replay_get_rows},
     {"SET_ROWS", replay_set_rows},
     {"CPY", replay_copy},
@@ -43,6 +45,17 @@ constexpr ReplayOp kOps[] = {
     {"SUM_ROWS", replay_sum_rows},
     {"MEAN", replay_mean},
     {"SSM_CONV", replay_ssm_conv},
+    {"SSM_SCAN", replay_ssm_scan},
+    {"RWKV_WKV6", replay_rwkv_wkv6},
+    {"RWKV_WKV7", replay_rwkv_wkv7},
+    {"GATED_LINEAR_ATTN", replay_gated_linear_attn},
+    {"GATED_DELTA_NET", replay_gated_delta_net},
+    {"DSV4_HC_COMB", replay_dsv4_hc_comb},
+    {"DSV4_HC_PRE", replay_dsv4_hc_pre},
+    {"DSV4_HC_POST", replay_dsv4_hc_post},
+    {"LIGHTNING_INDEXER", replay_lightning_indexer},
+    {"POOL_1D", replay_pool_1d},
+    {"POOL_2D", replay_pool_2d},
     {"ABS", replay_unary},
     {"SGN", replay_unary},
     {"NEG", replay_unary},

@@ -138,9 +138,16 @@ bool replay_copy(Inputs& in, int variant, Recomputed& out) {
 
 bool replay_concat(Inputs& in, int variant, Recomputed& out) {
   if (variant > 0) return false;
-  const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
   const auto dim = static_cast<size_t>(in.param_i32(0));
   require_shape(dim < 4, "there is no such dimension");
+  // Heads of which nothing is rotated, or all of it, join an empty part to the other.
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    if (dim == 0 && !in.has(i) && in.has(1 - i)) {
+      require_shape(in.source(1 - i).ne == in.out().ne, "the sources do not fit each other");
+      return store(in, in.floats(1 - i), in.out().ne[0], variant, out);
+    }
+  }
+  const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
   for (size_t d = 0; d < 4; ++d) {
     require_shape(
         d == dim ? y.ne[d] == a.ne[d] + b.ne[d] : y.ne[d] == a.ne[d] && y.ne[d] == b.ne[d],
