@@ -11,6 +11,7 @@
 // end. An output q . m' takes its part of D, own and r through q, and the roundings of its sum. The
 // error of e^gate may be the same at every token: it is followed by itself (`drift`).
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 #include <vector>
@@ -51,8 +52,7 @@ class RowErrors {
     double output = squared(qb) * own;
     for (size_t i = 0; i < n; ++i) {
       const double decay = w.empty() ? 1 : w[i];
-      output +=
-          squared(q[i] * decay + qb * a[i]) * variance_[i] + squared(q[i]) * rounded_[i];
+      output += squared(q[i] * decay + qb * a[i]) * variance_[i] + squared(q[i]) * rounded_[i];
       const double of_others = std::max(0.0, all_read - squared(a[i]) * variance_[i]);
       carried_[i] = squared(decay + a[i] * b[i]) * variance_[i] +
                     squared(b[i]) * (of_others + own) + rounded_[i];
@@ -111,8 +111,7 @@ void run_delta_row(const Net& net, std::span<const DeltaStep> steps, std::span<c
     }
     const RoundedSum read = rounded_dot(m, step.k);
     const double missing = v[t] - read.sum(), delta = missing * step.beta;
-    const double own =
-        squared(step.beta) * (read.variance() + rounding(missing)) + rounding(delta);
+    const double own = squared(step.beta) * (read.variance() + rounding(missing)) + rounding(delta);
     const double drift_read = dot(drift, step.read);
     for (size_t i = 0; i < n; ++i) {
       const double change = step.k[i] * delta;
@@ -122,10 +121,10 @@ void run_delta_row(const Net& net, std::span<const DeltaStep> steps, std::span<c
     }
     const double carried = errors.step({}, step.read, step.k, own, step.q);
     const RoundedSum y = rounded_dot(m, step.q);
-    set_output(t, y.sum() * scale,
-               sigma_of(squared(scale) * (carried + y.variance() +
-                                          squared(kUnit32 * dot(drift, step.q))) +
-                        rounding(y.sum() * scale)));
+    set_output(
+        t, y.sum() * scale,
+        sigma_of(squared(scale) * (carried + y.variance() + squared(kUnit32 * dot(drift, step.q))) +
+                 rounding(y.sum() * scale)));
     const size_t slot = steps.size() - 1 - t;
     if (slot >= static_cast<size_t>(net.slots)) continue;
     for (size_t i = 0; i < n; ++i) {
@@ -225,9 +224,9 @@ bool replay_rwkv_wkv7(Inputs& in, int variant, Recomputed& out) {
   if (variant > 0) return false;
   const TapTensor &r = in.source(0), &s = in.source(6), &y = in.out();
   const int64_t n = r.ne[0], heads = r.ne[1], tokens = r.ne[2], sequences = s.ne[1];
-  require_shape(n > 0 && heads > 0 && tokens > 0 && r.ne[3] == 1 && sequences > 0 &&
-                    tokens % sequences == 0,
-                "tokens do not fit sequences");
+  require_shape(
+      n > 0 && heads > 0 && tokens > 0 && r.ne[3] == 1 && sequences > 0 && tokens % sequences == 0,
+      "tokens do not fit sequences");
   std::vector<std::span<const float>> streams;
   for (size_t i = 0; i < 6; ++i) {
     require_shape(in.source(i).ne == r.ne, "the sources do not fit each other");
@@ -240,16 +239,19 @@ bool replay_rwkv_wkv7(Inputs& in, int variant, Recomputed& out) {
   const std::span<const float> before = in.floats(6);
   out.resize(y.n_elements());
   in.pool().run(sequences * heads, [&](int64_t item, int) {
-    const int64_t sequence = item / heads, head = item % heads;
+    const int64_t first = item / heads * n_tokens * width + item % heads * n;
+    std::vector<std::array<std::vector<double>, 6>> steps(static_cast<size_t>(n_tokens));
+    for (int64_t t = 0; t < n_tokens; ++t) {
+      for (size_t i = 0; i < 6; ++i) {
+        steps[static_cast<size_t>(t)][i] = widened(streams[i], first + t * width, n);
+      }
+    }
     for (int64_t row = 0; row < n; ++row) {
       const int64_t of_row = (item * n + row) * n;
       std::vector<double> m = widened(before, of_row, n);
       RowErrors errors(m.size());
-      for (int64_t t = sequence * n_tokens; t < (sequence + 1) * n_tokens; ++t) {
-        const int64_t at = t * width + head * n;
-        std::vector<double> x[6];
-        for (size_t i = 0; i < 6; ++i) x[i] = widened(streams[i], at, n);
-        const auto& [q, w, k, v, a, b] = x;
+      for (int64_t t = 0; t < n_tokens; ++t) {
+        const auto& [q, w, k, v, a, b] = steps[static_cast<size_t>(t)];
         const RoundedSum read = rounded_dot(m, a);
         for (size_t j = 0; j < m.size(); ++j) {
           const double kv = v[static_cast<size_t>(row)] * k[j], decayed = m[j] * w[j],
@@ -260,7 +262,7 @@ bool replay_rwkv_wkv7(Inputs& in, int variant, Recomputed& out) {
         }
         const double carried = errors.step(w, a, b, read.variance(), q);
         const RoundedSum result = rounded_dot(m, q);
-        out.set(at + row, result.sum(), sigma_of(carried + result.variance()));
+        out.set(first + t * width + row, result.sum(), sigma_of(carried + result.variance()));
       }
       for (int64_t j = 0; j < n; ++j) {
         const auto i = static_cast<size_t>(j);

@@ -35,6 +35,7 @@ bool replay_div(Inputs& in, int variant, Recomputed& out);
 bool replay_scale(Inputs& in, int variant, Recomputed& out);
 bool replay_clamp(Inputs& in, int variant, Recomputed& out);
 bool replay_fill(Inputs& in, int variant, Recomputed& out);
+bool replay_arange(Inputs& in, int variant, Recomputed& out);
 // activations.cc: unary operations and GLUs, told apart by their name
 bool replay_unary(Inputs& in, int variant, Recomputed& out);
 bool replay_glu(Inputs& in, int variant, Recomputed& out);

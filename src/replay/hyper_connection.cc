@@ -129,8 +129,7 @@ bool replay_dsv4_hc_pre(Inputs& in, int variant, Recomputed& out) {
   const double scale = in.param_i32(0) == 0 ? 1 : in.param_f32(0);
   require_shape(y.ne == std::array<int64_t, 4>{n, n_tokens, 1, 1} && x.ne[3] == 1,
                 "the result has another shape than its sources give");
-  require_shape(is_gated ? w.ne == x.ne
-                         : w.ne == std::array<int64_t, 4>{n_streams, n_tokens, 1, 1},
+  require_shape(is_gated ? w.ne == x.ne : w.ne == std::array<int64_t, 4>{n_streams, n_tokens, 1, 1},
                 "the weights do not fit the streams");
   const std::span<const float> values = in.floats(0), weights = in.floats(1);
   out.resize(y.n_elements());
@@ -168,9 +167,9 @@ bool replay_dsv4_hc_post(Inputs& in, int variant, Recomputed& out) {
                     y.ne == residual.ne && x.ne[2] == 1 && x.ne[3] == 1 &&
                     post.ne == std::array<int64_t, 4>{n_streams, n_tokens, 1, 1},
                 "streams, weights and result do not fit each other");
-  require_shape(!has_comb || in.source(3).ne ==
-                                 std::array<int64_t, 4>{n_streams, n_streams, n_tokens, 1},
-                "the mixing weights do not fit the streams");
+  require_shape(
+      !has_comb || in.source(3).ne == std::array<int64_t, 4>{n_streams, n_streams, n_tokens, 1},
+      "the mixing weights do not fit the streams");
   const std::span<const float> values = in.floats(0), streams = in.floats(1),
                                weights = in.floats(2);
   const std::span<const float> comb = has_comb ? in.floats(3) : std::span<const float>();

@@ -58,8 +58,7 @@ bool replay_lightning_indexer(Inputs& in, int variant, Recomputed& out) {
       const double result =
           score.sum() + masks[static_cast<size_t>(mask_row * positions + position)];
       const double of_result = std::isfinite(result) ? rounding(result) : 0;
-      out.set(row * positions + position, result,
-              sigma_of(score.variance() + carried + of_result));
+      out.set(row * positions + position, result, sigma_of(score.variance() + carried + of_result));
     }
   });
   return true;

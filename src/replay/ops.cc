@@ -30,6 +30,7 @@ constexpr ReplayOp kOps[] = {
     {"SCALE", replay_scale},
     {"CLAMP", replay_clamp},
     {"FILL", replay_fill},
+    {"ARANGE", replay_arange},
     {"GET_ROWS", replay_get_rows},
     {"SET_ROWS", replay_set_rows},
     {"CPY", replay_copy},

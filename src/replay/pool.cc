@@ -61,8 +61,8 @@ bool pool(Inputs& in, int variant, const std::array<Window, 2>& windows, bool is
         out.set(row * y.ne[0] + i, largest, 0);
         continue;
       }
-      const double n = static_cast<double>(
-          is_2d ? windows[0].size * windows[1].size : std::max<int64_t>(n_inside, 1));
+      const double n = static_cast<double>(is_2d ? windows[0].size * windows[1].size
+                                                 : std::max<int64_t>(n_inside, 1));
       out.set(row * y.ne[0] + i, sum.sum() / n,
               sigma_of(sum.variance() / squared(n) + rounding(sum.sum() / n)));
     }

@@ -180,9 +180,7 @@ struct HeadsCase {
   Floats v = random_floats(width * tokens, 8), k = random_floats(width * tokens, 9, 0.3f),
          r = random_floats(width * tokens, 10), decay = uniform(width * tokens, 11, 0.3f, 0.999f);
 
-  static TapTensor vectors(const Floats& values) {
-    return floats({n, heads, tokens, 1}, values);
-  }
+  static TapTensor vectors(const Floats& values) { return floats({n, heads, tokens, 1}, values); }
   TapTensor states() const { return floats({n * width, sequences, 1, 1}, state); }
   static TapTensor result(const Floats& y) {
     return floats({width, tokens + n * sequences, 1, 1}, y);
@@ -311,12 +309,12 @@ Tap delta_net_tap(bool has_vector_gate, size_t slots, size_t tokens) {
                    static_cast<int64_t>(tokens), sequences},
                   values);
   };
-  return tap_of("GATED_DELTA_NET",
-                floats({width, static_cast<int64_t>((tokens + slots * n) * sequences), 1, 1}, y),
-                {of(n, key_heads, q), of(n, key_heads, k), of(n, heads, v),
-                 of(n_gates, heads, gate), of(1, heads, beta),
-                 floats({n, n, heads, sequences}, before)},
-                {static_cast<int32_t>(slots)});
+  return tap_of(
+      "GATED_DELTA_NET",
+      floats({width, static_cast<int64_t>((tokens + slots * n) * sequences), 1, 1}, y),
+      {of(n, key_heads, q), of(n, key_heads, k), of(n, heads, v), of(n_gates, heads, gate),
+       of(1, heads, beta), floats({n, n, heads, sequences}, before)},
+      {static_cast<int32_t>(slots)});
 }
 
 TEST(ReplayDeltaRule, GatedDeltaNet) {
@@ -328,8 +326,8 @@ TEST(ReplayDeltaRule, GatedDeltaNet) {
     for (const size_t source : {2, 3, 4, 5}) {
       Tap bad = tap;
       bad.sources[source].ne[1] += 1;
-      bad.sources[source].data = testing::bytes_of(
-          Floats(static_cast<size_t>(bad.sources[source].n_elements()), 0.0f));
+      bad.sources[source].data =
+          testing::bytes_of(Floats(static_cast<size_t>(bad.sources[source].n_elements()), 0.0f));
       EXPECT_EQ(replay(bad, WeightSource(), pool).status, ReplayStatus::bad_shape) << source;
     }
     Tap bad = tap;
@@ -458,11 +456,10 @@ TEST(ReplayLightningIndexer, ScoresOfHeads) {
       y.push_back(score + mask[row % tokens * positions + p]);
     }
   }
-  const Tap tap = tap_of("LIGHTNING_INDEXER", floats({positions, tokens, 1, streams}, y),
-                         {floats({n, heads, tokens, streams}, q),
-                          floats({n, 1, positions, streams}, k),
-                          floats({heads, tokens, 1, streams}, w),
-                          halves({positions, tokens, 1, 1}, mask)});
+  const Tap tap =
+      tap_of("LIGHTNING_INDEXER", floats({positions, tokens, 1, streams}, y),
+             {floats({n, heads, tokens, streams}, q), floats({n, 1, positions, streams}, k),
+              floats({heads, tokens, 1, streams}, w), halves({positions, tokens, 1, 1}, mask)});
   expect_checked(tap, {2, 67});
   expect_refused(tap);
 }
@@ -470,25 +467,23 @@ TEST(ReplayLightningIndexer, ScoresOfHeads) {
 TEST(ReplayPool, MeansAndMaxima) {
   const TapTensor x = floats({4, 2, 1, 1}, {1, 2, 3, 7, 5, 6, 4, 8});
   // Windows of 2 x 2, a step of 2.
-  EXPECT_TRUE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {3.5f, 5.5f}), {x},
-                              {1, 2, 2, 2, 2, 0, 0}))
-                  .passes());
-  EXPECT_FALSE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {3.5f, 5.501f}), {x},
-                               {1, 2, 2, 2, 2, 0, 0}))
-                   .passes());
   EXPECT_TRUE(
-      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {6, 8}), {x}, {0, 2, 2, 2, 2, 0, 0}))
+      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {3.5f, 5.5f}), {x}, {1, 2, 2, 2, 2, 0, 0}))
           .passes());
   EXPECT_FALSE(
-      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {6, 7}), {x}, {0, 2, 2, 2, 2, 0, 0}))
+      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {3.5f, 5.501f}), {x}, {1, 2, 2, 2, 2, 0, 0}))
           .passes());
+  EXPECT_TRUE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {6, 8}), {x}, {0, 2, 2, 2, 2, 0, 0}))
+                  .passes());
+  EXPECT_FALSE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {6, 7}), {x}, {0, 2, 2, 2, 2, 0, 0}))
+                   .passes());
   // Padding: a 1D mean leaves it out, a 2D mean counts it.
   const TapTensor row = floats({3, 1, 1, 1}, {2, 4, 6});
-  EXPECT_TRUE(replayed(tap_of("POOL_1D", floats({2, 1, 1, 1}, {2, 5}), {row}, {1, 2, 2, 1}))
-                  .passes());
-  EXPECT_TRUE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {1, 5}), {row},
-                              {1, 2, 1, 2, 1, 1, 0}))
-                  .passes());
+  EXPECT_TRUE(
+      replayed(tap_of("POOL_1D", floats({2, 1, 1, 1}, {2, 5}), {row}, {1, 2, 2, 1})).passes());
+  EXPECT_TRUE(
+      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {1, 5}), {row}, {1, 2, 1, 2, 1, 1, 0}))
+          .passes());
   ThreadPool pool(1);
   EXPECT_EQ(replay(tap_of("POOL_1D", floats({3, 1, 1, 1}, {2, 5, 6}), {row}, {1, 2, 2, 1}),
                    WeightSource(), pool)
@@ -496,8 +491,49 @@ TEST(ReplayPool, MeansAndMaxima) {
             ReplayStatus::bad_shape);
 }
 
-TEST(ReplayRows, FillRopeBackAndEmptyTensors) {
+TEST(ReplayRows, CacheInIq4Nl) {
+  constexpr float kSteps[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                1,    13,   25,  38,  53,  69,  89,  113};
+  for (unsigned seed = 50; seed < 60; ++seed) {
+    const Floats x = random_floats(32, seed);
+    float largest = 0, products = 0, squares = 0;
+    for (const float value : x) largest = std::fabs(value) > std::fabs(largest) ? value : largest;
+    size_t codes[32];
+    for (size_t i = 0; i < 32; ++i) {
+      const float scaled = x[i] * (1 / (largest / -127));
+      codes[i] = 0;
+      for (size_t k = 1; k < 16; ++k) {
+        if (std::fabs(kSteps[k] - scaled) < std::fabs(kSteps[codes[i]] - scaled)) codes[i] = k;
+      }
+      products += x[i] * x[i] * kSteps[codes[i]] * x[i];
+      squares += x[i] * x[i] * kSteps[codes[i]] * kSteps[codes[i]];
+    }
+    const uint16_t d = f32_to_f16(products / squares);
+    std::vector<std::byte> block(18);
+    std::memcpy(block.data(), &d, 2);
+    for (size_t i = 0; i < 16; ++i) {
+      block[2 + i] = static_cast<std::byte>(codes[i] | codes[i + 16] << 4);
+    }
+    const TapTensor y = {.name = "cache",
+                         .type = GgmlType::IQ4_NL,
+                         .ne = {32, 1, 1, 1},
+                         .is_weight = false,
+                         .data = block};
+    Tap tap = tap_of("CPY", y, {floats({32, 1, 1, 1}, x)});
+    EXPECT_TRUE(replayed(tap).passes());
+    tap.out.data.own()[9] ^= std::byte{1};
+    EXPECT_FALSE(replayed(tap).passes());
+    tap.out.data.own()[9] ^= std::byte{1};
+    tap.out.data.own()[0] ^= std::byte{1};
+    EXPECT_FALSE(replayed(tap).passes());
+  }
+}
+
+TEST(ReplayRows, FillArangeRopeBackAndEmptyTensors) {
   const TapTensor x = floats({2, 1, 1, 1}, {1, 2});
+  const std::vector<int32_t> range = {bits(1.0f), bits(2.5f), bits(1.0f)};
+  EXPECT_TRUE(replayed(tap_of("ARANGE", x, {}, range)).passes());
+  EXPECT_FALSE(replayed(tap_of("ARANGE", floats({2, 1, 1, 1}, {1, 3}), {}, range)).passes());
   EXPECT_TRUE(replayed(tap_of("FILL", floats({2, 1, 1, 1}, {3, 3}), {x}, {bits(3.0f)})).passes());
   EXPECT_FALSE(replayed(tap_of("FILL", floats({2, 1, 1, 1}, {3, 2}), {x}, {bits(3.0f)})).passes());
   const float c = std::cos(2.0f), s = std::sin(2.0f);
@@ -515,8 +551,7 @@ TEST(ReplayRows, FillRopeBackAndEmptyTensors) {
             ReplayStatus::view);
   empty.ne = {0, 1, 1, 1};
   EXPECT_TRUE(replayed(tap_of("CONCAT", x, {empty, x}, {0})).passes());
-  EXPECT_FALSE(
-      replayed(tap_of("CONCAT", floats({2, 1, 1, 1}, {1, 3}), {x, empty}, {0})).passes());
+  EXPECT_FALSE(replayed(tap_of("CONCAT", floats({2, 1, 1, 1}, {1, 3}), {x, empty}, {0})).passes());
 }
 
 }  // namespace

@@ -43,8 +43,8 @@ Replayed replay_checked(const Operation& operation, const TapTensor& out,
   const ReplayOp* op = find_replay_op(operation.op);
   if (op == nullptr) return failed(ReplayStatus::unknown_op, operation.op + " is not replayed");
   if (op->function == nullptr) return failed(ReplayStatus::view, "");
-  // Of an empty result (a batch that starts no new sequence has no states to clear) there is nothing
-  // to compute.
+  // Of an empty result (a batch that starts no new sequence has no states to clear) there is
+  // nothing to compute.
   if (tensor_is_empty(out)) return failed(ReplayStatus::view, "");
   if (out.data.empty()) return failed(ReplayStatus::missing_data, "the result was not captured");
   const TapValues of_out(out);

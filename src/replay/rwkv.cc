@@ -34,9 +34,9 @@ Heads heads_of(const Inputs& in, std::initializer_list<size_t> streams, size_t s
   require_shape(s.n_elements() == product_of({h.n, width, h.sequences}),
                 "the state does not fit the heads");
   const int64_t n_state_rows = product_of({h.n, h.sequences});
-  require_shape(y.ne[0] == width && y.ne[1] - n_state_rows == h.tokens && y.ne[2] == 1 &&
-                    y.ne[3] == 1,
-                "the result has another shape than its sources give");
+  require_shape(
+      y.ne[0] == width && y.ne[1] - n_state_rows == h.tokens && y.ne[2] == 1 && y.ne[3] == 1,
+      "the result has another shape than its sources give");
   return h;
 }
 

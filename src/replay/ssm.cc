@@ -1,6 +1,6 @@
 // SSM_CONV and SSM_SCAN (ggml-cpu/ops.cpp `ggml_compute_forward_ssm_conv_f32`, `_ssm_scan_f32`): a
-// short convolution along the tokens, and the recurrence of Mamba, state' = e^(dt A) state + dt x B,
-// y = state' . C.
+// short convolution along the tokens, and the recurrence of Mamba, state' = e^(dt A) state + dt x
+// B, y = state' . C.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -93,8 +93,7 @@ Scan scan_of(Inputs& in) {
   for (const int64_t id : scan.ids) {
     require_shape(id >= 0 && id < scan.cells, "a sequence starts from no cell");
   }
-  const int64_t n_states =
-      product_of({scan.n, scan.dim, scan.heads, scan.sequences, scan.slots});
+  const int64_t n_states = product_of({scan.n, scan.dim, scan.heads, scan.sequences, scan.slots});
   require_shape(in.out().n_elements() - n_states == static_cast<int64_t>(scan.x.size()),
                 "the result has another shape than its sources give");
   return scan;
@@ -114,8 +113,8 @@ HeadStep head_step(const Scan& scan, int64_t h, float dt, Softplus form) {
     const double decay = std::exp(z);
     step.decay.push_back(decay);
     // The exponential passes on the absolute error of its argument, and has one of its own.
-    step.decay_error.push_back(
-        decay * (std::fabs(a) * step.dt.error + std::sqrt(rounding(z)) + kUnit32));
+    step.decay_error.push_back(decay *
+                               (std::fabs(a) * step.dt.error + std::sqrt(rounding(z)) + kUnit32));
   }
   return step;
 }
@@ -126,8 +125,8 @@ void scan_row(const Scan& scan, int64_t sequence, int64_t h, int64_t d,
               std::span<const HeadStep> steps, Recomputed& out) {
   const auto n = static_cast<size_t>(scan.n);
   const int64_t row = h * scan.dim + d, n_rows = scan.heads * scan.dim;
-  const auto from = scan.state.begin() +
-                    (scan.ids[static_cast<size_t>(sequence)] * n_rows + row) * scan.n;
+  const auto from =
+      scan.state.begin() + (scan.ids[static_cast<size_t>(sequence)] * n_rows + row) * scan.n;
   std::vector<double> state(from, from + scan.n), shared(n, 0.0), variance(n, 0.0);
   const int64_t group = h / (scan.heads / scan.groups);
   for (int64_t t = 0; t < scan.tokens; ++t) {
