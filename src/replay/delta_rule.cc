@@ -44,7 +44,7 @@ class RowErrors {
 
   // The step above. w empty: all are 1. Returns the variance of q . m' before its own sum.
   double step(std::span<const double> w, std::span<const double> a, std::span<const double> b,
-              double own, std::span<const double> q) {
+              double own, std::span<const double> q, bool repeats) {
     const size_t n = variance_.size();
     double all_read = 0;
     for (size_t i = 0; i < n; ++i) all_read += squared(a[i]) * variance_[i];
@@ -54,8 +54,8 @@ class RowErrors {
       const double decay = w.empty() ? 1 : w[i];
       output += squared(q[i] * decay + qb * a[i]) * variance_[i] + squared(q[i]) * rounded_[i];
       const double of_others = std::max(0.0, all_read - squared(a[i]) * variance_[i]);
-      carried_[i] = squared(decay + a[i] * b[i]) * variance_[i] +
-                    squared(b[i]) * (of_others + own) + rounded_[i];
+      carried_[i] = joined(squared(decay + a[i] * b[i]) * variance_[i] + squared(b[i]) * of_others,
+                           squared(b[i]) * own + rounded_[i], repeats);
     }
     variance_.swap(carried_);
     return output;
@@ -92,6 +92,7 @@ Stream stream_of(const TapTensor& x, std::span<const float> values, const Net& n
 struct DeltaStep {
   std::vector<double> q, k, read, decay;  // read = -beta k; decay: one, or one per element
   double beta;
+  bool repeats;  // the token before
 };
 
 void run_delta_row(const Net& net, std::span<const DeltaStep> steps, std::span<const double> v,
@@ -107,7 +108,8 @@ void run_delta_row(const Net& net, std::span<const DeltaStep> steps, std::span<c
       drift[i] = decay * (drift[i] + m[i]);
       m[i] *= decay;
       // The product's rounding and the error of e^gate, a unit too.
-      errors.variance()[i] = squared(decay) * errors.variance()[i] + 2 * rounding(m[i]);
+      errors.variance()[i] =
+          joined(squared(decay) * errors.variance()[i], 2 * rounding(m[i]), step.repeats);
     }
     const RoundedSum read = rounded_dot(m, step.k);
     const double missing = v[t] - read.sum(), delta = missing * step.beta;
@@ -119,7 +121,7 @@ void run_delta_row(const Net& net, std::span<const DeltaStep> steps, std::span<c
       drift[i] += step.k[i] * drift_read;
       errors.rounded()[i] = rounding(change) + rounding(m[i]);
     }
-    const double carried = errors.step({}, step.read, step.k, own, step.q);
+    const double carried = errors.step({}, step.read, step.k, own, step.q, step.repeats);
     const RoundedSum y = rounded_dot(m, step.q);
     set_output(
         t, y.sum() * scale,
@@ -192,11 +194,18 @@ bool replay_gated_delta_net(Inputs& in, int variant, Recomputed& out) {
                         .k = of_k.of(t),
                         .read = {},
                         .decay = of_gate.of(t),
-                        .beta = of_beta.of(t)[0]};
+                        .beta = of_beta.of(t)[0],
+                        .repeats = false};
       for (const double one : step.k) step.read.push_back(-step.beta * one);
       for (double& one : step.decay) one = std::exp(one);
-      steps.push_back(std::move(step));
       values.push_back(of_v.of(t));
+      if (!steps.empty()) {
+        const DeltaStep& before = steps.back();
+        step.repeats = are_alike(step.k, before.k) && are_alike(step.decay, before.decay) &&
+                       are_alike(step.read, before.read) &&
+                       are_alike(values.back(), values[values.size() - 2]);
+      }
+      steps.push_back(std::move(step));
     }
     for (int64_t j = 0; j < net.n; ++j) {
       std::vector<double> row = widened(net.state, (item * net.n + j) * net.n, net.n);
@@ -246,12 +255,20 @@ bool replay_rwkv_wkv7(Inputs& in, int variant, Recomputed& out) {
         steps[static_cast<size_t>(t)][i] = widened(streams[i], first + t * width, n);
       }
     }
+    std::vector<bool> repeat(steps.size(), false);
+    for (size_t t = 1; t < steps.size(); ++t) {
+      repeat[t] = true;
+      for (size_t i = 1; i < 6; ++i) {  // all but r
+        repeat[t] = repeat[t] && are_alike(steps[t][i], steps[t - 1][i]);
+      }
+    }
     for (int64_t row = 0; row < n; ++row) {
       const int64_t of_row = (item * n + row) * n;
       std::vector<double> m = widened(before, of_row, n);
       RowErrors errors(m.size());
       for (int64_t t = 0; t < n_tokens; ++t) {
         const auto& [q, w, k, v, a, b] = steps[static_cast<size_t>(t)];
+        const bool repeats = repeat[static_cast<size_t>(t)];
         const RoundedSum read = rounded_dot(m, a);
         for (size_t j = 0; j < m.size(); ++j) {
           const double kv = v[static_cast<size_t>(row)] * k[j], decayed = m[j] * w[j],
@@ -260,7 +277,7 @@ bool replay_rwkv_wkv7(Inputs& in, int variant, Recomputed& out) {
           errors.rounded()[j] = rounding(kv) + rounding(decayed) + rounding(decayed + kv) +
                                 rounding(removed) + rounding(m[j]);
         }
-        const double carried = errors.step(w, a, b, read.variance(), q);
+        const double carried = errors.step(w, a, b, read.variance(), q, repeats);
         const RoundedSum result = rounded_dot(m, q);
         out.set(first + t * width + row, result.sum(), sigma_of(carried + result.variance()));
       }

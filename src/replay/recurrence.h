@@ -1,7 +1,10 @@
 // First-order rounding analysis for recurrences in f32: every rounding has a largest error, errors
-// of different roundings are independent, so their squares add up (as variances do).
+// of different roundings are independent, so their squares add up (as variances do). But where a
+// token comes again and again, a state that no longer changes is rounded the same way each time:
+// there the errors themselves add up.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -31,6 +34,22 @@ class RoundedSum {
  private:
   double sum_ = 0, variance_ = 0;
 };
+
+// What is left of earlier errors, and those of this step.
+inline double joined(double carried, double fresh, bool repeats) {
+  return carried + fresh + (repeats ? 2 * std::sqrt(carried * fresh) : 0);
+}
+
+// Whether what a token feeds is that of the token before but for a few roundings.
+template <typename Values>
+bool are_alike(const Values& now, const Values& before) {
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < now.size(); ++i) {
+    largest = std::max(largest, std::fabs(double{now[i]}));
+    difference = std::max(difference, std::fabs(double{now[i]} - before[i]));
+  }
+  return difference <= 0x1p-14 * largest;
+}
 
 // inf - inf says nothing: then nothing is known of the error.
 inline double sigma_of(double variance) {

@@ -42,13 +42,16 @@ Heads heads_of(const Inputs& in, std::initializer_list<size_t> streams, size_t s
 
 // What row i of the state meets at one token.
 struct Row {
-  double k, decay;
   double gain, gain_variance;  // of r or q
   double bonus;                // wkv6: of k v, added to the state before it decays
 };
 
+struct Streams {
+  std::span<const float> k, v, decays;
+};
+
 template <bool kHasBonus, typename RowOf>
-void run_heads(Inputs& in, const Heads& h, std::span<const float> v, std::span<const float> before,
+void run_heads(Inputs& in, const Heads& h, const Streams& streams, std::span<const float> before,
                const RowOf& row_of, Recomputed& out) {
   const auto n = static_cast<size_t>(h.n);
   const int64_t width = h.n * h.heads, n_tokens = h.tokens / h.sequences;
@@ -60,17 +63,24 @@ void run_heads(Inputs& in, const Heads& h, std::span<const float> v, std::span<c
     std::vector<double> variance(n * n, 0.0);
     for (int64_t t = sequence * n_tokens; t < (sequence + 1) * n_tokens; ++t) {
       const int64_t at = t * width + head * h.n;
+      bool repeats = t > sequence * n_tokens;
+      for (const std::span<const float> x : {streams.k, streams.v, streams.decays}) {
+        repeats = repeats && are_alike(x.subspan(static_cast<size_t>(at), n),
+                                       x.subspan(static_cast<size_t>(at - width), n));
+      }
       std::vector<RoundedSum> sums(n);
       std::vector<double> carried(n, 0.0);
       for (size_t i = 0; i < n; ++i) {
         const Row row = row_of(static_cast<size_t>(at) + i, static_cast<size_t>(head) * n + i);
+        const double key = streams.k[static_cast<size_t>(at) + i],
+                     decay = streams.decays[static_cast<size_t>(at) + i];
         for (size_t j = 0; j < n; ++j) {
           double& s = state[i * n + j];
           double& var = variance[i * n + j];
-          const double kv = row.k * v[static_cast<size_t>(at) + j];
-          const double next = s * row.decay + kv;
-          const double next_variance =
-              squared(row.decay) * var + rounding(s * row.decay) + rounding(kv) + rounding(next);
+          const double kv = key * streams.v[static_cast<size_t>(at) + j];
+          const double next = s * decay + kv;
+          const double next_variance = joined(
+              squared(decay) * var, rounding(s * decay) + rounding(kv) + rounding(next), repeats);
           const double seen = kHasBonus ? kv * row.bonus + s : next;
           const double seen_variance = kHasBonus ? var + squared(row.bonus) * rounding(kv) +
                                                        rounding(kv * row.bonus) + rounding(seen)
@@ -101,9 +111,9 @@ bool replay_rwkv_wkv6(Inputs& in, int variant, Recomputed& out) {
   const std::span<const float> k = in.floats(0), r = in.floats(2), bonus = in.floats(3),
                                decay = in.floats(4);
   run_heads<true>(
-      in, h, in.floats(1), in.floats(5),
+      in, h, {k, in.floats(1), decay}, in.floats(5),
       [&](size_t at, size_t channel) {
-        return Row{k[at], decay[at], r[at], 0, bonus[channel]};
+        return Row{r[at], 0, bonus[channel]};
       },
       out);
   return true;
@@ -115,10 +125,10 @@ bool replay_gated_linear_attn(Inputs& in, int variant, Recomputed& out) {
   const double scale = in.param_f32(0);
   const std::span<const float> k = in.floats(0), q = in.floats(2), decay = in.floats(3);
   run_heads<false>(
-      in, h, in.floats(1), in.floats(4),
+      in, h, {k, in.floats(1), decay}, in.floats(4),
       [&](size_t at, size_t) {
         const double gain = q[at] * scale;
-        return Row{k[at], decay[at], gain, rounding(gain), 0};
+        return Row{gain, rounding(gain), 0};
       },
       out);
   return true;

@@ -103,10 +103,11 @@ Scan scan_of(Inputs& in) {
 struct HeadStep {
   TimeStep dt;
   std::vector<double> decay, decay_error;  // one, or one per element of the state
+  bool repeats = false;                    // the token before
 };
 
 HeadStep head_step(const Scan& scan, int64_t h, float dt, Softplus form) {
-  HeadStep step = {.dt = time_step(dt, form), .decay = {}, .decay_error = {}};
+  HeadStep step = {.dt = time_step(dt, form), .decay = {}, .decay_error = {}, .repeats = false};
   const int64_t n = scan.has_one_decay ? 1 : scan.n;
   for (int64_t i = 0; i < n; ++i) {
     const double a = scan.a[static_cast<size_t>(h * n + i)], z = a * step.dt.value;
@@ -144,8 +145,8 @@ void scan_row(const Scan& scan, int64_t sequence, int64_t h, int64_t d,
       shared[i] = decay * shared[i] + std::fabs(state[i]) * step.decay_error[of_decay] +
                   std::fabs(b) * x_dt_error;
       state[i] = kept + added;
-      variance[i] =
-          squared(decay) * variance[i] + rounding(kept) + rounding(added) + rounding(state[i]);
+      variance[i] = joined(squared(decay) * variance[i],
+                           rounding(kept) + rounding(added) + rounding(state[i]), step.repeats);
       y.add(state[i] * c);
       y_shared += std::fabs(c) * shared[i];
       y_variance += squared(c) * variance[i];
@@ -180,6 +181,17 @@ bool replay_ssm_scan(Inputs& in, int variant, Recomputed& out) {
     for (int64_t t = 0; t < scan.tokens; ++t) {
       const int64_t at = (sequence * scan.tokens + t) * scan.heads + h;
       steps.push_back(head_step(scan, h, scan.dt[static_cast<size_t>(at)], form));
+      if (t == 0) continue;
+      const auto is_again = [&](std::span<const float> x, int64_t from, int64_t n,
+                                int64_t per_token) {
+        return are_alike(x.subspan(static_cast<size_t>(from), static_cast<size_t>(n)),
+                         x.subspan(static_cast<size_t>(from - per_token), static_cast<size_t>(n)));
+      };
+      const int64_t group = h / (scan.heads / scan.groups), of_token = at / scan.heads;
+      steps.back().repeats =
+          is_again(scan.dt, at, 1, scan.heads) &&
+          is_again(scan.x, at * scan.dim, scan.dim, scan.heads * scan.dim) &&
+          is_again(scan.b, (of_token * scan.groups + group) * scan.n, scan.n, scan.groups * scan.n);
     }
     for (int64_t d = 0; d < scan.dim; ++d) scan_row(scan, sequence, h, d, steps, out);
   });
