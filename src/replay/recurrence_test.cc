@@ -1,75 +1,26 @@
-// Recurrences, hyper connections, the indexer and pooling against plain loops in f32, written after
-// ggml-cpu/ops.cpp; and one damaged value of each output and each state, which has to be found.
+// Recurrences against plain loops in f32, written after ggml-cpu/ops.cpp; and one damaged value of
+// each output and each state, which has to be found.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "replay/sample_taps.h"
+#include "replay/checked_taps.h"
 
 namespace crossval {
 namespace {
 
 using testing::bits;
+using testing::expect_checked;
+using testing::expect_refused;
+using testing::Floats;
 using testing::floats;
-using testing::halves;
 using testing::integers;
 using testing::random_floats;
 using testing::replayed;
 using testing::Shape;
 using testing::tap_of;
-
-using Floats = std::vector<float>;
-
-Floats uniform(size_t n, unsigned seed, float low, float high) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> distribution(low, high);
-  Floats values(n);
-  for (float& value : values) value = distribution(engine);
-  return values;
-}
-
-// The clean tap passes under a bound that is no more than 50 times too wide; a value of which a
-// ten-thousandth is missing does not, wherever it is.
-void expect_checked(const Tap& tap, const std::vector<size_t>& places) {
-  const Replayed clean = replayed(tap);
-  EXPECT_LT(clean.ratio, 0.9) << tap.op;
-  EXPECT_GT(clean.ratio, 0.02) << tap.op;
-  for (const size_t place : places) {
-    Tap faulty = tap;
-    float value = 0;
-    std::byte* at = faulty.out.data.own().data() + place * sizeof(float);
-    std::memcpy(&value, at, sizeof(value));
-    ASSERT_NE(value, 0);
-    value *= 0.9999f;
-    std::memcpy(at, &value, sizeof(value));
-    const Replayed found = replayed(faulty);
-    EXPECT_GT(found.ratio, 1.5) << tap.op << " at " << place;
-    EXPECT_EQ(found.element.index, static_cast<int64_t>(place)) << tap.op;
-  }
-}
-
-// Sources of other shapes are refused, each on its own.
-void expect_refused(const Tap& tap) {
-  ThreadPool pool(1);
-  for (size_t i = 0; i < tap.sources.size(); ++i) {
-    for (size_t d = 0; d < 4; ++d) {
-      Tap bad = tap;
-      bad.sources[i].ne[d] += 2;  // 1 more sequence may go with a mask for each
-      const auto n = static_cast<size_t>(bad.sources[i].n_elements());
-      bad.sources[i].data = testing::bytes_of(std::vector<float>(n, 0.0f));
-      if (bad.sources[i].type == GgmlType::F16) {
-        bad.sources[i].data = testing::bytes_of(std::vector<uint16_t>(n, 0));
-      }
-      EXPECT_EQ(replay(bad, WeightSource(), pool).status, ReplayStatus::bad_shape)
-          << tap.op << " source " << i << " dimension " << d;
-    }
-  }
-  Tap bad = tap;
-  bad.out.ne = {3, 1, 1, 1};
-  bad.out.data = testing::bytes_of(Floats{1, 2, 3});
-  EXPECT_EQ(replay(bad, WeightSource(), pool).status, ReplayStatus::bad_shape) << tap.op;
-}
+using testing::uniform;
 
 struct ScanCase {
   // NOLINTBEGIN(readability-identifier-naming)
@@ -262,7 +213,7 @@ TEST(ReplayDeltaRule, Wkv7) {
 }
 
 // Queries and keys of two heads for the four of the values; gates one per head or one per element.
-Tap delta_net_tap(bool has_vector_gate, size_t slots, size_t tokens) {
+Tap delta_net_tap(bool has_vector_gate, size_t slots, size_t tokens, bool is_one_token = false) {
   constexpr size_t n = 32, heads = 4, key_heads = 2, sequences = 2;
   const size_t width = n * heads, n_gates = has_vector_gate ? n : 1;
   const auto unit_vectors = [&](unsigned seed) {
@@ -274,11 +225,17 @@ Tap delta_net_tap(bool has_vector_gate, size_t slots, size_t tokens) {
     }
     return x;
   };
-  const Floats q = unit_vectors(20), k = unit_vectors(21),
-               v = random_floats(static_cast<int64_t>(width * tokens * sequences), 22),
-               gate = uniform(n_gates * heads * tokens * sequences, 23, -2, -0.001f),
-               beta = uniform(heads * tokens * sequences, 24, 0.05f, 1),
-               before = random_floats(static_cast<int64_t>(n * width * sequences), 25);
+  Floats q = unit_vectors(20), k = unit_vectors(21),
+         v = random_floats(static_cast<int64_t>(width * tokens * sequences), 22),
+         gate = uniform(n_gates * heads * tokens * sequences, 23, -2, -0.001f),
+         beta = uniform(heads * tokens * sequences, 24, 0.05f, 1),
+         before = random_floats(static_cast<int64_t>(n * width * sequences), 25);
+  if (is_one_token) {
+    for (Floats* x : {&q, &k, &v, &gate, &beta}) {
+      const size_t n_token = x->size() / tokens / sequences;
+      for (size_t i = n_token; i < x->size(); ++i) (*x)[i] = (*x)[i - n_token];
+    }
+  }
   Floats y(width * tokens * sequences + slots * before.size(), 0.25f);
   Floats s = before;
   for (size_t item = 0; item < sequences * heads; ++item) {
@@ -340,218 +297,9 @@ TEST(ReplayDeltaRule, SeveralStatesAreKeptAndTokensDoNotWidenTheBound) {
   const Tap few = delta_net_tap(false, 3, 8), many = delta_net_tap(false, 6, 4);
   expect_checked(few, {3, few.out.data.size() / 4 - 1});
   expect_checked(many, {3});
+  expect_checked(delta_net_tap(true, 1, 300, true), {4 * 32 * 299 + 3}, 0.999f);
   const Tap longer = delta_net_tap(true, 1, 300);
   expect_checked(longer, {4 * 32 * 299 + 3, longer.out.data.size() / 4 - 1});
-}
-
-TEST(ReplayHyperConnection, Comb) {
-  constexpr size_t n_mixes = 24, tokens = 5;
-  const float eps = 1e-6f;
-  const Floats x = random_floats(n_mixes * tokens, 30, 2), scale = {1, 1, 0.7f},
-               base = random_floats(n_mixes, 31);
-  Floats y;
-  for (size_t t = 0; t < tokens; ++t) {
-    float comb[4][4];
-    for (size_t from = 0; from < 4; ++from) {
-      float largest = -INFINITY, sum = 0;
-      for (size_t to = 0; to < 4; ++to) {
-        const size_t i = 8 + from * 4 + to;
-        comb[from][to] = x[t * n_mixes + i] * scale[2] + base[i];
-        largest = std::max(largest, comb[from][to]);
-      }
-      for (float& one : comb[from]) sum += one = std::exp(one - largest);
-      for (float& one : comb[from]) one = one * (1 / sum) + eps;
-    }
-    for (int i = 0; i < 39; ++i) {  // columns first, and last
-      for (size_t line = 0; line < 4; ++line) {
-        float sum = eps;
-        const auto at = [&](size_t k) -> float& {
-          return i % 2 == 0 ? comb[k][line] : comb[line][k];
-        };
-        for (size_t k = 0; k < 4; ++k) sum += at(k);
-        for (size_t k = 0; k < 4; ++k) at(k) *= 1 / sum;
-      }
-    }
-    y.insert(y.end(), &comb[0][0], &comb[0][0] + 16);
-  }
-  const Tap tap = tap_of("DSV4_HC_COMB", floats({4, 4, tokens, 1}, y),
-                         {floats({n_mixes, tokens, 1, 1}, x), floats({3, 1, 1, 1}, scale),
-                          floats({n_mixes, 1, 1, 1}, base)},
-                         {bits(eps), 20});
-  expect_checked(tap, {0, 37, 79});
-  Tap fewer = tap;
-  fewer.params[1] = 1;
-  EXPECT_GT(replayed(fewer).ratio, 100);
-  ThreadPool pool(1);
-  fewer.params[1] = 1 << 30;
-  EXPECT_EQ(replay(fewer, WeightSource(), pool).status, ReplayStatus::bad_shape);
-}
-
-TEST(ReplayHyperConnection, PreAndPost) {
-  constexpr size_t n = 24, streams = 4, tokens = 6;
-  const Floats x = random_floats(n * streams * tokens, 32);
-  for (const bool is_gated : {false, true}) {
-    const Floats w = random_floats((is_gated ? n : 1) * streams * tokens, 33);
-    Floats y;
-    for (size_t t = 0; t < tokens; ++t) {
-      for (size_t i = 0; i < n; ++i) {
-        float sum = 0;
-        for (size_t h = 0; h < streams; ++h) {
-          const size_t at = (t * streams + h) * n + i;
-          sum += x[at] * (is_gated ? 1 / (1 + std::exp(-w[at])) : w[t * streams + h]);
-        }
-        y.push_back(0.3f * sum);
-      }
-    }
-    const Shape gates = {n, streams, tokens, 1}, weights = {streams, tokens, 1, 1};
-    const Tap tap = tap_of("DSV4_HC_PRE", floats({n, tokens, 1, 1}, y),
-                           {floats(gates, x), floats(is_gated ? gates : weights, w)},
-                           {bits(0.3f), is_gated ? 1 : 0});
-    expect_checked(tap, {0, 100});
-    expect_refused(tap);
-  }
-  const Floats one = random_floats(n * tokens, 34), post = random_floats(streams * tokens, 35),
-               comb = random_floats(streams * streams * tokens, 36);
-  for (const bool has_comb : {false, true}) {
-    Floats y;
-    for (size_t t = 0; t < tokens; ++t) {
-      for (size_t to = 0; to < streams; ++to) {
-        for (size_t i = 0; i < n; ++i) {
-          float sum = one[t * n + i] * post[t * streams + to];
-          if (!has_comb) sum += x[(t * streams + to) * n + i];
-          for (size_t from = 0; has_comb && from < streams; ++from) {
-            sum += x[(t * streams + from) * n + i] * comb[(t * streams + from) * streams + to];
-          }
-          y.push_back(sum);
-        }
-      }
-    }
-    std::vector<TapTensor> sources = {floats({n, tokens, 1, 1}, one),
-                                      floats({n, streams, tokens, 1}, x),
-                                      floats({streams, tokens, 1, 1}, post)};
-    if (has_comb) sources.push_back(floats({streams, streams, tokens, 1}, comb));
-    const Tap tap = tap_of("DSV4_HC_POST", floats({n, streams, tokens, 1}, y), sources);
-    expect_checked(tap, {0, 333});
-    expect_refused(tap);
-  }
-}
-
-TEST(ReplayLightningIndexer, ScoresOfHeads) {
-  constexpr size_t n = 64, heads = 4, tokens = 5, streams = 2, positions = 7;
-  const Floats q = random_floats(n * heads * tokens * streams, 40),
-               k = random_floats(n * positions * streams, 41),
-               w = random_floats(heads * tokens * streams, 42);
-  Floats mask(positions * tokens, 0), y;
-  for (size_t i = 0; i < mask.size(); i += 3) mask[i] = -INFINITY;
-  for (size_t row = 0; row < tokens * streams; ++row) {
-    for (size_t p = 0; p < positions; ++p) {
-      float score = 0;
-      for (size_t h = 0; h < heads; ++h) {
-        float product = 0;
-        for (size_t i = 0; i < n; ++i) {
-          product += q[(row * heads + h) * n + i] * k[(row / tokens * positions + p) * n + i];
-        }
-        score += std::max(product, 0.0f) * w[row * heads + h];
-      }
-      y.push_back(score + mask[row % tokens * positions + p]);
-    }
-  }
-  const Tap tap =
-      tap_of("LIGHTNING_INDEXER", floats({positions, tokens, 1, streams}, y),
-             {floats({n, heads, tokens, streams}, q), floats({n, 1, positions, streams}, k),
-              floats({heads, tokens, 1, streams}, w), halves({positions, tokens, 1, 1}, mask)});
-  expect_checked(tap, {2, 67});
-  expect_refused(tap);
-}
-
-TEST(ReplayPool, MeansAndMaxima) {
-  const TapTensor x = floats({4, 2, 1, 1}, {1, 2, 3, 7, 5, 6, 4, 8});
-  // Windows of 2 x 2, a step of 2.
-  EXPECT_TRUE(
-      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {3.5f, 5.5f}), {x}, {1, 2, 2, 2, 2, 0, 0}))
-          .passes());
-  EXPECT_FALSE(
-      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {3.5f, 5.501f}), {x}, {1, 2, 2, 2, 2, 0, 0}))
-          .passes());
-  EXPECT_TRUE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {6, 8}), {x}, {0, 2, 2, 2, 2, 0, 0}))
-                  .passes());
-  EXPECT_FALSE(replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {6, 7}), {x}, {0, 2, 2, 2, 2, 0, 0}))
-                   .passes());
-  // Padding: a 1D mean leaves it out, a 2D mean counts it.
-  const TapTensor row = floats({3, 1, 1, 1}, {2, 4, 6});
-  EXPECT_TRUE(
-      replayed(tap_of("POOL_1D", floats({2, 1, 1, 1}, {2, 5}), {row}, {1, 2, 2, 1})).passes());
-  EXPECT_TRUE(
-      replayed(tap_of("POOL_2D", floats({2, 1, 1, 1}, {1, 5}), {row}, {1, 2, 1, 2, 1, 1, 0}))
-          .passes());
-  ThreadPool pool(1);
-  EXPECT_EQ(replay(tap_of("POOL_1D", floats({3, 1, 1, 1}, {2, 5, 6}), {row}, {1, 2, 2, 1}),
-                   WeightSource(), pool)
-                .status,
-            ReplayStatus::bad_shape);
-}
-
-TEST(ReplayRows, CacheInIq4Nl) {
-  constexpr float kSteps[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                1,    13,   25,  38,  53,  69,  89,  113};
-  for (unsigned seed = 50; seed < 60; ++seed) {
-    const Floats x = random_floats(32, seed);
-    float largest = 0, products = 0, squares = 0;
-    for (const float value : x) largest = std::fabs(value) > std::fabs(largest) ? value : largest;
-    size_t codes[32];
-    for (size_t i = 0; i < 32; ++i) {
-      const float scaled = x[i] * (1 / (largest / -127));
-      codes[i] = 0;
-      for (size_t k = 1; k < 16; ++k) {
-        if (std::fabs(kSteps[k] - scaled) < std::fabs(kSteps[codes[i]] - scaled)) codes[i] = k;
-      }
-      products += x[i] * x[i] * kSteps[codes[i]] * x[i];
-      squares += x[i] * x[i] * kSteps[codes[i]] * kSteps[codes[i]];
-    }
-    const uint16_t d = f32_to_f16(products / squares);
-    std::vector<std::byte> block(18);
-    std::memcpy(block.data(), &d, 2);
-    for (size_t i = 0; i < 16; ++i) {
-      block[2 + i] = static_cast<std::byte>(codes[i] | codes[i + 16] << 4);
-    }
-    const TapTensor y = {.name = "cache",
-                         .type = GgmlType::IQ4_NL,
-                         .ne = {32, 1, 1, 1},
-                         .is_weight = false,
-                         .data = block};
-    Tap tap = tap_of("CPY", y, {floats({32, 1, 1, 1}, x)});
-    EXPECT_TRUE(replayed(tap).passes());
-    tap.out.data.own()[9] ^= std::byte{1};
-    EXPECT_FALSE(replayed(tap).passes());
-    tap.out.data.own()[9] ^= std::byte{1};
-    tap.out.data.own()[0] ^= std::byte{1};
-    EXPECT_FALSE(replayed(tap).passes());
-  }
-}
-
-TEST(ReplayRows, FillArangeRopeBackAndEmptyTensors) {
-  const TapTensor x = floats({2, 1, 1, 1}, {1, 2});
-  const std::vector<int32_t> range = {bits(1.0f), bits(2.5f), bits(1.0f)};
-  EXPECT_TRUE(replayed(tap_of("ARANGE", x, {}, range)).passes());
-  EXPECT_FALSE(replayed(tap_of("ARANGE", floats({2, 1, 1, 1}, {1, 3}), {}, range)).passes());
-  EXPECT_TRUE(replayed(tap_of("FILL", floats({2, 1, 1, 1}, {3, 3}), {x}, {bits(3.0f)})).passes());
-  EXPECT_FALSE(replayed(tap_of("FILL", floats({2, 1, 1, 1}, {3, 2}), {x}, {bits(3.0f)})).passes());
-  const float c = std::cos(2.0f), s = std::sin(2.0f);
-  const std::vector<int32_t> params = {
-      0, 2, 0, 0, 0, bits(100.0f), bits(1.0f), 0, bits(1.0f), bits(32.0f), bits(1.0f)};
-  const std::vector<TapTensor> sources = {x, integers({1, 1, 1, 1}, {2})};
-  const TapTensor back = floats({2, 1, 1, 1}, {c + 2 * s, 2 * c - s});
-  EXPECT_TRUE(replayed(tap_of("ROPE_BACK", back, sources, params)).passes());
-  EXPECT_FALSE(replayed(tap_of("ROPE", back, sources, params)).passes());
-  ThreadPool pool(1);
-  TapTensor empty = x;
-  empty.ne = {2, 0, 1, 1};
-  empty.data = {};
-  EXPECT_EQ(replay(tap_of("GET_ROWS", empty, {x}), WeightSource(), pool).status,
-            ReplayStatus::view);
-  empty.ne = {0, 1, 1, 1};
-  EXPECT_TRUE(replayed(tap_of("CONCAT", x, {empty, x}, {0})).passes());
-  EXPECT_FALSE(replayed(tap_of("CONCAT", floats({2, 1, 1, 1}, {1, 3}), {x, empty}, {0})).passes());
 }
 
 }  // namespace
