@@ -13,6 +13,7 @@ bool replay_mul_multi_add(Inputs& in, int variant, Recomputed& out);
 bool replay_add_id(Inputs& in, int variant, Recomputed& out);
 bool replay_argsort(Inputs& in, int variant, Recomputed& out);
 bool replay_top_k(Inputs& in, int variant, Recomputed& out);
+bool replay_argmax(Inputs& in, int variant, Recomputed& out);
 bool replay_sum_rows(Inputs& in, int variant, Recomputed& out);
 bool replay_mean(Inputs& in, int variant, Recomputed& out);
 // norm.cc
@@ -48,6 +49,7 @@ bool replay_copy(Inputs& in, int variant, Recomputed& out);
 bool replay_concat(Inputs& in, int variant, Recomputed& out);
 bool replay_repeat(Inputs& in, int variant, Recomputed& out);
 bool replay_pad(Inputs& in, int variant, Recomputed& out);
+bool replay_set(Inputs& in, int variant, Recomputed& out);
 // ssm.cc
 bool replay_ssm_conv(Inputs& in, int variant, Recomputed& out);
 bool replay_ssm_scan(Inputs& in, int variant, Recomputed& out);
@@ -63,6 +65,10 @@ bool replay_dsv4_hc_pre(Inputs& in, int variant, Recomputed& out);
 bool replay_dsv4_hc_post(Inputs& in, int variant, Recomputed& out);
 // lightning_indexer.cc
 bool replay_lightning_indexer(Inputs& in, int variant, Recomputed& out);
+// triangular.cc
+bool replay_cumsum(Inputs& in, int variant, Recomputed& out);
+bool replay_tri(Inputs& in, int variant, Recomputed& out);
+bool replay_solve_tri(Inputs& in, int variant, Recomputed& out);
 // pool.cc
 bool replay_pool_1d(Inputs& in, int variant, Recomputed& out);
 bool replay_pool_2d(Inputs& in, int variant, Recomputed& out);

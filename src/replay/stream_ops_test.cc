@@ -142,6 +142,74 @@ TEST(ReplayLightningIndexer, ScoresOfHeads) {
   expect_refused(tap);
 }
 
+TEST(ReplayTriangular, SumsTrianglesAndSolutions) {
+  constexpr size_t n = 24, k = 16, batches = 3;
+  const Floats x = random_floats(n * n * batches, 60);
+  Floats sums = x, lower = x, upper = x, solved = random_floats(k * n * batches, 61);
+  Floats triangle = random_floats(n * n * batches, 62, 0.3f);
+  for (size_t at = 0; at < x.size(); ++at) {
+    const size_t column = at % n, row = at / n % n;
+    if (column > 0) sums[at] += sums[at - 1];
+    if (column > row) lower[at] = 0;
+    if (column <= row) upper[at] = 0;
+    if (column == row) triangle[at] = 1.5f;
+  }
+  const Shape square = {n, n, batches, 1}, wide = {k, n, batches, 1};
+  expect_checked(tap_of("CUMSUM", floats(square, sums), {floats(square, x)}), {4, 700});
+  EXPECT_TRUE(replayed(tap_of("TRI", floats(square, lower), {floats(square, x)}, {2})).passes());
+  EXPECT_FALSE(replayed(tap_of("TRI", floats(square, lower), {floats(square, x)}, {3})).passes());
+  EXPECT_TRUE(replayed(tap_of("TRI", floats(square, upper), {floats(square, x)}, {1})).passes());
+  EXPECT_FALSE(replayed(tap_of("TRI", floats(square, upper), {floats(square, x)}, {0})).passes());
+  const Floats right = solved;
+  for (size_t batch = 0; batch < batches; ++batch) {
+    for (size_t column = 0; column < k; ++column) {
+      for (size_t i = 0; i < n; ++i) {
+        float sum = 0;
+        for (size_t t = 0; t < i; ++t) {
+          sum += triangle[(batch * n + i) * n + t] * solved[(batch * n + t) * k + column];
+        }
+        float& one = solved[(batch * n + i) * k + column];
+        one = (one - sum) / triangle[(batch * n + i) * n + i];
+      }
+    }
+  }
+  const Tap tap =
+      tap_of("SOLVE_TRI", floats(wide, solved), {floats(square, triangle), floats(wide, right)});
+  expect_checked(tap, {3, 500});
+  expect_refused(tap);
+}
+
+TEST(ReplayRows, SetAndArgmax) {
+  const TapTensor x = floats({3, 2, 1, 1}, {1, 2, 3, 4, 5, 6}), part = floats({2, 1, 1, 1}, {7, 8});
+  const TapTensor y = floats({3, 2, 1, 1}, {1, 2, 3, 4, 7, 8});
+  EXPECT_TRUE(replayed(tap_of("SET", y, {x, part}, {12, 24, 24, 16})).passes());
+  EXPECT_FALSE(replayed(tap_of("SET", y, {x, part}, {12, 24, 24, 12})).passes());
+  ThreadPool pool(1);
+  EXPECT_EQ(replay(tap_of("SET", y, {x, part}, {12, 24, 24, 20}), WeightSource(), pool).status,
+            ReplayStatus::bad_shape);
+  EXPECT_TRUE(replayed(tap_of("ARGMAX", integers({2, 1, 1, 1}, {2, 2}), {x})).passes());
+  EXPECT_FALSE(replayed(tap_of("ARGMAX", integers({2, 1, 1, 1}, {2, 1}), {x})).passes());
+  const TapTensor ties = floats({3, 1, 1, 1}, {4, 1, 4});
+  EXPECT_TRUE(replayed(tap_of("ARGMAX", integers({1, 1, 1, 1}, {2}), {ties})).passes());
+  EXPECT_TRUE(replayed(tap_of("ARGMAX", integers({1, 1, 1, 1}, {0}), {ties})).passes());
+}
+
+TEST(ReplayUnary, XieluAndWholeNumbers) {
+  const float n = 0.9f, p = 0.6f, beta = 0.5f, eps = -1e-6f;
+  const Floats x = random_floats(64, 63, 2);
+  Floats y = x, whole = x;
+  for (float& value : y) {
+    value = value > 0 ? p * value * value + beta * value
+                      : (std::expm1(std::min(value, eps)) - value) * n + beta * value;
+  }
+  const Shape shape = {64, 1, 1, 1};
+  std::vector<int32_t> params = {0, bits(n), bits(p), bits(beta), bits(eps)};
+  expect_checked(tap_of("XIELU", floats(shape, y), {floats(shape, x)}, params), {0, 1, 2, 3});
+  for (float& value : whole) value = std::round(value);
+  EXPECT_TRUE(replayed(tap_of("ROUND", floats(shape, whole), {floats(shape, x)})).passes());
+  EXPECT_FALSE(replayed(tap_of("FLOOR", floats(shape, whole), {floats(shape, x)})).passes());
+}
+
 TEST(ReplayPool, MeansAndMaxima) {
   const TapTensor x = floats({4, 2, 1, 1}, {1, 2, 3, 7, 5, 6, 4, 8});
   // Windows of 2 x 2, a step of 2.
