@@ -392,6 +392,12 @@ TEST(Replay, WhatComparisonsMakeOfNanIsAnyEnginesOwnAffair) {
   EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {1, 1}), {x}, limits)).passes());
   EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {kNan, 1}), {x}, limits)).passes());
   EXPECT_FALSE(replayed(tap_of("CLAMP", floats(shape, {1, 5}), {x}, limits)).passes());
+  TapTensor unwritten = x;
+  unwritten.is_weight = true;
+  unwritten.data = {};
+  const std::vector<int32_t> one = {bits(2.0f), bits(2.0f)};
+  EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {2, 2}), {unwritten}, one)).passes());
+  EXPECT_FALSE(replayed(tap_of("CLAMP", floats(shape, {2, 1}), {unwritten}, one)).passes());
 }
 
 TEST(Replay, WhatMakesNoSenseIsSaid) {
