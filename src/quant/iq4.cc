@@ -4,13 +4,12 @@
 // shifted by 128.
 #include "base/half.h"
 #include "quant/format_rows.h"
+#include "quant/iq4_steps.h"
 
 namespace crossval {
 namespace {
 
 constexpr int kSubLen = 32, kSuperLen = 256, kOffset = 128;
-constexpr int kSteps[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                            1,    13,   25,  38,  53,  69,  89,  113};
 
 struct BlockIQ4NL {
   uint16_t d;
@@ -27,8 +26,8 @@ static_assert(sizeof(BlockIQ4XS) == 136);
 
 void look_up(const uint8_t* packed, uint8_t* codes) {
   for (int j = 0; j < kSubLen / 2; ++j) {
-    codes[j] = static_cast<uint8_t>(kSteps[packed[j] & 15] + kOffset);
-    codes[j + kSubLen / 2] = static_cast<uint8_t>(kSteps[packed[j] >> 4] + kOffset);
+    codes[j] = static_cast<uint8_t>(kIq4Steps[packed[j] & 15] + kOffset);
+    codes[j + kSubLen / 2] = static_cast<uint8_t>(kIq4Steps[packed[j] >> 4] + kOffset);
   }
 }
 

@@ -64,6 +64,20 @@ struct Function {
   Value (*of)(double x, const Params& p);
 };
 
+// ggml-cpu/unary-ops.cpp `op_xielu`; parameters: 1 alpha below 0, 2 above, 3 beta, 4 eps.
+Value xielu_of(double x, const Params& p) {
+  const double linear = param(p, 3) * x;
+  if (x > 0) {
+    const double square = param(p, 2) * x * x;
+    return {square + linear,
+            std::fabs(square) + 0.5 * (std::fabs(linear) + std::fabs(square + linear))};
+  }
+  const double e = std::expm1(std::min(x, param(p, 4))), inner = e - x, alpha = param(p, 1);
+  return {inner * alpha + linear,
+          std::fabs(alpha) * (1.5 * std::fabs(e) + std::fabs(inner)) +
+              0.5 * (std::fabs(linear) + std::fabs(inner * alpha + linear))};
+}
+
 double hard_step(double x) { return std::min(1.0, std::max(0.0, (x + 3) / 6)); }
 
 constexpr Function kFunctions[] = {
@@ -112,6 +126,11 @@ constexpr Function kFunctions[] = {
      [](double x, const Params&) {
        return Value{x * hard_step(x), 1.5 * std::fabs(x)};
      }},
+    {"ROUND", [](double x, const Params&) { return exact(std::round(x)); }},
+    {"FLOOR", [](double x, const Params&) { return exact(std::floor(x)); }},
+    {"CEIL", [](double x, const Params&) { return exact(std::ceil(x)); }},
+    {"TRUNC", [](double x, const Params&) { return exact(std::trunc(x)); }},
+    {"XIELU", xielu_of},
     {"LEAKY_RELU",
      [](double x, const Params& p) { return x > 0 ? exact(x) : computed(x * param(p, 0)); }},
 };

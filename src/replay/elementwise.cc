@@ -1,5 +1,6 @@
 // ADD, SUB, MUL, DIV (the second source repeats over the first), SCALE, CLAMP: one rounding each,
-// so the result is the expected one or its neighbour.
+// so the result is the expected one or its neighbour. FILL: one value everywhere. ARANGE:
+// evenly spaced values.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -76,6 +77,11 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
   if (variant > 0) return false;
   require_shape(in.source(0).ne == in.out().ne, "clamping keeps the shape");
   const double low = in.param_f32(0), high = in.param_f32(1);
+  if (low == high) {  // how a tensor that nobody has written is filled: there is nothing to read
+    out.resize(in.out().n_elements());
+    for (int64_t i = 0; i < in.out().n_elements(); ++i) out.set(i, low, 0);
+    return true;
+  }
   const std::span<const float> x = in.floats(0);
   const TapValues of_out(in.out());
   out.resize(in.out().n_elements());
@@ -85,6 +91,31 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
     const double y =
         std::isnan(x[i]) ? of_out.get()[i] : std::max(std::min(double{x[i]}, high), low);
     out.set(static_cast<int64_t>(i), y, 0);
+  }
+  return true;
+}
+
+// Parameter: 0 the value. The source only lends its shape.
+bool replay_fill(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  require_shape(in.source(0).ne == in.out().ne, "filling keeps the shape");
+  const double value = in.param_f32(0);
+  out.resize(in.out().n_elements());
+  for (int64_t i = 0; i < in.out().n_elements(); ++i) out.set(i, value, 0);
+  return true;
+}
+
+// Parameters: 0 first, 1 behind the last, 2 step.
+bool replay_arange(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  const double first = in.param_f32(0), end = in.param_f32(1), step = in.param_f32(2);
+  const double n = std::ceil((end - first) / step);
+  require_shape(in.out().n_rows() == 1 && static_cast<double>(in.out().ne[0]) == n,
+                "the result is not as long as its parameters say");
+  out.resize(in.out().n_elements());
+  for (int64_t i = 0; i < in.out().ne[0]; ++i) {
+    const double product = step * static_cast<double>(i), value = first + product;
+    out.set(i, value, kSigma * (std::fabs(value) + std::fabs(product)));
   }
   return true;
 }

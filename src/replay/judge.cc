@@ -35,6 +35,37 @@ double relative(double error, double expected) {
   return error == 0 ? 0 : expected > 0 ? error / expected : kInf;
 }
 
+// Rows that are the same but for a few roundings (one token again and again) err alike: they are
+// one sample, however many there are. Looks among the latest kinds of rows only; tells whether r is
+// new.
+class Kinds {
+ public:
+  bool is_new(const Recomputed& recomputed, int64_t r, int64_t row_len) {
+    for (const int64_t kind : kinds_) {
+      if (are_alike(recomputed, kind * row_len, r * row_len, row_len)) return false;
+    }
+    if (kinds_.size() < kMost) {
+      kinds_.push_back(r);
+    } else {
+      kinds_[next_++ % kMost] = r;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr size_t kMost = 16;
+  static bool are_alike(const Recomputed& recomputed, int64_t a, int64_t b, int64_t n) {
+    for (int64_t c = 0; c < n; ++c) {
+      const auto i = static_cast<size_t>(a + c), k = static_cast<size_t>(b + c);
+      const double difference = std::fabs(double{recomputed.expected[i]} - recomputed.expected[k]);
+      if (!(difference <= 16 * double{recomputed.sigma[i]})) return false;
+    }
+    return true;
+  }
+  std::vector<int64_t> kinds_;
+  size_t next_ = 0;
+};
+
 // Each element is measured by its own sigma before they are summed: a token with outliers may be
 // off by more than all others together, and would hide what is wrong in them.
 void offer(const Sums& sums, int64_t n, int64_t index, Deviation& worst) {
@@ -61,9 +92,14 @@ void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {
   std::vector<Sums> columns(static_cast<size_t>(row_len));
   Sums all;
   double all_sigma = 0;
+  Kinds kinds;
+  int64_t n_new_rows = 0;
+  double new_error = 0, new_sigma = 0;  // of squares, over rows that are no repetitions
   const double element_bound = allowed_sigmas(1);
   for (int64_t r = 0; r < n_rows; ++r) {
     Sums row;
+    const bool is_new = kinds.is_new(recomputed, r, row_len);
+    n_new_rows += is_new ? 1 : 0;
     for (int64_t c = 0; c < row_len; ++c) {
       const auto i = static_cast<size_t>(r * row_len + c);
       const double y = judged.values[i], x = recomputed.expected[i];
@@ -85,6 +121,9 @@ void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {
       }
       row.add(e, s, x);
       all_sigma += s * s;
+      if (!is_new) continue;
+      new_error += e * e;
+      new_sigma += s * s;
       columns[static_cast<size_t>(c)].add(e, s, x);
     }
     if (row_len > 1) offer(row, row_len, r, out.row);
@@ -93,14 +132,15 @@ void judge(const Judged& judged, const Recomputed& recomputed, Replayed& out) {
   }
   if (n_rows > 1) {
     for (int64_t c = 0; c < row_len; ++c) {
-      offer(columns[static_cast<size_t>(c)], n_rows, c, out.column);
+      offer(columns[static_cast<size_t>(c)], n_new_rows, c, out.column);
     }
   }
   out.rel_l2 = out.n_born + out.n_lost > 0 ? kInf : std::sqrt(relative(all.error, all.expected));
   const double bound = allowed_sigmas(n) * std::sqrt(all_sigma);
   out.floor = all.expected > 0 ? bound / std::sqrt(all.expected) : 0;
-  out.ratio = std::max(
-      {out.element.ratio, out.row.ratio, out.column.ratio, ratio_of(std::sqrt(all.error), bound)});
+  const double bound_of_new = allowed_sigmas(n_new_rows * row_len) * std::sqrt(new_sigma);
+  out.ratio = std::max({out.element.ratio, out.row.ratio, out.column.ratio,
+                        ratio_of(std::sqrt(new_error), bound_of_new)});
 }
 
 }  // namespace crossval

@@ -211,6 +211,26 @@ bool replay_top_k(Inputs& in, int variant, Recomputed& out) {
   return replay_order(in, variant, out, true);
 }
 
+// The place of the largest value of each row: of equal ones any.
+bool replay_argmax(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  const TapTensor &x = in.source(0), &y = in.out();
+  require_shape(x.ne[0] > 0 && y.n_elements() == x.n_rows(), "there is not one place per row");
+  const std::span<const float> values = in.floats(0);
+  const TapValues of_y(y);
+  const std::span<const float> found = of_y.get();
+  out.resize(y.n_elements());
+  for (int64_t r = 0; r < x.n_rows(); ++r) {
+    const auto row = values.subspan(static_cast<size_t>(r * x.ne[0]), static_cast<size_t>(x.ne[0]));
+    const auto largest = std::max_element(row.begin(), row.end());
+    const double place = found[static_cast<size_t>(r)];
+    const bool is_right = place >= 0 && place < static_cast<double>(row.size()) &&
+                          row[static_cast<size_t>(place)] == *largest;
+    out.set(r, is_right ? place : static_cast<double>(largest - row.begin()), 0);
+  }
+  return true;
+}
+
 bool replay_sum_rows(Inputs& in, int variant, Recomputed& out) {
   return replay_sum(in, variant, out, false);
 }

@@ -25,6 +25,12 @@ void add_rounding_of(GgmlType type, Recomputed& recomputed) {
   }
 }
 
+bool tensor_is_empty(const TapTensor& tensor) {
+  const auto& ne = tensor.ne;
+  return std::ranges::all_of(ne, [](int64_t n) { return n >= 0; }) &&
+         std::ranges::find(ne, 0) != ne.end();
+}
+
 Replayed failed(ReplayStatus status, std::string reason) {
   Replayed out;
   out.status = status;
@@ -37,6 +43,9 @@ Replayed replay_checked(const Operation& operation, const TapTensor& out,
   const ReplayOp* op = find_replay_op(operation.op);
   if (op == nullptr) return failed(ReplayStatus::unknown_op, operation.op + " is not replayed");
   if (op->function == nullptr) return failed(ReplayStatus::view, "");
+  // Of an empty result (a batch that starts no new sequence has no states to clear) there is
+  // nothing to compute.
+  if (tensor_is_empty(out)) return failed(ReplayStatus::view, "");
   if (out.data.empty()) return failed(ReplayStatus::missing_data, "the result was not captured");
   const TapValues of_out(out);
   const std::span<const float> values = of_out.get();

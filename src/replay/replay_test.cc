@@ -362,6 +362,28 @@ TEST(Replay, ValuesThatAreNotFiniteAreCounted) {
   EXPECT_EQ(replayed(tap_of("ADD", floats(shape, {2, 2}), {one, bad})).n_lost, 1);
 }
 
+TEST(Replay, RowsThatRepeatAreOneSample) {
+  constexpr int64_t n = 8, rows = 64;
+  const Shape shape = {n, rows, 1, 1};
+  const std::vector<float> zeros(n * rows, 0);
+  const auto a_unit_more = [&](const std::vector<float>& x) {
+    std::vector<float> y = x;
+    for (float& value : y) value = std::nextafter(value, 1e9f);
+    return replayed(tap_of("ADD", floats(shape, y), {floats(shape, x), floats(shape, zeros)}));
+  };
+  const std::vector<float> once = random_floats(n, 14);
+  std::vector<float> again;
+  for (int64_t r = 0; r < rows; ++r) again.insert(again.end(), once.begin(), once.end());
+  EXPECT_TRUE(a_unit_more(again).passes());
+  EXPECT_FALSE(a_unit_more(random_floats(n * rows, 15)).passes());
+  // Whatever repeats, each element has its own bound.
+  std::vector<float> y = again;
+  y[n * 40 + 3] *= 1.00001f;
+  EXPECT_EQ(replayed(tap_of("ADD", floats(shape, y), {floats(shape, again), floats(shape, zeros)}))
+                .element.index,
+            n * 40 + 3);
+}
+
 TEST(Replay, WhatComparisonsMakeOfNanIsAnyEnginesOwnAffair) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const Shape shape = {2, 1, 1, 1};
@@ -370,6 +392,12 @@ TEST(Replay, WhatComparisonsMakeOfNanIsAnyEnginesOwnAffair) {
   EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {1, 1}), {x}, limits)).passes());
   EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {kNan, 1}), {x}, limits)).passes());
   EXPECT_FALSE(replayed(tap_of("CLAMP", floats(shape, {1, 5}), {x}, limits)).passes());
+  TapTensor unwritten = x;
+  unwritten.is_weight = true;
+  unwritten.data = {};
+  const std::vector<int32_t> one = {bits(2.0f), bits(2.0f)};
+  EXPECT_TRUE(replayed(tap_of("CLAMP", floats(shape, {2, 2}), {unwritten}, one)).passes());
+  EXPECT_FALSE(replayed(tap_of("CLAMP", floats(shape, {2, 1}), {unwritten}, one)).passes());
 }
 
 TEST(Replay, WhatMakesNoSenseIsSaid) {

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "base/half.h"
+#include "quant/iq4_steps.h"
 #include "quant/round_q8_0.h"
 #include "replay/inputs.h"
 
@@ -56,6 +58,48 @@ void block_with_minimum(const float* x, int bits, float* values, float* sigma) {
   }
 }
 
+// IQ4_NL (`quantize_row_iq4_nl_impl` without weights or tries): each value to the nearest step of
+// the largest one's scale, then the scale that fits those steps best.
+void block_iq4_nl(const float* x, float* values, float* sigma) {
+  float largest = 0;
+  for (int64_t i = 0; i < kBlock; ++i) {
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+  }
+  const float factor = 1 / (largest / static_cast<float>(kIq4Steps[0]));
+  float to_next[kBlock];  // where the nearest step is a tie to rounding: how far the other one is
+  double products = 0, squares = 0;
+  for (int64_t i = 0; i < kBlock; ++i) {
+    const float scaled = x[i] * factor;
+    int at = 0;
+    while (at < 15 && scaled >= 0.5f * static_cast<float>(kIq4Steps[at] + kIq4Steps[at + 1])) ++at;
+    to_next[i] = 0;
+    for (const int other : {at - 1, at + 1}) {
+      if (other < 0 || other > 15) continue;
+      const auto middle = 0.5f * static_cast<float>(kIq4Steps[at] + kIq4Steps[other]);
+      if (std::fabs(scaled - middle) <= 0x1p-17f) {  // a unit of 127
+        to_next[i] = static_cast<float>(std::abs(kIq4Steps[at] - kIq4Steps[other]));
+      }
+    }
+    values[i] = static_cast<float>(kIq4Steps[at]);
+    products += double{values[i]} * x[i] * x[i] * x[i];
+    squares += double{values[i]} * values[i] * x[i] * x[i];
+  }
+  if (!(std::fabs(largest) >= 1e-15f)) products = 0;  // `GROUP_MAX_EPS`
+  const double scale = squares > 0 ? products / squares : 0;
+  // The terms are of one sign; their sums in f32 are off by fewer units than there are terms. That
+  // shows where the scale as a half float may be the next one.
+  const auto rounded = [&](double relative) {
+    return through_f16(static_cast<float>(scale * (1 + relative)));
+  };
+  const float stored = rounded(0);
+  const float step = std::fabs(rounded(kBlock * kUnit32) - rounded(-kBlock * kUnit32));
+  for (int64_t i = 0; i < kBlock; ++i) {
+    // 0.7: where a single one of a tensor lands elsewhere, 2 sigma of all its elements hold that.
+    sigma[i] = 0.7f * (std::fabs(values[i]) * step + to_next[i] * std::fabs(stored));
+    values[i] *= stored;
+  }
+}
+
 }  // namespace
 
 const char* store_row(GgmlType type, int variant, const float* x, int64_t n, float* values,
@@ -87,6 +131,9 @@ const char* store_row(GgmlType type, int variant, const float* x, int64_t n, flo
         break;
       case GgmlType::Q5_1:
         block_with_minimum(x + at, 5, values + at, sigma + at);
+        break;
+      case GgmlType::IQ4_NL:
+        block_iq4_nl(x + at, values + at, sigma + at);
         break;
       default:
         return nullptr;

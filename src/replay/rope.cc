@@ -1,4 +1,5 @@
-// ROPE (ggml-cpu/ops.cpp `ggml_compute_forward_rope_flt`). Angles follow ggml's own recurrence in
+// ROPE and ROPE_BACK, the rotation the other way (ggml-cpu/ops.cpp
+// `ggml_compute_forward_rope_flt`). Angles follow ggml's own recurrence in
 // f32 (theta *= base^(-2/n_dims) per pair), which is part of what the engine computes: at position
 // 2,000 an exact angle is already another one. What may differ is the last bit of powf, carried
 // along the pairs, and of sines, cosines and products.
@@ -126,7 +127,7 @@ bool replay_rope(Inputs& in, int variant, Recomputed& out) {
                                         in.param_f32(10)),
             .sections = {in.param_i32(11), in.param_i32(12), in.param_i32(13), in.param_i32(14)},
             .freq_factors = {}};
-  const bool has_sections = (mode & kMrope) != 0;
+  const bool has_sections = (mode & kMrope) != 0, is_back = in.operation().op == "ROPE_BACK";
   const int64_t n_sectors =
       rope.sections[0] + rope.sections[1] + rope.sections[2] + rope.sections[3];
   require_shape(!has_sections || (n_sectors > 0 && *std::min_element(rope.sections.begin(),
@@ -165,11 +166,12 @@ bool replay_rope(Inputs& in, int variant, Recomputed& out) {
       }
       for (int64_t pair = 0; pair < n_pairs; ++pair) {
         const Angle& angle = angles[static_cast<size_t>(pair)];
+        const double sin = is_back ? -angle.sin : angle.sin;
         const int64_t i0 = row + offset + pair * step, i1 = i0 + partner;
         const double x0 = values[static_cast<size_t>(i0)], x1 = values[static_cast<size_t>(i1)];
         const double error = angle.error * std::hypot(x0, x1);
-        out.set(i0, x0 * angle.cos - x1 * angle.sin, error);
-        out.set(i1, x0 * angle.sin + x1 * angle.cos, error);
+        out.set(i0, x0 * angle.cos - x1 * sin, error);
+        out.set(i1, x0 * sin + x1 * angle.cos, error);
       }
     }
   });

@@ -1,5 +1,5 @@
-// Operations that move rows: GET_ROWS, SET_ROWS, CPY, CONT, CONCAT, REPEAT, PAD. Values change only
-// by the type they are stored in.
+// Operations that move rows: GET_ROWS, SET_ROWS, CPY, CONT, CONCAT, REPEAT, PAD, SET. Values change
+// only by the type they are stored in.
 #include <array>
 #include <cmath>
 #include <span>
@@ -138,9 +138,16 @@ bool replay_copy(Inputs& in, int variant, Recomputed& out) {
 
 bool replay_concat(Inputs& in, int variant, Recomputed& out) {
   if (variant > 0) return false;
-  const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
   const auto dim = static_cast<size_t>(in.param_i32(0));
   require_shape(dim < 4, "there is no such dimension");
+  // Heads of which nothing is rotated, or all of it, join an empty part to the other.
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    if (dim == 0 && !in.has(i) && in.has(1 - i)) {
+      require_shape(in.source(1 - i).ne == in.out().ne, "the sources do not fit each other");
+      return store(in, in.floats(1 - i), in.out().ne[0], variant, out);
+    }
+  }
+  const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
   for (size_t d = 0; d < 4; ++d) {
     require_shape(
         d == dim ? y.ne[d] == a.ne[d] + b.ne[d] : y.ne[d] == a.ne[d] && y.ne[d] == b.ne[d],
@@ -192,6 +199,30 @@ bool replay_pad(Inputs& in, int variant, Recomputed& out) {
     for (size_t d = 0; d < 4; ++d) is_inside = is_inside && at[d] >= 0 && at[d] < x.ne[d];
     out.set(i, is_inside ? values[static_cast<size_t>(flat(x.ne, at[0], at[1], at[2], at[3]))] : 0,
             0);
+  });
+  return true;
+}
+
+// The first source with the second written over a part of it. Parameters, in bytes: 0 to 2 the
+// strides of that part's rows, planes and batches, 3 where it starts.
+bool replay_set(Inputs& in, int variant, Recomputed& out) {
+  if (variant > 0) return false;
+  const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
+  require_shape(a.ne == y.ne && a.type == y.type && b.type == y.type, "the result is another one");
+  if (y.type != GgmlType::F32 && y.type != GgmlType::I32) throw unknown_type(y.type);
+  const std::span<const float> before = in.floats(0), part = in.floats(1);
+  out.expected.assign(before.begin(), before.end());
+  out.sigma.assign(before.size(), 0);
+  std::array<int64_t, 4> strides;  // in elements, of rows, planes, batches; then the start
+  for (size_t i = 0; i < 4; ++i) {
+    require_shape(in.param_i32(i) >= 0 && in.param_i32(i) % 4 == 0, "the part makes no sense");
+    strides[i] = in.param_i32(i) / 4;
+  }
+  each_element(b.ne, [&](int64_t i, int64_t i0, int64_t i1, int64_t i2, int64_t i3) {
+    // In order, so that the first place outside is met long before products could overflow.
+    const int64_t to = strides[3] + i0 + i1 * strides[0] + i2 * strides[1] + i3 * strides[2];
+    require_shape(to < y.n_elements(), "the part lies outside of the result");
+    out.expected[static_cast<size_t>(to)] = part[static_cast<size_t>(i)];
   });
   return true;
 }
