@@ -210,6 +210,7 @@ bool replay_gated_delta_net(Inputs& in, int variant, Recomputed& out) {
     for (int64_t j = 0; j < net.n; ++j) {
       std::vector<double> row = widened(net.state, (item * net.n + j) * net.n, net.n);
       std::vector<double> of_row;
+      of_row.reserve(values.size());
       for (const std::vector<double>& one : values) of_row.push_back(one[static_cast<size_t>(j)]);
       run_delta_row(
           net, steps, of_row, row,

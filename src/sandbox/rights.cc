@@ -118,12 +118,12 @@ constexpr uint32_t kArchitecture = 0;
 constexpr uint32_t kX32 = 0x40000000;  // the other numbering of calls on x86-64
 
 template <size_t kNRefused>
-constexpr size_t filter_length = 5 + 2 * kNRefused + 1;
+constexpr size_t kFilterLength = 5 + 2 * kNRefused + 1;
 constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
 template <size_t kNRefused>
-constexpr std::array<sock_filter, filter_length<kNRefused>> make_filter() {
-  std::array<sock_filter, filter_length<kNRefused>> filter{};
+constexpr std::array<sock_filter, kFilterLength<kNRefused>> make_filter() {
+  std::array<sock_filter, kFilterLength<kNRefused>> filter{};
   size_t n = 0;
   const auto load = [&](size_t offset) {
     filter[n++] = {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
