@@ -85,6 +85,19 @@ void Expectations::read_layers() {
   const auto key = [&](const char* name) { return config_->arch + "." + name; };
   window_ = static_cast<int>(std::clamp<int64_t>(
       model_->get_int(key("attention.sliding_window")).value_or(0), 0, 1 << 30));
+  // llama-model.cpp `load_swa_pattern`: one flag per layer, or every how many layers one sees all.
+  window_period_ = row_->window_period;
+  if (const MetaValue* pattern = model_->find(key("attention.sliding_window_pattern"))) {
+    if (const auto* flags = std::get_if<std::vector<bool>>(&pattern->value)) {
+      layer_has_window_ = *flags;
+    } else if (const auto* numbers = std::get_if<std::vector<int64_t>>(&pattern->value)) {
+      for (const int64_t number : *numbers) layer_has_window_.push_back(number != 0);
+    } else if (const auto period = model_->get_int(key("attention.sliding_window_pattern"))) {
+      // 0: all have a window.
+      window_period_ =
+          *period == 0 ? 1 << 30 : static_cast<int>(std::clamp<int64_t>(*period, 1, 1 << 30));
+    }
+  }
   window_rope_base_ =
       static_cast<float>(model_->get_float(key("rope.freq_base_swa")).value_or(10000.0));
   if (config_->arch == "gemma2") {  // no other of the table reads that key
@@ -101,8 +114,12 @@ void Expectations::read_layers() {
 }
 
 bool Expectations::has_window(int layer) const {
-  return row_->window_period > 0 && window_ > 0 &&
-         layer % row_->window_period < row_->window_period - 1;
+  if (row_->window_period <= 0 || window_ <= 0 || layer < 0) return false;
+  const auto index = static_cast<size_t>(layer);
+  if (!layer_has_window_.empty()) {
+    return index < layer_has_window_.size() && layer_has_window_[index];
+  }
+  return layer % window_period_ < window_period_ - 1;
 }
 
 std::string Expectations::activation() const {

@@ -81,7 +81,9 @@ class Expectations {
   std::shared_ptr<const ModelFile> model_;
   const Row* row_ = nullptr;
   std::optional<Config> config_;
-  int window_ = 0;  // positions that a windowed layer sees; 0 = there are none
+  int window_ = 0;                      // positions that a windowed layer sees; 0 = there are none
+  int window_period_ = 1;               // of so many layers the last sees all
+  std::vector<bool> layer_has_window_;  // where the file says it of each
   float window_rope_base_ = 10000;
   float softcap_ = 0;  // of attention scores; 0 = none
 };

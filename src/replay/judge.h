@@ -1,5 +1,6 @@
 // How far a result is from what was recomputed, measured against the rounding error that the
-// operation may have: per element, row, column, and as a whole.
+// operation may have: per element, row, column, and as a whole. Rows that repeat count once for
+// columns and the whole.
 #pragma once
 
 #include <span>

@@ -2,6 +2,11 @@
 // of different roundings are independent, so their squares add up (as variances do). But where a
 // token comes again and again, a state that no longer changes is rounded the same way each time:
 // there the errors themselves add up.
+//
+// Measured, largest ratio to the bound (tiny models of llama.cpp v0.5.0's architectures, weights of
+// deviation 0.1 to 1, 24 ids and 3 decoded, or 200; CPU variants x64, sse42, haswell, zen4):
+// SSM_SCAN 0.54 (0.15 where states do not grow), GATED_DELTA_NET 0.36, RWKV_WKV6 0.25, RWKV_WKV7
+// 0.26, DSV4_HC_COMB 0.19, _PRE 0.22, _POST 0.26, LIGHTNING_INDEXER 0.12. One id 250 times: 0.23.
 #pragma once
 
 #include <algorithm>
