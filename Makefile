@@ -2,6 +2,7 @@
 MODEL := .cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 PROMPT ?= What is the capital of France?
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
 CROSSVAL := build/bin/crossval
 
 .PHONY: help deps deps-dev program build engines demo install unit test faults realbugs lint format docs \
@@ -15,7 +16,7 @@ help:
 	@echo "make lint     clang-format, clang-tidy, the order of the folders"
 	@echo "make docs     the tables of docs/json.md, from the program's own description"
 	@echo "make asan     the tests of untrusted input under AddressSanitizer and UBSan"
-	@echo "make fuzz     damaged model files for a minute, under the sanitizers"
+	@echo "make fuzz     damaged files of each kind, FUZZ_SECONDS=$(FUZZ_SECONDS) each, under the sanitizers"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
 	@echo "make realbugs bugs of real engines (set up by name; models: tests/realbugs/make_models.py)"
 	@echo "make bench    kernels, and native against llama.cpp in the same run"
@@ -72,13 +73,14 @@ docs: build
 
 asan: deps-dev
 	@cmake --preset asan
-	@cmake --build build-asan --target crossval base_test gguf_test engine_test gguf_damage_test gguf_fuzz
+	@cmake --build build-asan --target crossval base_test gguf_test engine_test gguf_damage_test fuzz_targets sandbox_test
 	@ctest --test-dir build-asan --output-on-failure -L untrusted -j "$$(nproc)"
 
 fuzz: deps-dev
 	@cmake --preset asan
-	@cmake --build build-asan --target gguf_fuzz
-	@build-asan/bin/gguf_fuzz --seconds 60
+	@cmake --build build-asan --target fuzz_targets
+	@for target in gguf trace receipt prompts elf; do \
+	  echo "$$target"; build-asan/bin/$${target}_fuzz --seconds $(FUZZ_SECONDS) || exit 1; done
 
 bench: deps-dev
 	@cmake --preset bench

@@ -1,19 +1,15 @@
-// Where there is no libFuzzer: damages a small model again and again and feeds each copy to the
-// target. gguf_fuzz [N [FIRST_SEED]], or --seconds S; gguf_fuzz FILE... feeds those files instead.
-// The same seed always makes the same copy.
+// Where there is no libFuzzer: damages the target's good input again and again and feeds each copy
+// to it. x_fuzz [N [FIRST_SEED]], or --seconds S; x_fuzz FILE... feeds those files instead. The
+// same seed always makes the same copy.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 
-#include "gguf/reader.h"
 #include "support/damage.h"
 #include "support/temp_dir.h"
-#include "support/tiny_model.h"
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+#include "target.h"
 
 namespace {
 
@@ -47,12 +43,12 @@ int main(int argc, char** argv) {
   std::printf("first seed %llu\n", static_cast<unsigned long long>(first_seed));
   std::fflush(stdout);
 
-  const testing::TempDir folder;
-  const std::string path = folder.file("seed.gguf");
-  testing::write_tiny_model(path, {.n_layers = 1, .n_embd = 32, .n_ff = 32});
-  const std::string good = testing::read_text(path);
-  const size_t header_bytes =
-      read_gguf_part(path, std::as_bytes(std::span(good.data(), good.size()))).data_offset;
+  const auto [good, header_bytes] = fuzz::good_input();
+  feed(good);
+  if (fuzz::n_accepted == 0) {
+    std::fprintf(stderr, "the good input is refused\n");
+    return 1;
+  }
   std::string worn = good;
   uint64_t i = 0;
   for (; i < n && Clock::now() < deadline; ++i) {
@@ -61,6 +57,7 @@ int main(int argc, char** argv) {
     worn = testing::damaged_copy(worn, header_bytes, first_seed + i);
     feed(worn);
   }
-  std::printf("%llu damaged files: no crash\n", static_cast<unsigned long long>(i));
+  std::printf("%llu damaged inputs: no crash, %llu accepted\n", static_cast<unsigned long long>(i),
+              static_cast<unsigned long long>(fuzz::n_accepted - 1));
   return 0;
 }

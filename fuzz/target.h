@@ -1,0 +1,55 @@
+// What a fuzz target is: LLVMFuzzerTestOneInput takes any bytes and ends well, or aborts; the
+// driver starts from a good input of the target's own.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string>
+
+#include "base/error.h"
+#include "base/unique_fd.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace crossval::fuzz {
+
+struct Seed {
+  std::string bytes;
+  size_t header_bytes;  // most damage is done before it
+};
+Seed good_input();
+
+// Some bytes as a file that has a path, for readers that take one.
+class MemoryFile {
+ public:
+  explicit MemoryFile(std::span<const uint8_t> bytes) : fd_(::memfd_create("fuzz", MFD_CLOEXEC)) {
+    const ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (n != static_cast<ssize_t>(bytes.size())) std::abort();
+  }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
+
+ private:
+  UniqueFd fd_;
+};
+
+// How many inputs were read to their end: a target that refuses all of them tests little.
+inline uint64_t n_accepted = 0;
+
+// What a reader refuses, it refuses with a whole Error.
+template <typename Read>
+void read_or_refuse(const Read& read) {
+  try {
+    read();
+    ++n_accepted;
+  } catch (const Error& error) {
+    if (error.code.empty() || error.where.empty() || error.fix.empty()) std::abort();
+  }
+}
+
+}  // namespace crossval::fuzz
