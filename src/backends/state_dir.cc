@@ -1,6 +1,9 @@
 // Paths of this program's own state.
 #include "backends/state_dir.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -13,6 +16,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/json_depth.h"
+#include "base/unique_fd.h"
 
 namespace fs = std::filesystem;
 
@@ -62,8 +66,24 @@ nlohmann::json& object_in(nlohmann::json& object, const std::string& key) {
   return found;
 }
 
+// One process at a time reads, changes and writes: two setups at once lose nothing. Whoever cannot
+// have the lock within some seconds goes on without: it is held for a millisecond by those who
+// live.
+UniqueFd lock_memory() {
+  constexpr int n_tries = 500, wait_ms = 10;
+  std::error_code ignored;
+  fs::create_directories(state_dir(), ignored);
+  const fs::path path = state_dir() / "backends.lock";
+  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  for (int i = 0; lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && i < n_tries; ++i) {
+    ::poll(nullptr, 0, wait_ms);
+  }
+  return lock;
+}
+
 template <class Change>
 void change_memory(const Change& change) {
+  const UniqueFd lock = lock_memory();
   auto json = read_memory_file();
   json["schema"] = kMemorySchema;
   change(json);
