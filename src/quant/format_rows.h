@@ -16,6 +16,8 @@ extern const Format kQ2_K, kQ3_K;                      // q23_k.cc
 extern const Format kQ4_K, kQ5_K;                      // q45_k.cc
 extern const Format kIQ4_NL, kIQ4_XS;                  // iq4.cc
 extern const Format kTQ1_0, kTQ2_0;                    // tq.cc
+extern const Format kMXFP4;                            // fp4.cc
+extern const Format kQ1_0, kQ2_0;                      // q12.cc
 extern const Format kI2_S;                             // i2_s.cc
 extern const Format kI2_S_ARM, kI2_S_32, kI2_S_QK256;  // i2_s_layouts.cc, not in the table
 extern const Format kIQ2_BN;                           // iq2_bn.cc

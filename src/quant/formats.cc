@@ -7,8 +7,8 @@ namespace crossval {
 namespace {
 
 const Format* const kFormats[] = {
-    &kF32,  &kF16,  &kBF16, &kQ4_0,   &kQ4_1,   &kQ5_0,  &kQ5_1,  &kQ8_0, &kQ2_K,   &kQ3_K,
-    &kQ4_K, &kQ5_K, &kQ6_K, &kIQ4_NL, &kIQ4_XS, &kTQ1_0, &kTQ2_0, &kI2_S, &kIQ2_BN,
+    &kF32,  &kF16,  &kBF16,   &kQ4_0,   &kQ4_1,  &kQ5_0,  &kQ5_1, &kQ8_0,   &kQ2_K,  &kQ3_K, &kQ4_K,
+    &kQ5_K, &kQ6_K, &kIQ4_NL, &kIQ4_XS, &kTQ1_0, &kTQ2_0, &kI2_S, &kIQ2_BN, &kMXFP4, &kQ1_0, &kQ2_0,
 };
 
 }  // namespace

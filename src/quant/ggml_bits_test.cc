@@ -45,6 +45,8 @@ constexpr Golden kDequantized[] = {
     {GgmlType::Q5_K, 0x53e67527e0641056u},   {GgmlType::Q6_K, 0x0422cd3085375909u},
     {GgmlType::IQ4_NL, 0x23bd51539e3e045eu}, {GgmlType::IQ4_XS, 0x69df8e30f36a1168u},
     {GgmlType::TQ1_0, 0x079d270b6032f91cu},  {GgmlType::TQ2_0, 0xe14f4dc9aad9aa4du},
+    {GgmlType::MXFP4, 0x4c3d3e6dc77e6a23u},  {GgmlType::Q1_0, 0x9148ca5bc326f1a5u},
+    {GgmlType::Q2_0, 0x576e2f41942484beu},
 };
 
 // Where blocks keep f16 scales: made finite by clearing a bit of the exponent.

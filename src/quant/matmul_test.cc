@@ -54,6 +54,11 @@ struct Weights {
     for (auto& b : bytes) b = static_cast<std::byte>(random());
     std::uniform_real_distribution<float> value(-0.2f, 0.2f);
     for (int64_t block = 0; block < n_rows * row_len / format.block_len; ++block) {
+      std::byte* const own = bytes.data() + block * format.block_bytes;
+      if (format.type == GgmlType::MXFP4) {  // a power of two between 2^-9 and 2^-2
+        own[0] = static_cast<std::byte>(118 + random() % 8);
+        continue;
+      }
       for (const int offset : scale_offsets(format.type)) {
         std::byte* at = bytes.data() + block * format.block_bytes + offset;
         const float f = value(random);
@@ -80,7 +85,7 @@ std::vector<float> random_floats(int64_t n, uint32_t seed) {
 }
 
 int64_t test_len(const Format& format) {
-  if (format.block_len == 256) return 1024 + 512;
+  if (format.block_len > 32) return 1024 + 2 * format.block_len;
   return format.block_len == 1 ? 333 : 1024 + 96;
 }
 
@@ -237,6 +242,7 @@ TEST_P(EveryFormat, NonFiniteActivationsAndWeightsAreNotLaundered) {
         }
       }
     }
+    if (format.type == GgmlType::MXFP4) continue;  // its scales are powers of two, never NaN
     // A NaN in row 18 of the weights: only the results of that row.
     Weights w(format, n_rows, n, 29);
     const int at = scale_offsets(format.type)[0];
