@@ -31,7 +31,9 @@ TEST(Mxfp4, a_weight_past_the_largest_float_is_found) {
       bool any = false;
       for (const float weight : weights) any = any || !std::isfinite(weight);
       ASSERT_EQ(found >= 0, any) << scale << " " << code;
-      if (any) ASSERT_FALSE(std::isfinite(weights[static_cast<size_t>(found)]));
+      if (any) {
+        ASSERT_FALSE(std::isfinite(weights[static_cast<size_t>(found)]));
+      }
     }
   }
 }
