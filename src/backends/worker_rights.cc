@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "backends/state_dir.h"
 #include "base/error.h"
 #include "engine/wire.h"
 #include "sandbox/rights.h"
@@ -79,21 +80,47 @@ void add_open_entries(const fs::path& folder, std::vector<std::string>& paths) {
   }
 }
 
-// A program of the user's own is written in whatever they like and reads what it needs: all but the
-// hidden files of homes and what others keep in folders for passing files around.
+bool is_inside(const fs::path& path, const fs::path& folder) {
+  const std::string inner = path.string(), outer = folder.string();
+  return inner.starts_with(outer == "/" ? outer : outer + "/");
+}
+
+// All below a folder, but of the home only what is open there.
+void add_around_home(const fs::path& folder, const fs::path& home,
+                     std::vector<std::string>& paths) {
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
+    if (entry.path() == home) {
+      add_open_entries(home, paths);
+    } else if (is_inside(home, entry.path())) {
+      add_around_home(entry.path(), home, paths);
+    } else if (folder != "/home") {  // of other users
+      paths.push_back(entry.path().string());
+    }
+  }
+}
+
+// A program of the user's own is written in whatever they like and reads what it needs: all but
+// what is hidden in their home, homes of others, and what the system runs on.
 void add_for_own_program(std::vector<std::string>& paths) {
-  const char* home = std::getenv("HOME");
-  const std::string own_home = home == nullptr ? "" : real_path(home);
+  const char* variable = std::getenv("HOME");
+  const fs::path home = variable == nullptr || *variable == 0 ? "/root" : real_path(variable);
   std::error_code failed;
   for (const fs::directory_entry& entry : fs::directory_iterator("/", failed)) {
-    const std::string path = entry.path().string();
-    if (path == "/home" || path == "/root" || path == "/tmp" || path == "/run" ||
-        path == own_home) {
-      continue;
+    const fs::path& path = entry.path();
+    if (path == home) {
+      add_open_entries(home, paths);
+    } else if (is_inside(home, path)) {
+      add_around_home(path, home, paths);
+    } else if (path != "/home" && path != "/root" && path != "/run") {
+      paths.push_back(path.string());
     }
-    paths.push_back(path);
   }
-  if (!own_home.empty() && own_home != "/") add_open_entries(own_home, paths);
+  // Tokens lie beside what was downloaded.
+  for (const fs::directory_entry& entry : fs::directory_iterator(home / ".cache", failed)) {
+    if (entry.path().filename() != "huggingface") paths.push_back(entry.path().string());
+  }
+  paths.push_back((home / ".cache/huggingface/hub").string());
 }
 
 // The file itself, and where it is one of several parts, the folder with the others.
@@ -159,6 +186,9 @@ std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& pla
   if (const std::string interpreter = interpreter_of(places.argv.front()); !interpreter.empty()) {
     read.push_back(folder_of_program(interpreter));
   }
+  // Ours: workers and engines that were set up, and programs beside us.
+  read.push_back(state_dir().string());
+  read.push_back(fs::path(real_path("/proc/self/exe")).parent_path().string());
   add_model(places.model, read);
   for (const std::string_view sink : kSinks) cover.rights.write.emplace_back(sink);
   for (const std::string& path : places.write) cover.rights.write.push_back(real_path(path));
