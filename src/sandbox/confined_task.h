@@ -1,6 +1,7 @@
 // A function of ours over data of strangers, in a child process that can do nothing but compute: no
 // files but those named, no network, bounded memory, bounded time for each call. Whatever the data
-// makes it do, the caller gets an answer or an Error.
+// makes it do, the caller gets an answer or an Error. Under AddressSanitizer, whose allocator
+// another thread may hold when we fork, the function runs in our own process.
 #pragma once
 
 #include <sys/types.h>
@@ -44,6 +45,8 @@ class ConfinedTask {
   bool transfer(bool is_sending, char* data, size_t size);
 
   Failure failure_;
+  std::function<Serve()> open_;  // where it runs in our own process
+  Serve serve_;
   pid_t pid_ = -1;
   UniqueFd socket_;
   std::string gone_;  // why there is no child any more
