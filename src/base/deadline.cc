@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <atomic>
 
-#include "base/error.h"
-
 namespace crossval {
 namespace {
 
@@ -35,12 +33,14 @@ int bounded_by_run_deadline(int timeout_ms) {
   return left ? static_cast<int>(std::min<int64_t>(timeout_ms, left->count())) : timeout_ms;
 }
 
+Error deadline_error() {
+  return {Status::backend_failed, "deadline", "the run was not over at its deadline", "--deadline",
+          "give it more time, or a shorter prompt"};
+}
+
 void check_run_deadline() {
   const auto left = time_to_run_deadline();
-  if (left && left->count() == 0) {
-    backend_failed("deadline", "the run was not over at its deadline", "--deadline",
-                   "give it more time, or a shorter prompt");
-  }
+  if (left && left->count() == 0) throw deadline_error();
 }
 
 }  // namespace crossval

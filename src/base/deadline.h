@@ -4,6 +4,8 @@
 #include <chrono>
 #include <optional>
 
+#include "base/error.h"
+
 namespace crossval {
 
 // From now on; once, before anything runs.
@@ -12,7 +14,9 @@ void set_run_deadline(std::chrono::milliseconds from_now);
 std::optional<std::chrono::milliseconds> time_to_run_deadline();
 // The shorter of a wait's own time and what the run has left, in ms.
 int bounded_by_run_deadline(int timeout_ms);
-// Throws backend_failed ("deadline") when it has passed.
+// What is said of a run that was not over by then: backend_failed, "deadline".
+Error deadline_error();
+// Throws it when the deadline has passed.
 void check_run_deadline();
 
 }  // namespace crossval

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/closest.h"
+#include "base/deadline.h"
 #include "base/error.h"
 #include "cli/app_words.h"
 #include "cli/command_line.h"
@@ -121,9 +122,7 @@ void prepare_for_the_worst(const std::vector<std::string>& args) {
       last_words(
           args, Error(Status::bad_input, "file_cut_short", "a file was cut short while it was read",
                       "the model, or a trace", "let no other program write it, and start again")),
-      last_words(args,
-                 Error(Status::backend_failed, "deadline", "the run was not over at its deadline",
-                       "--deadline", "give it more time, or a shorter prompt")));
+      last_words(args, deadline_error()));
 }
 
 // What nobody foresaw where it was thrown. Errors are caught by each command, with what was found

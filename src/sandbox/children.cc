@@ -66,6 +66,25 @@ Known& known() {
   return *one;
 }
 
+// Between fork and whatever follows: async-signal-safe calls only.
+void begin_child(pid_t parent) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);  // it died before the line above
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+int kill_and_reap(pid_t pid) {
+  int status = 0;
+  ::kill(pid, SIGKILL);
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 std::vector<pid_t> children_now() {
   std::vector<pid_t> pids;
   const std::unique_ptr<DIR, int (*)(DIR*)> threads(::opendir("/proc/self/task"), ::closedir);
@@ -83,12 +102,14 @@ std::vector<pid_t> children_now() {
 pid_t fork_for_life(const std::function<void()>& child) {
   static std::once_flag adopt;
   std::call_once(adopt, [] { ::prctl(PR_SET_CHILD_SUBREAPER, 1); });
+  const pid_t parent = ::getpid();
   pid_t pid = -1;
   int reason = 0;
   const std::lock_guard lock(known().mutex);
   SpawnThread::instance().run([&] {
     pid = ::fork();
     if (pid == 0) {
+      begin_child(parent);
       child();
       ::_exit(127);
     }
@@ -109,12 +130,16 @@ void forget_child(pid_t pid) {
     for (const pid_t stray : children_now()) {
       if (known().pids.contains(stray)) continue;
       any = true;
-      ::kill(stray, SIGKILL);
-      while (::waitpid(stray, nullptr, 0) < 0 && errno == EINTR) {
-      }
+      kill_and_reap(stray);
     }
     if (!any) return;
   }
+}
+
+int end_child(pid_t pid) {
+  const int status = kill_and_reap(pid);
+  forget_child(pid);
+  return status;
 }
 
 }  // namespace crossval

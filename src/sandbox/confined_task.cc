@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +16,7 @@
 #include <new>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "base/deadline.h"
 #include "base/error.h"
@@ -119,12 +118,6 @@ Fields answer(const std::function<Fields()>& body) {
 // The child's whole life behind fork.
 void serve(int socket, const std::function<ConfinedTask::Serve()>& open,
            const PreparedRights& rights) {
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const int null_fd = ::open("/dev/null", O_RDWR);
   for (const int fd : {0, 1, 2}) ::dup2(null_fd, fd);
   if (rights.enter() != 0) ::_exit(126);  // holds a descriptor of its own until then
@@ -154,44 +147,35 @@ void serve(int socket, const std::function<ConfinedTask::Serve()>& open,
 
 }  // namespace
 
-ConfinedTask::ConfinedTask(std::function<Serve()> open, const Rights& rights, Failure failure)
-    : failure_(std::move(failure)) {
+ConfinedTask::ConfinedTask(std::function<Serve()> open, const Rights& rights) {
   if (!kForks) {
     open_ = std::move(open);
     return;
   }
   int ends[2] = {-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-    fail(std::string("could not start: ") + std::strerror(errno));
+    gone_ = std::string("could not start: ") + std::strerror(errno);
+    return;
   }
   socket_.reset(ends[0]);
   const UniqueFd child_end(ends[1]);
   const PreparedRights prepared(rights);
   pid_ = fork_for_life([&] { serve(child_end.get(), open, prepared); });
-  if (pid_ < 0) fail(std::string("could not start: ") + std::strerror(errno));
+  if (pid_ < 0) gone_ = std::string("could not start: ") + std::strerror(errno);
   ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);
 }
 
 ConfinedTask::~ConfinedTask() { end(); }
 
-int ConfinedTask::end() {
-  int status = 0;
-  if (pid_ <= 0) return status;
-  ::kill(pid_, SIGKILL);
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
-  forget_child(pid_);
-  pid_ = -1;
-  return status;
-}
+int ConfinedTask::end() { return pid_ > 0 ? end_child(std::exchange(pid_, -1)) : 0; }
 
-void ConfinedTask::fail(const std::string& why) {
+void ConfinedTask::fail(const std::string& why, const Failure& failure) {
   gone_ = why;
   end();
-  bad_input(failure_.code, failure_.what + " " + why, failure_.where, failure_.fix);
+  bad_input(failure.code, failure.what + " " + gone_, failure.where, failure.fix);
 }
 
-bool ConfinedTask::transfer(bool is_sending, char* data, size_t size) {
+bool ConfinedTask::transfer(bool is_sending, char* data, size_t size, const Failure& failure) {
   while (size > 0) {
     const ssize_t n = is_sending ? ::send(socket_.get(), data, size, MSG_NOSIGNAL)
                                  : ::read(socket_.get(), data, size);
@@ -203,41 +187,46 @@ bool ConfinedTask::transfer(bool is_sending, char* data, size_t size) {
     if (n < 0 && errno == EINTR) continue;
     if (n == 0 || errno != EAGAIN) return false;
     const auto left = timeout_ms_ - static_cast<int64_t>(watch_.elapsed_ms());
-    if (left <= 0) check_run_deadline();
-    if (left <= 0) fail(fmt::format("did not end within {} ms and was stopped", timeout_ms_));
+    if (left <= 0) {
+      check_run_deadline();
+      fail(fmt::format("did not end within {} ms and was stopped", timeout_ms_), failure);
+    }
     pollfd fd{socket_.get(), static_cast<short>(is_sending ? POLLOUT : POLLIN), 0};
     ::poll(&fd, 1, static_cast<int>(std::min<int64_t>(left, 1000)));
   }
   return true;
 }
 
-ConfinedTask::Fields ConfinedTask::call(const Fields& request, int timeout_ms) {
+ConfinedTask::Fields ConfinedTask::call(const Fields& request, int timeout_ms,
+                                        const Failure& failure) {
   if (!kForks) {
     if (!serve_) serve_ = open_();
     return serve_(request);
   }
-  if (!gone_.empty()) fail(gone_);
+  if (!gone_.empty()) fail(gone_, failure);
   std::string frame = encode(request);
   const auto dead = [&] {
     // Whatever it was killed by: a fault of memory, its bounds, an abort of a library.
     const int status = end();
     fail(WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL
              ? fmt::format("brought down the process it ran in ({})", ::strsignal(WTERMSIG(status)))
-             : "ended the process it ran in");
+             : "ended the process it ran in",
+         failure);
   };
   watch_ = {};
   timeout_ms_ = bounded_by_run_deadline(timeout_ms);
-  if (!transfer(true, frame.data(), frame.size())) dead();
-  auto reply = decode([&](char* data, size_t size) { return transfer(false, data, size); });
+  if (!transfer(true, frame.data(), frame.size(), failure)) dead();
+  auto reply =
+      decode([&](char* data, size_t size) { return transfer(false, data, size, failure); });
   if (!reply) dead();
-  if (reply->empty()) fail("answered nothing");
+  if (reply->empty()) fail("answered nothing", failure);
   const std::string kind = reply->front();
   reply->erase(reply->begin());
   if (kind == "ok") return std::move(*reply);
   if (kind == "error" && reply->size() == 4) {
     throw Error(Status::bad_input, (*reply)[0], (*reply)[1], (*reply)[2], (*reply)[3]);
   }
-  fail(kind == "gone" && reply->size() == 1 ? reply->front() : "answered nonsense");
+  fail(kind == "gone" && reply->size() == 1 ? reply->front() : "answered nonsense", failure);
 }
 
 }  // namespace crossval

@@ -22,29 +22,28 @@ class ConfinedTask {
   using Fields = std::vector<std::string>;
   using Serve = std::function<Fields(const Fields&)>;
 
-  struct Failure {            // what a child that is gone is called
+  struct Failure {            // what a child is called that does not come to an answer
     std::string code, where;  // of the Error: "tokenizer_failed", the file
     std::string what, fix;    // "the tokenizer"
   };
 
   // Forks. `open` runs in the child, once, and gives what answers each request there; an Error that
   // either throws comes out of call(). The first call's time bounds `open` too.
-  ConfinedTask(std::function<Serve()> open, const Rights& rights, Failure failure);
+  ConfinedTask(std::function<Serve()> open, const Rights& rights);
   ~ConfinedTask();
   ConfinedTask(const ConfinedTask&) = delete;
   ConfinedTask& operator=(const ConfinedTask&) = delete;
 
   // Throws the child's Error, or bad_input with `failure` where the child died, took longer or
-  // answered what cannot be read; from then on every call throws that.
-  Fields call(const Fields& request, int timeout_ms);
+  // answered what cannot be read; from then on every call throws the same.
+  Fields call(const Fields& request, int timeout_ms, const Failure& failure);
   bool is_gone() const { return !gone_.empty(); }
 
  private:
-  [[noreturn]] void fail(const std::string& why);
-  int end();  // kills and reaps it: the status of waitpid
-  bool transfer(bool is_sending, char* data, size_t size);
+  [[noreturn]] void fail(const std::string& why, const Failure& failure);
+  int end();  // the status of waitpid
+  bool transfer(bool is_sending, char* data, size_t size, const Failure& failure);
 
-  Failure failure_;
   std::function<Serve()> open_;  // where it runs in our own process
   Serve serve_;
   pid_t pid_ = -1;

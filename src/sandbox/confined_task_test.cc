@@ -27,12 +27,12 @@ const ConfinedTask::Failure kFailure = {
     .code = "task_failed", .where = "here", .what = "the function", .fix = "do not"};
 
 ConfinedTask task(std::function<Fields(const Fields&)> serve, const Rights& rights = {}) {
-  return ConfinedTask([serve] { return serve; }, rights, kFailure);
+  return ConfinedTask([serve] { return serve; }, rights);
 }
 
 std::string failure_of(ConfinedTask& task, int timeout_ms = 10'000) {
   try {
-    task.call({"go"}, timeout_ms);
+    task.call({"go"}, timeout_ms, kFailure);
   } catch (const Error& error) {
     EXPECT_EQ(error.code, "task_failed");
     EXPECT_EQ(error.status, Status::bad_input);
@@ -47,20 +47,19 @@ TEST(ConfinedTask, answers_and_carries_errors_over) {
     return request;
   });
   const Fields fields = {"a", std::string(3'000'000, 'x'), "", std::string("\0\xff", 2)};
-  EXPECT_EQ(echo.call(fields, 10'000), fields);
+  EXPECT_EQ(echo.call(fields, 10'000, kFailure), fields);
   try {
-    echo.call({"refuse"}, 10'000);
+    echo.call({"refuse"}, 10'000, kFailure);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code + error.what_ + error.where + error.fix, "codewhatwherefix");
   }
-  EXPECT_EQ(echo.call({"still", "there"}, 10'000).size(), 2U);
+  EXPECT_EQ(echo.call({"still", "there"}, 10'000, kFailure).size(), 2U);
 }
 
 TEST(ConfinedTask, an_error_of_opening_is_the_answer_to_every_request) {
-  ConfinedTask never([]() -> ConfinedTask::Serve { bad_input("no", "such", "thing", "here"); }, {},
-                     kFailure);
-  for (int i = 0; i < 2; ++i) EXPECT_THROW(never.call({"go"}, 10'000), Error);
+  ConfinedTask never([]() -> ConfinedTask::Serve { bad_input("no", "such", "thing", "here"); }, {});
+  for (int i = 0; i < 2; ++i) EXPECT_THROW(never.call({"go"}, 10'000, kFailure), Error);
   EXPECT_FALSE(never.is_gone());
 }
 
@@ -99,7 +98,7 @@ std::string attempt(const std::function<int()>& body, const Rights& rights = {})
         return {std::to_string(body() >= 0 ? 0 : errno)};
       },
       rights);
-  return tries.call({"go"}, 10'000).at(0);
+  return tries.call({"go"}, 10'000, kFailure).at(0);
 }
 
 TEST(ConfinedTask, reaches_nothing) {
@@ -136,7 +135,7 @@ TEST(ConfinedTask, nothing_of_it_is_left) {
   {
     ConfinedTask hanging =
         task([](const Fields&) -> Fields { return {std::to_string(::getpid())}; });
-    pid = std::stoi(hanging.call({"go"}, 10'000).at(0));
+    pid = std::stoi(hanging.call({"go"}, 10'000, kFailure).at(0));
     EXPECT_EQ(::kill(pid, 0), 0);
   }
   EXPECT_EQ(::kill(pid, 0), -1);

@@ -67,12 +67,7 @@ std::unique_ptr<ConfinedTask> start(std::shared_ptr<const ModelFile> model,
   // The files that a template's time of day is read from.
   Rights rights{.read = {"/etc/localtime", "/usr/share/zoneinfo"}, .more_data_bytes = kMemoryBytes};
   if (!tokenizer_file.empty()) rights.read.push_back(tokenizer_file);
-  return std::make_unique<ConfinedTask>(
-      open, rights,
-      ConfinedTask::Failure{.code = "tokenizer_failed",
-                            .where = tokenizer_file.empty() ? model->path() : tokenizer_file,
-                            .what = "the vocabulary or what was to be tokenised",
-                            .fix = "use another --tokenizer, or give ids with --tokens"});
+  return std::make_unique<ConfinedTask>(open, rights);
 }
 
 }  // namespace
@@ -114,12 +109,21 @@ void TextProcess::read_facts() {
 }
 
 Fields TextProcess::call(const Fields& request, int timeout_ms) const {
+  return call(request, timeout_ms,
+              {.code = "tokenizer_failed",
+               .where = tokenizer_file_.empty() ? model_->path() : tokenizer_file_,
+               .what = "the vocabulary or what was to be tokenised",
+               .fix = "use another --tokenizer, or give ids with --tokens"});
+}
+
+Fields TextProcess::call(const Fields& request, int timeout_ms,
+                         const ConfinedTask::Failure& failure) const {
   const std::lock_guard lock(one_call_);
   if (task_ == nullptr || task_->is_gone()) {
     task_ = start(model_, tokenizer_file_);
     timeout_ms += kOpenMs;
   }
-  return task_->call(request, timeout_ms);
+  return task_->call(request, timeout_ms, failure);
 }
 
 std::vector<int32_t> TextProcess::encode(const std::string& text, bool add_special,
@@ -154,25 +158,17 @@ FormattedPrompt TextProcess::format(const PromptTemplate& chosen, const std::str
                                     const std::string& system) const {
   FormattedPrompt out{chosen.name, prompt, false};
   if (chosen.name == "raw" && system.empty()) return out;
-  try {
-    Fields reply =
-        call({"format", chosen.name, chosen.source, chosen.where, prompt, system}, kTemplateMs);
-    if (reply.size() == 2) {
-      out.text = std::move(reply[0]);
-      out.starts_with_bos = !reply[1].empty();
-    }
-    return out;
-  } catch (const Error& error) {
-    if (error.code != "tokenizer_failed") throw;
-    // Its process is the template's too, and it was this that ran.
-    const std::string of_task = "the vocabulary or what was to be tokenised";
-    bad_input("template_failed",
-              error.what_.starts_with(of_task)
-                  ? "the prompt template" + error.what_.substr(of_task.size())
-                  : error.what_,
-              chosen.where,
-              "use --prompt-template raw, a built-in name, or a corrected FILE.jinja");
+  Fields reply =
+      call({"format", chosen.name, chosen.source, chosen.where, prompt, system}, kTemplateMs,
+           {.code = "template_failed",
+            .where = chosen.where,
+            .what = "the prompt template",
+            .fix = "use --prompt-template raw, a built-in name, or a corrected FILE.jinja"});
+  if (reply.size() == 2) {
+    out.text = std::move(reply[0]);
+    out.starts_with_bos = !reply[1].empty();
   }
+  return out;
 }
 
 }  // namespace crossval

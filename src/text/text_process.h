@@ -36,6 +36,8 @@ class TextProcess : public Tokenizer {
  private:
   TextProcess(std::shared_ptr<const ModelFile> model, const std::string& tokenizer_file);
   ConfinedTask::Fields call(const ConfinedTask::Fields& request, int timeout_ms) const;
+  ConfinedTask::Fields call(const ConfinedTask::Fields& request, int timeout_ms,
+                            const ConfinedTask::Failure& failure) const;
   void read_facts();
 
   std::shared_ptr<const ModelFile> model_;

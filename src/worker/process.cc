@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -90,24 +89,12 @@ struct ChildPlan {
   char* const* argv;
   char* const* env;
   int null_fd, log_fd, request_fd, reply_fd, status_fd;
-  pid_t parent;
   const PreparedRights* rights;  // null: ours
   int model_fd;                  // -1 = none
 };
 
 // Between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become_worker(const ChildPlan& plan) {
-  ::setpgid(0, 0);  // Ctrl-C reaches the parent alone, which then decides
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != plan.parent) {
-    ::_exit(127);  // the parent died before the line above
-  }
-  for (int number = 1; number < NSIG; ++number) {
-    ::signal(number, SIG_DFL);
-  }
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const bool placed = ::dup2(plan.null_fd, 0) >= 0 && ::dup2(plan.log_fd, 1) >= 0 &&
                       ::dup2(plan.log_fd, 2) >= 0 &&
                       ::dup2(plan.request_fd, kWorkerRequestFd) >= 0 &&
@@ -186,7 +173,6 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
                        request.read_end.get(),
                        reply.write_end.get(),
                        status.write_end.get(),
-                       ::getpid(),
                        rights ? &*rights : nullptr,
                        model_fd.get()};
   const pid_t pid = fork_for_life([&] { become_worker(plan); });

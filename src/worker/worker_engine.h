@@ -64,7 +64,8 @@ class WorkerEngine : public Engine {
  private:
   Channel::Reply call(const Channel::Request& request, double* stage_ms);
   void finish_eval(const nlohmann::json& header, size_t n_ids, double time_ms);
-  std::optional<Tap> take_tap(const nlohmann::json& description, const TapFilter& filter);
+  Tap take_name(const nlohmann::json& description) const;
+  void take_tensors(const nlohmann::json& description, Tap& tap);
   void take_model_facts(const nlohmann::json& header);
 
   Channel channel_;

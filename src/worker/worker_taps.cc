@@ -94,7 +94,8 @@ TapTensor take_tensor(const json& object, int64_t* n_bytes) {
 
 }  // namespace
 
-std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilter& filter) {
+// Its name, operation and place, without any tensor.
+Tap WorkerEngine::take_name(const json& description) const {
   Tap tap;
   tap.name = name_field(description, "name");
   tap.op = name_field(description, "op");
@@ -105,7 +106,10 @@ std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilt
   for (size_t i = 0; i < std::min(params.size(), tap.params.size()); ++i) {
     tap.params[i] = params[i];
   }
-  if (!filter.wants(tap.name, tap.layer)) return std::nullopt;
+  return tap;
+}
+
+void WorkerEngine::take_tensors(const json& description, Tap& tap) {
   const auto found = description.find("tensors");
   if (found == description.end() || !found->is_array() || found->empty() ||
       found->size() > kMaxTensors) {
@@ -130,7 +134,6 @@ std::optional<Tap> WorkerEngine::take_tap(const json& description, const TapFilt
       tap.sources.push_back(std::move(tensor));
     }
   }
-  return tap;
 }
 
 void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
@@ -141,27 +144,26 @@ void WorkerEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter&
   auto reply = channel_.call({.header = {{"op", "eval"}, {"capture", true}},
                               .payload = std::as_bytes(ids),
                               .stage = stage});
-  int64_t n_bytes = 0;
-  const auto n_graphs = static_cast<int64_t>(ids.size());
+  int64_t n_taps = 0, n_bytes = 0;
+  const auto n_graphs = static_cast<int64_t>(ids.size()), max_taps = kMaxTapsOfGraph * n_graphs;
   std::map<std::pair<std::string, int>, int64_t> n_seen;
-  for (int64_t n_taps = 0;; ++n_taps) {
+  for (;;) {
     const auto found = reply.header.find("tap");
     if (found == reply.header.end()) break;
-    const int64_t max_taps = kMaxTapsOfGraph * n_graphs;
-    if (n_taps == max_taps) nonsense("more of them than " + std::to_string(max_taps));
+    if (n_taps++ == max_taps) nonsense("more of them than " + std::to_string(max_taps));
     if (!found->is_object()) nonsense("\"tap\" is not an object");
-    const auto key =
-        std::pair(name_field(*found, "name"), int_field(*found, "occurrence", 0, kMaxOccurrence));
-    if (++n_seen[key] > n_graphs) {
-      nonsense(key.first + " for the " + std::to_string(n_graphs + 1) + "th time");
+    Tap tap = take_name(*found);
+    if (++n_seen[{tap.name, tap.occurrence}] > n_graphs) {
+      nonsense(tap.name + " for the " + std::to_string(n_graphs + 1) + "th time");
     }
-    if (std::optional<Tap> tap = take_tap(*found, filter)) {
-      n_bytes += static_cast<int64_t>(tap->out.data.size());
-      for (const TapTensor& source : tap->sources) {
+    if (filter.wants(tap.name, tap.layer)) {
+      take_tensors(*found, tap);
+      n_bytes += static_cast<int64_t>(tap.out.data.size());
+      for (const TapTensor& source : tap.sources) {
         n_bytes += static_cast<int64_t>(source.data.size());
       }
       if (n_bytes > kMaxBytesOfEval) nonsense("more bytes of them than can be");
-      sink(std::move(*tap));
+      sink(std::move(tap));
     }
     reply = channel_.call({.header = {{"op", "next"}}, .stage = stage, .quiet = true});
   }
