@@ -73,8 +73,8 @@ UniqueFd lock_memory() {
   constexpr int n_tries = 500, wait_ms = 10;
   std::error_code ignored;
   fs::create_directories(state_dir(), ignored);
-  const fs::path path = state_dir() / "backends.lock";
-  UniqueFd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  // The folder itself: a file for the lock would be left behind.
+  UniqueFd lock(::open(state_dir().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   for (int i = 0; lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && i < n_tries; ++i) {
     ::poll(nullptr, 0, wait_ms);
   }
