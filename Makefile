@@ -79,8 +79,8 @@ asan: deps-dev
 fuzz: deps-dev
 	@cmake --preset asan
 	@cmake --build build-asan --target fuzz_targets
-	@for target in gguf trace receipt prompts elf; do \
-	  echo "$$target"; build-asan/bin/$${target}_fuzz --seconds $(FUZZ_SECONDS) || exit 1; done
+	@for target in build-asan/bin/*_fuzz; do \
+	  echo "$$target"; $$target --seconds $(FUZZ_SECONDS) || exit 1; done
 
 bench: deps-dev
 	@cmake --preset bench

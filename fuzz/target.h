@@ -21,7 +21,7 @@ namespace crossval::fuzz {
 
 struct Seed {
   std::string bytes;
-  size_t header_bytes;  // most damage is done before it
+  size_t header_bytes = bytes.size();  // most damage is done before it
 };
 Seed good_input();
 

@@ -16,7 +16,7 @@
 #include "backends/state_dir.h"
 #include "backends/worker_rights.h"
 #include "base/error.h"
-#include "base/json_depth.h"
+#include "engine/bounded_json.h"
 #include "worker/process.h"
 #include "worker/worker_engine.h"
 
@@ -293,10 +293,8 @@ BackendStatus setup_program(const std::string& name, const std::vector<std::stri
 
 WorkerStamp read_stamp(const fs::path& worker_dir) {
   std::ifstream in(worker_dir / "stamp.json");
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const auto json = parse_bounded(std::string{std::istreambuf_iterator<char>(in), {}});
   WorkerStamp stamp;
-  if (nests_too_deep(text)) return stamp;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
   try {
     stamp.library = json.at("library").get<std::string>();
     stamp.library_bytes = json.at("library_bytes").get<int64_t>();

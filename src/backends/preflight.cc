@@ -114,8 +114,9 @@ BackendStatus preflight_dir(const Backend& spec, const EngineDir& dir, bool star
   const std::string stale = why_stale(stamp, *libraries);
   if (!stale.empty()) return not_ready(status, BackendState::not_set_up, stale, setup);
   status.state = BackendState::ready;
-  if (start_it)
+  if (start_it) {
     try_out(spec, {status.worker}, engine_folders(status.dir, status.library), setup, status);
+  }
   return status;
 }
 

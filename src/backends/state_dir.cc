@@ -15,8 +15,8 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
-#include "base/json_depth.h"
 #include "base/unique_fd.h"
+#include "engine/bounded_json.h"
 
 namespace fs = std::filesystem;
 
@@ -46,9 +46,7 @@ nlohmann::json read_memory_file() {
   if (!in) {
     return nlohmann::json::object();
   }
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (nests_too_deep(text)) return nlohmann::json::object();
-  auto json = nlohmann::json::parse(text, nullptr, false);
+  auto json = parse_bounded(std::string{std::istreambuf_iterator<char>(in), {}});
   return json.is_object() ? json : nlohmann::json::object();
 }
 

@@ -81,8 +81,12 @@ void add_open_entries(const fs::path& folder, std::vector<std::string>& paths) {
 }
 
 bool is_inside(const fs::path& path, const fs::path& folder) {
-  const std::string inner = path.string(), outer = folder.string();
-  return inner.starts_with(outer == "/" ? outer : outer + "/");
+  return path.string().starts_with(folder.string() + "/");
+}
+
+// Homes of other users, and what the system runs on.
+bool is_of_others(const fs::path& path) {
+  return path == "/root" || path == "/home" || path.parent_path() == "/home" || path == "/run";
 }
 
 // All below a folder, but of the home only what is open there.
@@ -94,7 +98,7 @@ void add_around_home(const fs::path& folder, const fs::path& home,
       add_open_entries(home, paths);
     } else if (is_inside(home, entry.path())) {
       add_around_home(entry.path(), home, paths);
-    } else if (folder != "/home") {  // of other users
+    } else if (!is_of_others(entry.path())) {
       paths.push_back(entry.path().string());
     }
   }
@@ -105,17 +109,8 @@ void add_around_home(const fs::path& folder, const fs::path& home,
 void add_for_own_program(std::vector<std::string>& paths) {
   const char* variable = std::getenv("HOME");
   const fs::path home = variable == nullptr || *variable == 0 ? "/root" : real_path(variable);
+  add_around_home("/", home, paths);
   std::error_code failed;
-  for (const fs::directory_entry& entry : fs::directory_iterator("/", failed)) {
-    const fs::path& path = entry.path();
-    if (path == home) {
-      add_open_entries(home, paths);
-    } else if (is_inside(home, path)) {
-      add_around_home(path, home, paths);
-    } else if (path != "/home" && path != "/root" && path != "/run") {
-      paths.push_back(path.string());
-    }
-  }
   // Tokens lie beside what was downloaded.
   for (const fs::directory_entry& entry : fs::directory_iterator(home / ".cache", failed)) {
     if (entry.path().filename() != "huggingface") paths.push_back(entry.path().string());

@@ -79,7 +79,7 @@ int run_backends(const std::string& format) {
                             : fmt::format(", but: {}\n", fmt::join(missing, "; "));
   }
   std::fputs(text.c_str(), stdout);
-  return std::fflush(stdout) == 0 ? 0 : static_cast<int>(Status::bad_input);
+  return 0;
 }
 
 }  // namespace

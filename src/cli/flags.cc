@@ -122,13 +122,13 @@ void add_model_flags(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Validator(CLI::PositiveNumber).description(""))
       ->capture_default_str()
       ->type_name("SECONDS");
-  command
-      .add_option("--sandbox", options.sandbox,
-                  "Rights of workers: what the kernel can refuse them (auto), all of it or no run "
-                  "(strict), ours (off); docs/security.md")
-      ->check(CLI::IsMember({"auto", "strict", "off"}).description(""))
-      ->capture_default_str()
-      ->type_name("auto|strict|off");
+  choice<Sandbox>(
+      command.add_option(
+          "--sandbox", options.sandbox,
+          "Rights of workers: what the kernel can refuse them (auto), all of it or no "
+          "run (strict), ours (off); docs/security.md"),
+      {{"auto", Sandbox::automatic}, {"strict", Sandbox::strict}, {"off", Sandbox::off}},
+      "auto|strict|off");
   command
       .add_option("--sandbox-write", options.sandbox_write,
                   "A path that workers may write, may be repeated: /dev/nvidia0, /dev/dri, ...")

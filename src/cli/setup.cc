@@ -42,8 +42,8 @@ int run_setup(const SetupCommand& command) {
                             : command.engine.remember ? ""
                                                       : " (not the default)";
     const std::string text =
-        fmt::format("{} {} is ready{}: {}\n", status.display_name, status.version, how, status.dir);
-    std::fputs((visible(std::string_view(text).substr(0, text.size() - 1)) + "\n").c_str(), stdout);
+        fmt::format("{} {} is ready{}: {}", status.display_name, status.version, how, status.dir);
+    std::fputs((visible(text) + "\n").c_str(), stdout);
     return 0;
   } catch (const Error& error) {
     std::cerr << error_text({error.code, error.what_, error.where, error.fix}, error.status, {});

@@ -1,5 +1,4 @@
 #include "cli/terminal_progress.h"
-#include "render/visible.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,6 +8,8 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
+
+#include "render/visible.h"
 
 namespace crossval {
 

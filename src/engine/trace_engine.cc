@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/json_depth.h"
 #include "base/printable.h"
+#include "engine/bounded_json.h"
 
 namespace crossval {
 namespace {
@@ -39,9 +39,7 @@ TraceEngine::TraceEngine(std::shared_ptr<const TraceFile> file) : file_(std::mov
   info_.model = file_->metadata(trace_key::kModel);
   info_.n_threads = count_of(*file_, trace_key::kNThreads, 0);
   info_.n_vocab = static_cast<int>(file_->n_vocab());
-  const std::string text = file_->metadata(trace_key::kSettings);
-  const auto settings =
-      nests_too_deep(text) ? nlohmann::json() : nlohmann::json::parse(text, nullptr, false);
+  const auto settings = parse_bounded(file_->metadata(trace_key::kSettings));
   if (settings.is_object()) {
     for (const auto& [key, value] : settings.items()) {
       if (value.is_string()) info_.settings[key] = value.get<std::string>();

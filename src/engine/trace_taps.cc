@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/json_depth.h"
 #include "base/printable.h"
+#include "engine/bounded_json.h"
 #include "engine/tap_rows.h"
 
 namespace crossval {
@@ -75,9 +75,7 @@ Tap SavedTap::load() const {
 }
 
 std::vector<SavedTap> saved_taps(const TraceFile& trace) {
-  const std::string list = trace.metadata(trace_key::kTaps);
-  const auto ops =
-      nests_too_deep(list) ? nlohmann::json() : nlohmann::json::parse(list, nullptr, false);
+  const auto ops = parse_bounded(trace.metadata(trace_key::kTaps));
   std::vector<SavedTap> taps;
   std::set<std::pair<std::string, int>> seen;
   for (const auto& [name, tensor] : trace.tensors()) {

@@ -1,6 +1,7 @@
 // The formats that formats.cc lists, each defined in its family's own file.
 #pragma once
 
+#include <array>
 #include <cstring>
 
 #include "quant/formats.h"
@@ -43,7 +44,23 @@ int64_t first_bad_scale(const std::byte* row, int64_t n) {
   return -1;
 }
 
-// The same of a format whose blocks hold codes alone.
+// Two weights a byte: the low nibbles are the first half of them, the high ones the second.
+template <int kLen>
+void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
+  for (int j = 0; j < kLen / 2; ++j) {
+    codes[j] = packed[j] & 15;
+    codes[j + kLen / 2] = packed[j] >> 4;
+  }
+}
+
+// The same of nibbles that are places in a table of codes.
+template <int kLen>
+void look_up_nibbles(const uint8_t* packed, const std::array<uint8_t, 16>& table, uint8_t* codes) {
+  unpack_nibbles<kLen>(packed, codes);
+  for (int j = 0; j < kLen; ++j) codes[j] = table[codes[j]];
+}
+
+// first_bad_scale of a format whose blocks hold codes alone.
 inline int64_t no_scales(const std::byte*, int64_t) { return -1; }
 
 // Format::dequantize of a format of codes, from how it unpacks.

@@ -1,6 +1,7 @@
 // MXFP4: 4-bit floats (E2M1), kept doubled so that they are whole numbers, under a power of two for
 // 32 weights. Layout: ggml/src/ggml-common.h `block_mxfp4`, ggml-quants.c `dequantize_row_mxfp4`,
 // and ggml-impl.h for the scale (llama.cpp).
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -11,7 +12,8 @@ namespace {
 
 constexpr int kOffset = 12;
 // Twice the values of E2M1, with kOffset: bit 3 is the sign.
-constexpr uint8_t kCodes[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+constexpr std::array<uint8_t, 16> kCodes = {12, 13, 14, 15, 16, 18, 20, 24,
+                                            12, 11, 10, 9,  8,  6,  4,  0};
 
 struct BlockMXFP4 {
   uint8_t e;
@@ -26,18 +28,10 @@ float half_of_e8m0(uint8_t e) {
   return std::bit_cast<float>(e < 2 ? 0x00200000u << e : static_cast<uint32_t>(e - 1) << 23);
 }
 
-// Low halves of the bytes first, then the high ones.
-void look_up(const uint8_t* packed, uint8_t* codes) {
-  for (int j = 0; j < kLen / 2; ++j) {
-    codes[j] = kCodes[packed[j] & 15];
-    codes[j + kLen / 2] = kCodes[packed[j] >> 4];
-  }
-}
-
 void unpack_mxfp4(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
   for (int64_t i = 0; i < n / kLen; ++i) {
     const auto block = load_as<BlockMXFP4>(row + i * int64_t{sizeof(BlockMXFP4)});
-    look_up(block.codes, codes + i * kLen);
+    look_up_nibbles<kLen>(block.codes, kCodes, codes + i * kLen);
     d[i] = half_of_e8m0(block.e);
   }
 }
@@ -49,7 +43,7 @@ int64_t first_overflow(const std::byte* row, int64_t n) {
     const auto block = load_as<BlockMXFP4>(row + i * int64_t{sizeof(BlockMXFP4)});
     if (block.e < first_that_can) continue;
     uint8_t codes[kLen];
-    look_up(block.codes, codes);
+    look_up_nibbles<kLen>(block.codes, kCodes, codes);
     for (int j = 0; j < kLen; ++j) {
       if (!std::isfinite(half_of_e8m0(block.e) * static_cast<float>(codes[j] - kOffset))) {
         return i * kLen + j;

@@ -24,17 +24,16 @@ struct BlockIQ4XS {
 };
 static_assert(sizeof(BlockIQ4XS) == 136);
 
-void look_up(const uint8_t* packed, uint8_t* codes) {
-  for (int j = 0; j < kSubLen / 2; ++j) {
-    codes[j] = static_cast<uint8_t>(kIq4Steps[packed[j] & 15] + kOffset);
-    codes[j + kSubLen / 2] = static_cast<uint8_t>(kIq4Steps[packed[j] >> 4] + kOffset);
-  }
-}
+constexpr std::array<uint8_t, 16> kCodes = [] {
+  std::array<uint8_t, 16> codes{};
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(kIq4Steps[i] + kOffset);
+  return codes;
+}();
 
 void unpack_iq4_nl(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
   for (int64_t i = 0; i < n / kSubLen; ++i) {
     const auto block = load_as<BlockIQ4NL>(row + i * int64_t{sizeof(BlockIQ4NL)});
-    look_up(block.codes, codes + i * kSubLen);
+    look_up_nibbles<kSubLen>(block.codes, kCodes, codes + i * kSubLen);
     d[i] = f16_to_f32(block.d);
   }
 }
@@ -45,7 +44,7 @@ void unpack_iq4_xs(const std::byte* row, int64_t n, uint8_t* codes, float* d, fl
     const auto block = load_as<BlockIQ4XS>(row + i * int64_t{sizeof(BlockIQ4XS)});
     const float scale = f16_to_f32(block.d);
     for (int j = 0; j < kSubs; ++j) {
-      look_up(block.codes + 16 * j, codes + i * kSuperLen + j * kSubLen);
+      look_up_nibbles<kSubLen>(block.codes + 16 * j, kCodes, codes + i * kSuperLen + j * kSubLen);
       const int low = block.scales_low[j / 2] >> (4 * (j % 2)) & 15;
       const int upper = block.scales_high >> (2 * j) & 3;
       d[i * kSubs + j] = scale * static_cast<float>((low | upper << 4) - 32);

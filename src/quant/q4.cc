@@ -22,17 +22,10 @@ struct BlockQ4_1 {
 };
 static_assert(sizeof(BlockQ4_1) == 20);
 
-void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {
-  for (int j = 0; j < kLen / 2; ++j) {
-    codes[j] = packed[j] & 15;
-    codes[j + kLen / 2] = packed[j] >> 4;
-  }
-}
-
 void unpack_q4_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
   for (int64_t i = 0; i < n / kLen; ++i) {
     const auto block = load_as<BlockQ4_0>(row + i * int64_t{sizeof(BlockQ4_0)});
-    unpack_nibbles(block.codes, codes + i * kLen);
+    unpack_nibbles<kLen>(block.codes, codes + i * kLen);
     d[i] = f16_to_f32(block.d);
   }
 }
@@ -40,7 +33,7 @@ void unpack_q4_0(const std::byte* row, int64_t n, uint8_t* codes, float* d, floa
 void unpack_q4_1(const std::byte* row, int64_t n, uint8_t* codes, float* d, float* m) {
   for (int64_t i = 0; i < n / kLen; ++i) {
     const auto block = load_as<BlockQ4_1>(row + i * int64_t{sizeof(BlockQ4_1)});
-    unpack_nibbles(block.codes, codes + i * kLen);
+    unpack_nibbles<kLen>(block.codes, codes + i * kLen);
     d[i] = f16_to_f32(block.d);
     m[i] = f16_to_f32(block.m);
   }

@@ -38,6 +38,11 @@ bool binary(Inputs& in, int variant, Recomputed& out, const F& f) {
   return true;
 }
 
+void fill(const Inputs& in, double value, Recomputed& out) {
+  out.resize(in.out().n_elements());
+  for (int64_t i = 0; i < in.out().n_elements(); ++i) out.set(i, value, 0);
+}
+
 }  // namespace
 
 bool replay_add(Inputs& in, int variant, Recomputed& out) {
@@ -78,8 +83,7 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
   require_shape(in.source(0).ne == in.out().ne, "clamping keeps the shape");
   const double low = in.param_f32(0), high = in.param_f32(1);
   if (low == high) {  // how a tensor that nobody has written is filled: there is nothing to read
-    out.resize(in.out().n_elements());
-    for (int64_t i = 0; i < in.out().n_elements(); ++i) out.set(i, low, 0);
+    fill(in, low, out);
     return true;
   }
   const std::span<const float> x = in.floats(0);
@@ -99,9 +103,7 @@ bool replay_clamp(Inputs& in, int variant, Recomputed& out) {
 bool replay_fill(Inputs& in, int variant, Recomputed& out) {
   if (variant > 0) return false;
   require_shape(in.source(0).ne == in.out().ne, "filling keeps the shape");
-  const double value = in.param_f32(0);
-  out.resize(in.out().n_elements());
-  for (int64_t i = 0; i < in.out().n_elements(); ++i) out.set(i, value, 0);
+  fill(in, in.param_f32(0), out);
   return true;
 }
 

@@ -72,9 +72,7 @@ std::unique_ptr<Engine> LoadedModel::open(const EngineRef& ref, const std::strin
   load.n_threads = options_.worker_threads > 0 ? options_.worker_threads : n_threads_;
   load.timeout_ms = static_cast<int>(std::min(options_.timeout_s * 1000.0, 2e9));
   load.settings = engine_settings(options_.backend_opts);
-  load.sandbox = options_.sandbox == "strict" ? Sandbox::strict
-                 : options_.sandbox == "off"  ? Sandbox::off
-                                              : Sandbox::automatic;
+  load.sandbox = options_.sandbox;
   load.may_write = options_.sandbox_write;
   load.on_message = [&progress = progress_](const MessageTrace& message) {
     progress.verbose(fmt::format("worker: {} ({} bytes out, {} in, {:.1f} ms)", message.stage,

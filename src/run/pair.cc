@@ -178,12 +178,8 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
   std::vector<TokenId> evaluated = drive(participants(watch), steps, observers, progress_);
   if (shared_ != nullptr && shared_->evaluated.empty()) shared_->evaluated = std::move(evaluated);
   report.timing.compare_ms = rows.elapsed_ms();
-  NoiseScale scale{.weights_are_exact = noise_scale_.weights_are_exact};
-  if (noise_) {
-    report.timing.noise_ms = noise_->timing().eval_ms - noise_before;
-    scale = noise_scale_;
-  }
-  set_judgement(report, judge(rows.comparison(), report.tolerance, scale));
+  if (noise_) report.timing.noise_ms = noise_->timing().eval_ms - noise_before;
+  set_judgement(report, judge(rows.comparison(), report.tolerance, noise_scale_));
   if (!non_finite_weight_.empty()) report.status = Status::diverged;
   if (engine_file) {
     engine_file->write([&](TraceWriter& file) { save_noise(rows.comparison(), file); });

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/worker_rights.h"
 #include "compare/metrics.h"
 #include "engine/engine.h"
 
@@ -46,7 +47,7 @@ struct ModelOptions {
   int worker_threads = 0;  // of engines in workers, where that is not --threads; 0 = as --threads
   int max_tokens = 4;
   std::string i2_s_layout = "auto";
-  std::string sandbox = "auto";            // auto, strict, off
+  Sandbox sandbox = Sandbox::automatic;
   std::vector<std::string> sandbox_write;  // where workers may write
 };
 

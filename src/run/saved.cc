@@ -71,19 +71,20 @@ std::vector<TokenId> shared_ids(TraceEngine& a, TraceEngine& b, Report& report) 
   return {ours.begin(), ours.begin() + static_cast<std::ptrdiff_t>(n)};
 }
 
-void add_noise(const CompareOptions& options, const TraceEngine& a, LoadedModel* model,
-               const Steps& steps, Progress& progress, Comparison& comparison, NoiseScale& scale,
-               Report& report) {
+// What the engine's file has, else what the model shows.
+NoiseScale add_noise(const CompareOptions& options, const TraceEngine& a, LoadedModel* model,
+                     const Steps& steps, Progress& progress, Comparison& comparison,
+                     Report& report) {
   comparison.set_rounding(load_noise(a.file()));
-  if (model == nullptr || options.gate == "cosine") return;
+  if (model == nullptr || options.gate == "cosine") return {};
   if (const auto reason = native_unsupported_reason(model->file())) {
     report.remarks.push_back(
         "note: native does not run the model, so its rounding noise stays unknown: " + *reason);
-    return;
+    return {};
   }
-  MeasuredNoise noise = measure_noise(*model, steps.prompt, steps.first_row, progress);
+  const MeasuredNoise noise = measure_noise(*model, steps.prompt, steps.first_row, progress);
   comparison.set_rounding(noise.rounding);
-  scale = noise.scale;
+  return noise.scale;
 }
 
 void compare(const CompareOptions& options, Progress& progress, Report& report) {
@@ -125,9 +126,8 @@ void compare(const CompareOptions& options, Progress& progress, Report& report) 
   const Participant sides[] = {{Side::engine, a}, {Side::backend, b}};
   Observer* const observers[] = {&rows};
   drive(sides, steps, observers, progress);
-  NoiseScale scale;
-  add_noise(options, a, model ? &*model : nullptr, steps, progress, rows.comparison(), scale,
-            report);
+  const NoiseScale scale =
+      add_noise(options, a, model ? &*model : nullptr, steps, progress, rows.comparison(), report);
   report.timing.compare_ms = rows.elapsed_ms();
   set_judgement(report, judge(rows.comparison(), report.tolerance, scale));
 }

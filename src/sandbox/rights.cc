@@ -132,13 +132,11 @@ constexpr std::array<sock_filter, kFilterLength<kNRefused>> make_filter() {
   filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, kArchitecture};
   filter[n++] = {BPF_RET | BPF_K, 0, 0, kRefuse};
   load(offsetof(seccomp_data, nr));
-  filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 0, 0, kX32};  // its jump is set below
+  filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 1, 0, kX32};  // to the first refusal below
   for (size_t i = 0; i < kNRefused; ++i) {
     filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, kRefused[i]};
     filter[n++] = {BPF_RET | BPF_K, 0, 0, kRefuse};
   }
-  // To the refusal of the first call of the list.
-  filter[4].jt = 1;
   filter[n++] = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
   return filter;
 }
@@ -151,6 +149,20 @@ uint64_t data_bytes_now() {
   uint64_t pages = 0;
   for (int field = 0; field < 6; ++field) statm >> pages;
   return statm ? pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+// root's, but for reading and writing whatever file it is let at: with CAP_PERFMON, for one, the
+// environment of any process can be read (kernel/fork.c, may_access_mm).
+int give_up_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capget, &header, data) != 0) return errno;
+  constexpr uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+  data[0].effective &= kept;
+  data[0].permitted &= kept;
+  data[0].inheritable = 0;
+  data[1] = {};
+  return ::syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
 }
 
 KernelOffers ask_kernel() {
@@ -186,24 +198,6 @@ PreparedRights::PreparedRights(const Rights& rights) : ruleset_(make_ruleset(rig
     data_limit_bytes_ = data_bytes_now() + static_cast<uint64_t>(rights.more_data_bytes);
   }
 }
-
-namespace {
-
-// root's, but for reading and writing whatever file it is let at: with CAP_PERFMON, for one, the
-// environment of any process can be read (kernel/fork.c, may_access_mm).
-int give_up_capabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-  if (::syscall(SYS_capget, &header, data) != 0) return errno;
-  constexpr uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
-  data[0].effective &= kept;
-  data[0].permitted &= kept;
-  data[0].inheritable = 0;
-  data[1] = {};
-  return ::syscall(SYS_capset, &header, data) == 0 ? 0 : errno;
-}
-
-}  // namespace
 
 int PreparedRights::enter() const {
   const rlimit no_core{0, 0};

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/wire.h"
+#include "support/worker_frames.h"
 
 namespace {
 
@@ -107,17 +108,9 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "none", at = argc > 2 ? argv[2] : "";
-  for (;;) {
-    std::array<std::byte, crossval::kFrameHeaderBytes> bytes{};
-    if (!crossval::read_exact(crossval::kWorkerRequestFd, bytes)) {
-      return 0;
-    }
-    const auto header = crossval::decode_frame_header(bytes, crossval::kMaxRequestPayloadBytes);
-    std::string text(header.json_bytes, '\0');
-    std::vector<std::byte> payload(header.payload_bytes);
-    crossval::read_exact(crossval::kWorkerRequestFd, std::as_writable_bytes(std::span(text)));
-    crossval::read_exact(crossval::kWorkerRequestFd, payload);
-    const json request = json::parse(text);
+  crossval::testing::Frame frame;
+  while (crossval::testing::read_frame(crossval::kWorkerRequestFd, frame)) {
+    const json request = json::parse(frame.text);
     if (request.at("op") == at) {
       if (mode == "spam") {
         const std::string line(1000, 'x');
@@ -127,6 +120,7 @@ int main(int argc, char** argv) {
         continue;
       }
     }
-    answer(request, payload, mode == "badmemory");
+    answer(request, frame.payload, mode == "badmemory");
   }
+  return 0;
 }

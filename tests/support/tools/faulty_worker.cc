@@ -21,32 +21,14 @@
 #include <vector>
 
 #include "engine/wire.h"
+#include "support/worker_frames.h"
 
 namespace {
 
+using crossval::testing::Frame;
+using crossval::testing::read_frame;
+using crossval::testing::write_frame;
 using nlohmann::json;
-
-struct Frame {
-  std::string text;
-  std::vector<std::byte> payload;
-};
-
-bool read_frame(int fd, Frame& frame) {
-  std::array<std::byte, crossval::kFrameHeaderBytes> bytes{};
-  if (!crossval::read_exact(fd, bytes)) return false;
-  const auto header = crossval::decode_frame_header(bytes, uint64_t{1} << 40);
-  frame.text.resize(header.json_bytes);
-  frame.payload.resize(header.payload_bytes);
-  return crossval::read_exact(fd, std::as_writable_bytes(std::span(frame.text))) &&
-         (frame.payload.empty() || crossval::read_exact(fd, frame.payload));
-}
-
-void write_frame(int fd, const Frame& frame) {
-  crossval::write_exact(fd, crossval::encode_frame_header(
-                                {static_cast<uint32_t>(frame.text.size()), frame.payload.size()}));
-  crossval::write_exact(fd, std::as_bytes(std::span(frame.text)));
-  crossval::write_exact(fd, frame.payload);
-}
 
 struct Worker {
   pid_t pid = -1;
@@ -54,7 +36,7 @@ struct Worker {
 
   Frame ask(const Frame& request) const {
     Frame reply;
-    write_frame(requests, request);
+    write_frame(requests, request.text, request.payload);
     if (!read_frame(replies, reply)) _exit(1);
     return reply;
   }
@@ -143,9 +125,9 @@ int main() {
       is_injected = true;
     }
     if (is_end && !is_injected) reply.text = no_such_tensor;  // or the suite would test nothing
-    write_frame(crossval::kWorkerReplyFd, reply);
+    write_frame(crossval::kWorkerReplyFd, reply.text, reply.payload);
   }
-  write_frame(worker.requests, {R"({"op": "quit"})", {}});
+  write_frame(worker.requests, R"({"op": "quit"})");
   ::waitpid(worker.pid, nullptr, 0);
   return 0;
 }

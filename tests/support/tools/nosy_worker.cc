@@ -9,7 +9,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "engine/wire.h"
+#include "support/worker_frames.h"
 
 namespace {
 
@@ -73,15 +73,6 @@ json attempts() {
   return out;
 }
 
-void send(const json& reply, std::span<const std::byte> payload) {
-  const std::string text = reply.dump();
-  crossval::write_exact(
-      crossval::kWorkerReplyFd,
-      crossval::encode_frame_header({static_cast<uint32_t>(text.size()), payload.size()}));
-  crossval::write_exact(crossval::kWorkerReplyFd, std::as_bytes(std::span(text)));
-  crossval::write_exact(crossval::kWorkerReplyFd, payload);
-}
-
 void answer(const json& request, const std::vector<std::byte>& payload) {
   const std::string op = request.at("op");
   json reply = {{"ok", true}};
@@ -96,20 +87,16 @@ void answer(const json& request, const std::vector<std::byte>& payload) {
     const auto n_rows = request.at("n_rows").get<size_t>();
     for (size_t i = 0; i < n_rows * kNVocab; ++i) rows.push_back(static_cast<float>(i % 7));
   }
-  send(reply, std::as_bytes(std::span(rows)));
+  crossval::testing::write_frame(crossval::kWorkerReplyFd, reply.dump(),
+                                 std::as_bytes(std::span(rows)));
 }
 
 }  // namespace
 
 int main() {
-  for (;;) {
-    std::array<std::byte, crossval::kFrameHeaderBytes> bytes{};
-    if (!crossval::read_exact(crossval::kWorkerRequestFd, bytes)) return 0;
-    const auto header = crossval::decode_frame_header(bytes, crossval::kMaxRequestPayloadBytes);
-    std::string text(header.json_bytes, '\0');
-    std::vector<std::byte> payload(header.payload_bytes);
-    crossval::read_exact(crossval::kWorkerRequestFd, std::as_writable_bytes(std::span(text)));
-    crossval::read_exact(crossval::kWorkerRequestFd, payload);
-    answer(json::parse(text), payload);
+  crossval::testing::Frame frame;
+  while (crossval::testing::read_frame(crossval::kWorkerRequestFd, frame)) {
+    answer(json::parse(frame.text), frame.payload);
   }
+  return 0;
 }
