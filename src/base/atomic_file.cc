@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 
@@ -48,16 +49,16 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(p
   }
   if (direct_) {
     // A pipe that nobody reads is an Error (ENXIO) and not a wait.
-    fd_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd_ < 0) fail("opened", errno);
-    ::fcntl(fd_, F_SETFL, ::fcntl(fd_, F_GETFL) & ~O_NONBLOCK);
+    fd_.reset(::open(target_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd_) fail("opened", errno);
+    ::fcntl(fd_.get(), F_SETFL, ::fcntl(fd_.get(), F_GETFL) & ~O_NONBLOCK);
     return;
   }
-  fd_ = ::open(folder_of(target_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-  if (fd_ >= 0) return;
+  fd_.reset(::open(folder_of(target_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+  if (fd_) return;
   temp_path_ = temp_name(target_);
-  fd_ = ::open(temp_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd_ < 0) {
+  fd_.reset(::open(temp_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!fd_) {
     const int code = errno;
     temp_path_.clear();
     fail("created", code);
@@ -65,22 +66,15 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve(p
 }
 
 AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) ::close(fd_);
   if (!temp_path_.empty()) ::unlink(temp_path_.c_str());
 }
 
-void AtomicFile::fail(const char* doing, int code) const {
-  const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  bad_input(full ? "disk_full" : "cannot_write",
-            fmt::format("the output file cannot be {}: {}", doing, std::strerror(code)), path_,
-            full ? "free some space or write elsewhere; nothing was left behind"
-                 : "check that the folder exists and may be written to");
-}
+void AtomicFile::fail(const char* doing, int code) const { fail_output(doing, path_, code); }
 
 void AtomicFile::flush() {
   size_t done = 0;
   while (done < buffer_.size()) {
-    const ssize_t n = ::write(fd_, buffer_.data() + done, buffer_.size() - done);
+    const ssize_t n = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("written", errno);
     done += static_cast<size_t>(n);
@@ -89,7 +83,7 @@ void AtomicFile::flush() {
 }
 
 void AtomicFile::write(std::string_view text) {
-  assert(fd_ >= 0);
+  assert(fd_);
   buffer_.append(text);
   n_written_ += text.size();
   if (buffer_.size() >= kBufferBytes) flush();
@@ -100,11 +94,11 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::rewrite(uint64_t offset, std::string_view text) {
-  assert(fd_ >= 0 && offset + text.size() <= n_written_);
+  assert(fd_ && offset + text.size() <= n_written_);
   if (direct_) fail("written", ESPIPE);
   flush();
   while (!text.empty()) {
-    const ssize_t n = ::pwrite(fd_, text.data(), text.size(), static_cast<off_t>(offset));
+    const ssize_t n = ::pwrite(fd_.get(), text.data(), text.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("written", errno);
     text.remove_prefix(static_cast<size_t>(n));
@@ -112,24 +106,36 @@ void AtomicFile::rewrite(uint64_t offset, std::string_view text) {
   }
 }
 
-void AtomicFile::commit() {
-  assert(fd_ >= 0);
+UniqueFd AtomicFile::commit() {
+  assert(fd_);
   flush();
   if (!direct_ && temp_path_.empty()) {
     // An unnamed file cannot replace an existing one in a single step: name it, then move it.
     const std::string named = temp_name(target_);
-    const std::string self = fmt::format("/proc/self/fd/{}", fd_);
+    const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
     if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, named.c_str(), AT_SYMLINK_FOLLOW) != 0) {
       fail("named", errno);
     }
     temp_path_ = named;
   }
-  const int fd = fd_;
-  fd_ = -1;
-  if (::close(fd) != 0) fail("written", errno);
-  if (direct_) return;
+  check_at_close(fd_.get(), path_);
+  if (direct_) return std::move(fd_);
   if (::rename(temp_path_.c_str(), target_.c_str()) != 0) fail("moved into place", errno);
   temp_path_.clear();
+  return std::move(fd_);
+}
+
+void fail_output(const char* doing, const std::string& path, int code) {
+  const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
+  bad_input(full ? "disk_full" : "cannot_write",
+            fmt::format("the output file cannot be {}: {}", doing, std::strerror(code)), path,
+            full ? "free some space or write elsewhere; nothing was left behind"
+                 : "check that the folder exists and may be written to");
+}
+
+void check_at_close(int fd, const std::string& path) {
+  const int copy = ::dup(fd);
+  if (copy < 0 || ::close(copy) != 0) fail_output("written", path, errno);
 }
 
 void write_file_atomically(const std::string& path, std::string_view content) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/unique_fd.h"
+
 namespace crossval {
 
 // Nothing is seen under `path` before commit(); without it (an exception, Ctrl-C) the old content
@@ -25,7 +27,8 @@ class AtomicFile {
   // devices and pipes, which is an Error.
   void rewrite(uint64_t offset, std::string_view text);
   uint64_t n_written() const { return n_written_; }
-  void commit();
+  // The file that is there now, open at its end.
+  UniqueFd commit();
 
  private:
   [[noreturn]] void fail(const char* doing, int code) const;
@@ -35,10 +38,16 @@ class AtomicFile {
   std::string target_;     // with links resolved
   std::string temp_path_;  // empty while the file has no name
   std::string buffer_;
-  int fd_ = -1;
+  UniqueFd fd_;
   bool direct_ = false;  // the target is a device or pipe
   uint64_t n_written_ = 0;
 };
+
+// Throws bad_input: an output file could not be `doing` ("written"), and errno's reason.
+[[noreturn]] void fail_output(const char* doing, const std::string& path, int code);
+
+// What a file system says only at a close (NFS, quotas), while `fd` stays open.
+void check_at_close(int fd, const std::string& path);
 
 // The whole of it in one call: receipts, reports.
 void write_file_atomically(const std::string& path, std::string_view content);

@@ -1,12 +1,15 @@
 // Files in and out: mapping, checksums, writing whole or not at all, showing untrusted text.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/line_file.h"
 #include "base/mapped_file.h"
 #include "base/printable.h"
 #include "base/sha256.h"
@@ -109,6 +112,47 @@ TEST(AtomicFile, says_why_it_cannot) {
   EXPECT_EQ(write_to(folder.path()), "cannot_write");
   EXPECT_EQ(write_to(folder.file("no/such/folder")), "cannot_write");
   EXPECT_EQ(write_to("/dev/full"), "disk_full");
+  EXPECT_EQ(folder.n_entries(), 0);
+}
+
+TEST(LineFile, keeps_what_was_there_until_the_first_line_and_appends_then) {
+  const TempDir folder;
+  const std::string path = folder.file("out");
+  write_text(path, "old and longer");
+  LineFile file(path);
+  EXPECT_EQ(read_text(path), "old and longer");
+  file.append("one\n");
+  EXPECT_EQ(read_text(path), "one\n");
+  file.append("two\n");
+  EXPECT_EQ(read_text(path), "one\ntwo\n");
+  EXPECT_EQ(folder.n_entries(), 1);
+}
+
+TEST(LineFile, a_line_that_does_not_fit_is_taken_back_and_comes_before_the_next) {
+  const TempDir folder;
+  const std::string path = folder.file("out");
+  LineFile file(path);
+  file.append("one\n");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_action = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small = {6, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const std::string code = code_of([&] { file.append("two\n"); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, old_action);
+  EXPECT_EQ(code, "disk_full");
+  EXPECT_EQ(read_text(path), "one\n");
+  file.append("three\n");
+  EXPECT_EQ(read_text(path), "one\ntwo\nthree\n");
+}
+
+TEST(LineFile, leaves_nothing_where_it_cannot_begin) {
+  const TempDir folder;
+  LineFile none(folder.file("no/out"));
+  EXPECT_EQ(code_of([&] { none.append("x"); }), "cannot_write");
+  LineFile full("/dev/full");
+  EXPECT_EQ(code_of([&] { full.append("x"); }), "disk_full");
   EXPECT_EQ(folder.n_entries(), 0);
 }
 

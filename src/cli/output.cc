@@ -6,17 +6,16 @@
 
 #include "cli/command_line.h"
 #include "render/json.h"
-#include "render/receipt.h"
 #include "render/text.h"
 
 namespace crossval {
 
-Output::Output(const CommonOptions& options, std::string receipt_path, Results results)
+Output::Output(const CommonOptions& options, const std::string& receipt_path, Results results)
     : options_(options),
       renderer_(find_renderer(options.format)),
       results_(results),
-      receipt_path_(std::move(receipt_path)) {
-  also_writes("--receipt", receipt_path_, OutputKind::receipt);
+      receipt_(receipt_path.empty() ? nullptr : std::make_unique<LineFile>(receipt_path)) {
+  also_writes("--receipt", receipt_path, OutputKind::receipt);
 }
 
 void Output::also_writes(std::string_view flag, const std::string& path, OutputKind kind,
@@ -30,7 +29,7 @@ void Output::also_writes(std::string_view flag, const std::string& path, OutputK
 }
 
 int Output::refuse(Result result) {
-  receipt_path_.clear();
+  receipt_.reset();
   set_error(result, *refusal_);
   return emit(std::move(result));
 }
@@ -44,10 +43,9 @@ int Output::emit(Result result) {
   ++n_emitted_;
   set_run(result, run_info());
   print_dumps(result);
-  if (!receipt_path_.empty()) {
-    receipt_ += json_result(result, {.one_line = many});
+  if (receipt_ != nullptr) {
     try {
-      write_receipt(receipt_path_, receipt_);
+      receipt_->append(json_result(result, {.one_line = many}));
     } catch (const Error& error) {
       // The comparison stands and is printed; that its record is lost decides the exit code.
       print_errors(result, false);

@@ -1,12 +1,14 @@
 // Where a command's results go: stdout in the asked format, the receipt file, errors on stderr.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/line_file.h"
 #include "cli/replaceable.h"
 #include "render/renderers.h"
 #include "run/plan.h"
@@ -18,7 +20,8 @@ class Output {
   // `many`: several results may come (--prompts), so each has a number, JSON objects are one a
   // line, and what makes one document is opened and closed around all.
   enum class Results { one, many };
-  Output(const CommonOptions& options, std::string receipt_path, Results results = Results::one);
+  Output(const CommonOptions& options, const std::string& receipt_path,
+         Results results = Results::one);
   ~Output();
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -30,7 +33,7 @@ class Output {
   bool may_write() const { return !refusal_; }
   int refuse(Result result);
 
-  // Prints a result and writes the receipt (whole, with all results so far). Returns the exit code:
+  // Prints a result and adds it to the receipt. Returns the exit code:
   // the result's, or bad_input when the receipt cannot be written.
   int emit(Result result);
 
@@ -41,7 +44,7 @@ class Output {
   const CommonOptions& options_;
   const Renderer& renderer_;
   Results results_;
-  std::string receipt_path_, receipt_;
+  std::unique_ptr<LineFile> receipt_;  // none without --receipt
   int n_emitted_ = 0;
   std::optional<Error> refusal_;
 };

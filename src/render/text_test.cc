@@ -9,7 +9,6 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "render/receipt.h"
 #include "render/sample_report.h"
 #include "render/visible.h"
 
@@ -171,41 +170,6 @@ TEST(Visible, CellsHaveExactlyTheirColumns) {
   }
   EXPECT_EQ(columns(visible_cell(std::string(100000, 'x'), 10)), 10);
   EXPECT_EQ(visible_cell("01234567890", 10), "012345678…");
-}
-
-class Receipt : public Test {
- protected:
-  Receipt() { std::filesystem::create_directory(dir_); }
-  ~Receipt() override { std::filesystem::remove_all(dir_); }
-  static std::string read(const std::string& path) {
-    std::ostringstream out;
-    out << std::ifstream(path).rdbuf();
-    return out.str();
-  }
-  std::string dir_ = testing::TempDir() + "receipt_test_" + std::to_string(::getpid());
-};
-
-TEST_F(Receipt, ReplacesTheWholeFile) {
-  write_receipt(dir_ + "/r.json", "old and longer");
-  write_receipt(dir_ + "/r.json", "new");
-  EXPECT_EQ(read(dir_ + "/r.json"), "new");
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir_), {}), 1);
-}
-
-TEST_F(Receipt, FailureIsBadInputAndLeavesNothing) {
-  for (const std::string& path : {dir_ + "/none/r.json", dir_, std::string("/dev/full")}) {
-    try {
-      write_receipt(path, "text");
-      ADD_FAILURE() << path;
-    } catch (const Error& error) {
-      EXPECT_EQ(error.status, Status::bad_input);
-      EXPECT_EQ(error.where, path);
-      if (path == "/dev/full") {
-        EXPECT_EQ(error.code, "disk_full");
-      }
-    }
-  }
-  EXPECT_TRUE(std::filesystem::is_empty(dir_));
 }
 
 }  // namespace
