@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CROSSVAL := build/bin/crossval
 
 .PHONY: help deps deps-dev program build engines demo install unit test faults realbugs lint format docs \
-        asan fuzz bench clean
+        asan fuzz torture bench clean
 
 help:
 	@echo "make demo     a real model through native and through llama.cpp, compared"
@@ -17,6 +17,7 @@ help:
 	@echo "make docs     the tables of docs/json.md, from the program's own description"
 	@echo "make asan     the tests of untrusted input under AddressSanitizer and UBSan"
 	@echo "make fuzz     damaged files of each kind, FUZZ_SECONDS=$(FUZZ_SECONDS) each, under the sanitizers"
+	@echo "make torture  system calls and allocations that fail, one after another, to the end of a run"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
 	@echo "make realbugs bugs of real engines (set up by name; models: tests/realbugs/make_models.py)"
 	@echo "make bench    kernels, and native against llama.cpp in the same run"
@@ -79,8 +80,14 @@ asan: deps-dev
 fuzz: deps-dev
 	@cmake --preset asan
 	@cmake --build build-asan --target fuzz_targets
-	@for target in build-asan/bin/*_fuzz; do \
-	  echo "$$target"; $$target --seconds $(FUZZ_SECONDS) || exit 1; done
+	@cmake --preset dev
+	@cmake --build build --target fuzz_targets
+	@cd build/bin; for target in *_fuzz; do \
+	  test ! -x ../../build-asan/bin/$$target || cd ../../build-asan/bin; \
+	  echo "$$target"; ./$$target --seconds $(FUZZ_SECONDS) || exit 1; cd ../../build/bin; done
+
+torture: build engines
+	@tests/torture/run --per-kind 1000
 
 bench: deps-dev
 	@cmake --preset bench

@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <string>
 
-#include "support/damage.h"
 #include "support/temp_dir.h"
 #include "target.h"
 
@@ -43,7 +42,7 @@ int main(int argc, char** argv) {
   std::printf("first seed %llu\n", static_cast<unsigned long long>(first_seed));
   std::fflush(stdout);
 
-  const auto [good, header_bytes] = fuzz::good_input();
+  const auto [good, header_bytes, damage] = fuzz::good_input();
   feed(good);
   if (fuzz::n_accepted == 0) {
     std::fprintf(stderr, "the good input is refused\n");
@@ -54,7 +53,7 @@ int main(int argc, char** argv) {
   for (; i < n && Clock::now() < deadline; ++i) {
     // Damage piles up over a few rounds, then a fresh copy.
     if (i % 4 == 0) worn = good;
-    worn = testing::damaged_copy(worn, header_bytes, first_seed + i);
+    worn = damage(worn, header_bytes, first_seed + i);
     feed(worn);
   }
   std::printf("%llu damaged inputs: no crash, %llu accepted\n", static_cast<unsigned long long>(i),

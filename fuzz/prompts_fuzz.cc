@@ -1,13 +1,16 @@
 // Any bytes as a file of prompts, and as a list of ids.
 #include "run/prompt_source.h"
+#include "support/damage_json.h"
 #include "target.h"
 
 namespace crossval::fuzz {
 
 Seed good_input() {
-  return {
-      "{\"prompt\": \"a \\u00e9\"}\n{\"tokens\": [1, 2, 3]}\n{\"prompt\": \"\", \"name\": {\"a\": "
-      "[1]}}\n"};
+  return {.bytes =
+              "{\"prompt\": \"a \\u00e9\"}\n{\"tokens\": [1, 2, 3]}\n{\"prompt\": \"\", \"name\": "
+              "{\"a\": "
+              "[1]}}\n",
+          .damage = testing::damaged_json_lines};
 }
 
 }  // namespace crossval::fuzz

@@ -3,11 +3,15 @@
 #include "render/receipt_reader.h"
 #include "render/report_page.h"
 #include "render/sample_report.h"
+#include "support/damage_json.h"
 #include "target.h"
 
 namespace crossval::fuzz {
 
-Seed good_input() { return {json_result(Result(sample_report()), {})}; }
+Seed good_input() {
+  return {.bytes = json_result(Result(sample_report()), {.one_line = true}),
+          .damage = testing::damaged_json_lines};
+}
 
 }  // namespace crossval::fuzz
 

@@ -8,12 +8,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <span>
 #include <string>
 
 #include "base/error.h"
 #include "base/unique_fd.h"
+#include "support/damage.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -22,6 +24,8 @@ namespace crossval::fuzz {
 struct Seed {
   std::string bytes;
   size_t header_bytes = bytes.size();  // most damage is done before it
+  std::string (*damage)(const std::string& good, size_t header_bytes,
+                        uint64_t seed) = testing::damaged_copy;
 };
 Seed good_input();
 
@@ -48,6 +52,9 @@ void read_or_refuse(const Read& read) {
     read();
     ++n_accepted;
   } catch (const Error& error) {
+    if (std::getenv("FUZZ_SHOW_ERRORS") != nullptr) {
+      std::fprintf(stderr, "%s: %s\n", error.code.c_str(), error.what_.c_str());
+    }
     if (error.code.empty() || error.where.empty() || error.fix.empty()) std::abort();
   }
 }

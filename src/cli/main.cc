@@ -1,6 +1,7 @@
 // Dispatch: arguments -> the command they name -> its exit code. Nothing is computed here.
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <new>
 #include <string>
 #include <system_error>
@@ -117,25 +118,30 @@ LastWords last_words(const std::vector<std::string>& args, const Error& error) {
   return words;
 }
 
+Error no_memory() {
+  return Error(Status::bad_input, "out_of_memory", "there is not enough memory for this",
+               "the whole run", "free some, or take a smaller model or a shorter prompt");
+}
+
 void prepare_for_the_worst(const std::vector<std::string>& args) {
-  prepare_last_words(
-      last_words(
-          args, Error(Status::bad_input, "file_cut_short", "a file was cut short while it was read",
-                      "the model, or a trace", "let no other program write it, and start again")),
-      last_words(args, deadline_error()));
+  const Error cut_short(Status::bad_input, "file_cut_short",
+                        "a file was cut short while it was read", "the model, or a trace",
+                        "let no other program write it, and start again");
+  prepare_last_words({.sigbus = last_words(args, cut_short),
+                      .deadline = last_words(args, deadline_error()),
+                      .terminate = last_words(args, no_memory())});
 }
 
 // What nobody foresaw where it was thrown. Errors are caught by each command, with what was found
 // before them.
-int run_action(const Action& action, const std::vector<std::string>& args) {
+template <typename Function>
+int guarded(const std::vector<std::string>& args, const Function& function) {
   try {
-    return action();
+    return function();
   } catch (const Error& error) {
     return report_failure(args, error);
   } catch (const std::bad_alloc&) {
-    return report_failure(
-        args, Error(Status::bad_input, "out_of_memory", "there is not enough memory for this",
-                    "the whole run", "free some, or take a smaller model or a shorter prompt"));
+    return report_failure(args, no_memory());
   } catch (const std::system_error& error) {  // no thread, for one
     return report_failure(args, Error(Status::bad_input, "system_error", error.what(),
                                       "the whole run", "see `ulimit -a`; try --threads 1"));
@@ -168,6 +174,7 @@ extern "C" void on_interrupt(int signal_number) {
 }
 
 int main_with(const std::vector<std::string>& args) {
+  prepare_for_the_worst(args);
   Action action;
   const auto app = make_app(action);
   std::vector<const char*> argv;
@@ -180,19 +187,29 @@ int main_with(const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return report_bad_flags(*app, args, error.what());
   }
-  prepare_for_the_worst(args);
-  return run_action(action, args);
+  return action();
+}
+
+int main_guarded(int argc, char** argv) {
+  remember_command_line({argv, argv + argc});
+  const std::vector<std::string> args = with_aliases(argc, argv);
+  return guarded(args, [&] { return main_with(args); });
 }
 
 }  // namespace
 }  // namespace crossval
 
 int main(int argc, char** argv) {
+  crossval::end_in_words();
   crossval::open_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);  // a file past its limit is an error of writing
   std::signal(SIGINT, crossval::on_interrupt);
   std::signal(SIGTERM, crossval::on_interrupt);
-  crossval::remember_command_line({argv, argv + argc});
-  return crossval::close_stdout(crossval::main_with(crossval::with_aliases(argc, argv)));
+  try {
+    return crossval::close_stdout(crossval::main_guarded(argc, argv));
+  } catch (const std::exception& error) {  // even saying what failed has failed
+    std::fputs(error.what(), stderr);
+    return static_cast<int>(crossval::Status::bad_input);
+  }
 }
