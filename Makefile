@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CROSSVAL := build/bin/crossval
 
 .PHONY: help deps deps-dev program build engines demo install unit test faults realbugs lint format docs \
-        asan fuzz torture bench clean
+        asan fuzz torture stress bench clean
 
 help:
 	@echo "make demo     a real model through native and through llama.cpp, compared"
@@ -18,6 +18,7 @@ help:
 	@echo "make asan     the tests of untrusted input under AddressSanitizer and UBSan"
 	@echo "make fuzz     damaged files of each kind, FUZZ_SECONDS=$(FUZZ_SECONDS) each, under the sanitizers"
 	@echo "make torture  system calls and allocations that fail, one after another, to the end of a run"
+	@echo "make stress   signals at random moments, eight runs at once, 10,000 prompts whose worker dies"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
 	@echo "make realbugs bugs of real engines (set up by name; models: tests/realbugs/make_models.py)"
 	@echo "make bench    kernels, and native against llama.cpp in the same run"
@@ -88,6 +89,9 @@ fuzz: deps-dev
 
 torture: build engines
 	@tests/torture/run --per-kind 1000
+
+stress: build engines
+	@tests/stress/run
 
 bench: deps-dev
 	@cmake --preset bench

@@ -105,7 +105,7 @@ class Pair {
   std::string non_finite_weight_;
   std::shared_future<std::string> sha256_;
   double tokenize_ms_ = 0;
-  int n_restarts_ = 0;
+  int n_restarts_ = 0, n_restarts_in_a_row_ = 0;
 };
 
 }  // namespace crossval

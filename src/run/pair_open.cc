@@ -164,10 +164,13 @@ void Pair::open_lifted_noise() {
 // A worker that died over one prompt is started again for the next; one that dies of every prompt
 // is not worth loading the model over and over.
 void Pair::reopen_gone(Report& report) {
-  constexpr int max_restarts = 16;
+  constexpr int max_in_a_row = 16;
+  const auto is_gone = [](const OpenedSide& side) { return side.engine && side.engine->is_gone(); };
   if (noise_ && noise_->is_gone()) noise_.reset();
+  if (!is_gone(backend_) && !is_gone(engine_)) n_restarts_in_a_row_ = 0;
   for (OpenedSide* side : {&backend_, &engine_}) {
-    if (!side->engine || !side->engine->is_gone() || n_restarts_ >= max_restarts) continue;
+    if (!is_gone(*side) || n_restarts_in_a_row_ >= max_in_a_row) continue;
+    ++n_restarts_in_a_row_;
     ++n_restarts_;
     const bool is_backend = side == &backend_ && !options_.backend_model.empty();
     open_side(*side, is_backend ? options_.backend_model : options_.model.model);
