@@ -68,6 +68,36 @@ TEST_F(Prompts, AWorkerThatDiedIsStartedAgainForTheNext) {
   EXPECT_EQ(n, 3);
 }
 
+TEST_F(Prompts, AWorkerThatDiesNowAndThenIsNeverGivenUp) {
+  const std::string good = dir_.file("good"), dies = dir_.file("dies");
+  write_text(good, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "'\n");
+  write_text(dies, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' kill eval 3\n");
+  std::string prompts;
+  for (int i = 0; i < 120; ++i) prompts += "{\"tokens\": [1, 2, 3]}\n";
+  write_text(prompts_, prompts);
+  for (const std::string& worker : {good, dies}) {
+    std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
+  }
+  const RunResult result =
+      run({"per-token", "--engine", "worker:" + good, "--backend", "worker:" + dies, "--model",
+           model_, "--prompts", prompts_, "--format", "json", "--max-tokens", "0"});
+  EXPECT_EQ(result.exit_code, 4) << result.err;
+  std::istringstream lines(result.out);
+  int n = 0, n_compared = 0, n_crashed = 0;
+  for (std::string line; std::getline(lines, line); ++n) {
+    const auto json = nlohmann::json::parse(line);
+    if (json["error"].is_null()) {
+      ++n_compared;
+    } else {
+      EXPECT_EQ(json["error"]["code"], "worker_crashed") << line;
+      ++n_crashed;
+    }
+  }
+  EXPECT_EQ(n, 120);
+  EXPECT_GT(n_crashed, 16);
+  EXPECT_GE(n_compared, n_crashed);
+}
+
 TEST_F(Prompts, ADeadlineEndsTheRunWhateverWaits) {
   const std::string worker = dir_.file("worker");
   write_text(worker, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' hang eval\n");

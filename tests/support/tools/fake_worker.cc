@@ -1,7 +1,8 @@
-// A worker that misbehaves on purpose: fake_worker MODE OP does MODE when asked for OP, and
-// otherwise speaks the protocol of docs/protocol.md over a vocabulary of bytes (256 ids), the
-// logits of row r being r + column / 1000. Without arguments FAKE_WORKER_DRIFT=1 makes each eval's
-// logits other ones than the last's: an engine that does not repeat itself.
+// A worker that misbehaves on purpose: fake_worker MODE OP [N] does MODE when asked for OP, from
+// the N-th time on where N is there, and otherwise speaks the protocol of docs/protocol.md over a
+// vocabulary of bytes (256 ids), the logits of row r being r + column / 1000. Without arguments
+// FAKE_WORKER_DRIFT=1 makes each eval's logits other ones than the last's: an engine that does not
+// repeat itself.
 #include <signal.h>
 #include <unistd.h>
 
@@ -108,10 +109,11 @@ void answer(const json& request, const std::vector<std::byte>& payload, bool bad
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "none", at = argc > 2 ? argv[2] : "";
+  int n_before = argc > 3 ? std::atoi(argv[3]) - 1 : 0;
   crossval::testing::Frame frame;
   while (crossval::testing::read_frame(crossval::kWorkerRequestFd, frame)) {
     const json request = json::parse(frame.text);
-    if (request.at("op") == at) {
+    if (request.at("op") == at && n_before-- <= 0) {
       if (mode == "spam") {
         const std::string line(1000, 'x');
         for (int i = 0; i < 5000; ++i) std::fprintf(stderr, "%d %s\n", i, line.c_str());
