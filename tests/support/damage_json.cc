@@ -51,7 +51,7 @@ class JsonDamager {
     if (value.is_boolean()) {
       value = !value.get<bool>();
     } else if (value.is_number_integer()) {
-      value = value.get<int64_t>() + static_cast<int64_t>(below(9)) - 4;
+      value = static_cast<int64_t>(static_cast<uint64_t>(value.get<int64_t>()) + below(9) - 4);
     } else if (value.is_string()) {
       auto text = value.get<std::string>();
       const size_t at = below(text.size() + 1);
