@@ -83,9 +83,9 @@ fuzz: deps-dev
 	@cmake --build build-asan --target fuzz_targets
 	@cmake --preset dev
 	@cmake --build build --target fuzz_targets
-	@cd build/bin; for target in *_fuzz; do \
-	  test ! -x ../../build-asan/bin/$$target || cd ../../build-asan/bin; \
-	  echo "$$target"; ./$$target --seconds $(FUZZ_SECONDS) || exit 1; cd ../../build/bin; done
+	@for target in build/bin/*_fuzz; do \
+	  asan=build-asan/bin/$${target##*/}; test ! -x $$asan || target=$$asan; \
+	  echo "$$target"; $$target --seconds $(FUZZ_SECONDS) || exit 1; done
 
 torture: build engines
 	@tests/torture/run --per-kind 1000

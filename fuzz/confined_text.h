@@ -9,6 +9,7 @@
 #include "gguf/model_file.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
+#include "target.h"
 #include "text/text_process.h"
 
 namespace crossval::fuzz {
@@ -37,5 +38,12 @@ class ConfinedText {
   testing::TempDir folder_;
   std::shared_ptr<const ModelFile> model_;
 };
+
+// What a target of one kind of vocabulary does with its bytes.
+inline int encode_or_refuse(const uint8_t* data, size_t size) {
+  static ConfinedText text;
+  read_or_refuse([&] { text.encode_with({reinterpret_cast<const char*>(data), size}); });
+  return 0;
+}
 
 }  // namespace crossval::fuzz

@@ -31,8 +31,5 @@ Seed good_input() {
 }  // namespace crossval::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace crossval;
-  static fuzz::ConfinedText text;
-  fuzz::read_or_refuse([&] { text.encode_with({reinterpret_cast<const char*>(data), size}); });
-  return 0;
+  return crossval::fuzz::encode_or_refuse(data, size);
 }

@@ -22,6 +22,13 @@ class Prompts : public ::testing::Test {
     args.insert(args.begin(), CROSSVAL_BIN);
     return run_program(args, {.env = {{"CROSSVAL_HOME", dir_.file("home")}}});
   }
+  // A program that is a fake worker with these arguments, as --engine and --backend take it.
+  std::string fake_worker(const std::string& name, const std::string& args) {
+    const std::string path = dir_.file(name);
+    write_text(path, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' " + args + "\n");
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return "worker:" + path;
+  }
   static size_t n_lines(const std::string& text) {
     return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
   }
@@ -52,12 +59,10 @@ TEST_F(Prompts, ErrorsBeforeTheFirstPromptAreOneObjectOnALineToo) {
 }
 
 TEST_F(Prompts, AWorkerThatDiedIsStartedAgainForTheNext) {
-  const std::string worker = dir_.file("worker");
-  write_text(worker, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' segv eval\n");
-  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
+  const std::string worker = fake_worker("worker", "segv eval");
   const RunResult result =
-      run({"per-token", "--engine", "worker:" + worker, "--backend", "worker:" + worker, "--model",
-           model_, "--prompts", prompts_, "--format", "json", "--max-tokens", "0"});
+      run({"per-token", "--engine", worker, "--backend", worker, "--model", model_, "--prompts",
+           prompts_, "--format", "json", "--max-tokens", "0"});
   EXPECT_EQ(result.exit_code, 4) << result.err;
   std::istringstream lines(result.out);
   int n = 0;
@@ -69,18 +74,12 @@ TEST_F(Prompts, AWorkerThatDiedIsStartedAgainForTheNext) {
 }
 
 TEST_F(Prompts, AWorkerThatDiesNowAndThenIsNeverGivenUp) {
-  const std::string good = dir_.file("good"), dies = dir_.file("dies");
-  write_text(good, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "'\n");
-  write_text(dies, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' kill eval 3\n");
+  const std::string good = fake_worker("good", ""), dies = fake_worker("dies", "kill eval 3");
   std::string prompts;
   for (int i = 0; i < 120; ++i) prompts += "{\"tokens\": [1, 2, 3]}\n";
   write_text(prompts_, prompts);
-  for (const std::string& worker : {good, dies}) {
-    std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
-  }
-  const RunResult result =
-      run({"per-token", "--engine", "worker:" + good, "--backend", "worker:" + dies, "--model",
-           model_, "--prompts", prompts_, "--format", "json", "--max-tokens", "0"});
+  const RunResult result = run({"per-token", "--engine", good, "--backend", dies, "--model", model_,
+                                "--prompts", prompts_, "--format", "json", "--max-tokens", "0"});
   EXPECT_EQ(result.exit_code, 4) << result.err;
   std::istringstream lines(result.out);
   int n = 0, n_compared = 0, n_crashed = 0;
@@ -99,11 +98,9 @@ TEST_F(Prompts, AWorkerThatDiesNowAndThenIsNeverGivenUp) {
 }
 
 TEST_F(Prompts, ADeadlineEndsTheRunWhateverWaits) {
-  const std::string worker = dir_.file("worker");
-  write_text(worker, std::string("#!/bin/sh\nexec '") + FAKE_WORKER_BIN + "' hang eval\n");
-  std::filesystem::permissions(worker, std::filesystem::perms::owner_all);
-  const RunResult result = run({"run", "--engine", "worker:" + worker, "--model", model_,
-                                "--prompts", prompts_, "--format", "json", "--deadline", "1"});
+  const std::string worker = fake_worker("worker", "hang eval");
+  const RunResult result = run({"run", "--engine", worker, "--model", model_, "--prompts", prompts_,
+                                "--format", "json", "--deadline", "1"});
   EXPECT_EQ(result.exit_code, 4) << result.err;
   EXPECT_FALSE(result.timed_out);
   std::istringstream lines(result.out);

@@ -72,13 +72,7 @@ AtomicFile::~AtomicFile() {
 void AtomicFile::fail(const char* doing, int code) const { fail_output(doing, path_, code); }
 
 void AtomicFile::flush() {
-  size_t done = 0;
-  while (done < buffer_.size()) {
-    const ssize_t n = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("written", errno);
-    done += static_cast<size_t>(n);
-  }
+  if (write_all(fd_.get(), buffer_) < buffer_.size()) fail("written", errno);
   buffer_.clear();
 }
 
@@ -131,6 +125,17 @@ void fail_output(const char* doing, const std::string& path, int code) {
             fmt::format("the output file cannot be {}: {}", doing, std::strerror(code)), path,
             full ? "free some space or write elsewhere; nothing was left behind"
                  : "check that the folder exists and may be written to");
+}
+
+size_t write_all(int fd, std::string_view text) {
+  size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
 }
 
 void check_at_close(int fd, const std::string& path) {

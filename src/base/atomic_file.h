@@ -46,6 +46,10 @@ class AtomicFile {
 // Throws bad_input: an output file could not be `doing` ("written"), and errno's reason.
 [[noreturn]] void fail_output(const char* doing, const std::string& path, int code);
 
+// As much of it as can be written: what is less than all failed with errno. Usable in a signal
+// handler.
+size_t write_all(int fd, std::string_view text);
+
 // What a file system says only at a close (NFS, quotas), while `fd` stays open.
 void check_at_close(int fd, const std::string& path);
 

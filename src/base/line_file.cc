@@ -22,20 +22,15 @@ void LineFile::append(std::string_view line) {
 
 void LineFile::append_to_open() {
   const off_t before = ::lseek(fd_.get(), 0, SEEK_CUR);  // -1 where bytes cannot be taken back
-  size_t done = 0;
-  while (done < pending_.size()) {
-    const ssize_t n = ::write(fd_.get(), pending_.data() + done, pending_.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const int code = errno;
-      if (before >= 0 && ::ftruncate(fd_.get(), before) == 0) {
-        ::lseek(fd_.get(), before, SEEK_SET);
-      } else {
-        pending_.erase(0, done);
-      }
-      fail_output("written", path_, code);
+  const size_t done = write_all(fd_.get(), pending_);
+  if (done < pending_.size()) {
+    const int code = errno;
+    if (before >= 0 && ::ftruncate(fd_.get(), before) == 0) {
+      ::lseek(fd_.get(), before, SEEK_SET);
+    } else {
+      pending_.erase(0, done);
     }
-    done += static_cast<size_t>(n);
+    fail_output("written", path_, code);
   }
   check_at_close(fd_.get(), path_);
 }

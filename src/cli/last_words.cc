@@ -8,6 +8,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/atomic_file.h"
 #include "base/deadline.h"
 #include "base/error.h"
 #include "worker/process.h"
@@ -18,19 +19,10 @@ namespace {
 AllLastWords all_words;  // never changed once a handler can run
 pid_t of_process = 0;
 
-void write_whole(int fd, const std::string& text) {
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t n = ::write(fd, text.data() + done, text.size() - done);
-    if (n <= 0) return;
-    done += static_cast<size_t>(n);
-  }
-}
-
 [[noreturn]] void end_with(const LastWords& words, Status status) {
   if (::getpid() != of_process) ::_exit(static_cast<int>(status));  // its parent says it
-  write_whole(STDOUT_FILENO, words.out);
-  write_whole(STDERR_FILENO, words.err);
+  write_all(STDOUT_FILENO, words.out);
+  write_all(STDERR_FILENO, words.err);
   kill_all_workers();
   ::_exit(static_cast<int>(status));
 }
@@ -39,7 +31,7 @@ extern "C" void on_sigbus(int) { end_with(all_words.sigbus, Status::bad_input); 
 void on_terminate() {
   if (of_process != 0) end_with(all_words.terminate, Status::bad_input);
   constexpr std::string_view kWords = "bad_input: there is not enough memory [out_of_memory]\n";
-  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, kWords.data(), kWords.size());
+  write_all(STDERR_FILENO, kWords);
   ::_exit(static_cast<int>(Status::bad_input));
 }
 

@@ -1,7 +1,6 @@
 // Dispatch: arguments -> the command they name -> its exit code. Nothing is computed here.
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <new>
 #include <string>
 #include <system_error>
@@ -206,10 +205,5 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file past its limit is an error of writing
   std::signal(SIGINT, crossval::on_interrupt);
   std::signal(SIGTERM, crossval::on_interrupt);
-  try {
-    return crossval::close_stdout(crossval::main_guarded(argc, argv));
-  } catch (const std::exception& error) {  // even saying what failed has failed
-    std::fputs(error.what(), stderr);
-    return static_cast<int>(crossval::Status::bad_input);
-  }
+  return crossval::close_stdout(crossval::main_guarded(argc, argv));
 }
