@@ -65,7 +65,7 @@ realbugs: build engines
 
 lint: deps-dev
 	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
-	@scripts/lint.sh
+	@scripts/lint
 
 format:
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i
