@@ -1,7 +1,9 @@
-// Causal grouped-query attention of a batch of tokens over the cache.
+// Causal grouped-query attention of a batch of tokens over the cache, with what architectures do to
+// the scores: soft caps, ALiBi, sliding windows, sinks.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/parallel.h"
 #include "native/kv_cache.h"
@@ -15,7 +17,11 @@ struct AttentionArgs {
   float kq_scale;
   int first_position;
   int n_tokens;
-  bool round_softmax = true;  // to f16 where values are f16
+  bool round_softmax = true;          // to f16 where values are f16
+  int window_len = 0;                 // positions that a token sees, its own included; 0 = all
+  float softcap = 0;                  // scores become softcap * tanh(score / softcap); 0 = none
+  float alibi_bias = 0;               // ggml's max_bias; 0 = none
+  std::span<const float> sinks = {};  // a score per head that takes weight and gives no value
 };
 
 // out[t, h] = sum_j softmax_j(kq_scale * q[t, h] . k[j]) v[j] over positions j <= that of t.

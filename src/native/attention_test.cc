@@ -29,7 +29,7 @@ struct Data {
 
 // Evaluates in pieces of `cut` tokens with `n_threads` threads.
 std::vector<float> run(const Case& c, const Data& data, int cut, int n_threads) {
-  KvCache cache(1, c.n_kv_heads, c.head_dim, KvType::f32, KvType::f32);
+  KvCache cache({c.n_kv_heads}, c.head_dim, KvType::f32, KvType::f32);
   cache.reset(c.n_tokens);
   ThreadPool pool(n_threads);
   std::vector<float> out(data.q.size());

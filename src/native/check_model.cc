@@ -7,11 +7,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "arch/archs.h"
 #include "base/error.h"
 #include "base/printable.h"
 #include "gguf/model_kind.h"
-#include "native/archs.h"
 #include "native/support.h"
+#include "native/weights.h"
 
 namespace crossval {
 namespace {
@@ -105,8 +106,8 @@ void check_model(const ModelFile& model) {
   check_vocabulary(model);
   if (native_unsupported_reason(model)) return;
   const Arch& arch = *find_arch(model.architecture());
-  Config config = read_config(model, arch.rope_style);
-  (void)bind_weights(model, arch.layer_weights, config);
+  Config config = read_config(model, arch);
+  (void)bind_weights(model, arch, config);
 }
 
 }  // namespace crossval

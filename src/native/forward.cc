@@ -1,31 +1,41 @@
 #include "native/forward.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <string_view>
 
+#include "native/activation.h"
 #include "native/attention.h"
 #include "native/vector_math.h"
 
 namespace crossval {
 
-ForwardPass::ForwardPass(const Config& config_in, Numerics numerics, KvCache& cache,
-                         ThreadPool& pool)
-    : config(config_in), numerics_(numerics), cache_(cache), pool_(pool) {
-  x.width = normed.width = branch.width = config.n_embd;
-  q.width = heads.width = config.n_q();
-  k.width = v.width = config.n_kv();
-  gate.width = up.width = config.n_ff;
+ForwardPass::ForwardPass(const Arch& arch_in, const Config& config_in, const Weights& weights_in,
+                         Numerics numerics, KvCache& cache, ThreadPool& pool)
+    : arch(arch_in),
+      config(config_in),
+      weights(weights_in),
+      numerics_(numerics),
+      cache_(cache),
+      pool_(pool) {}
+
+void ForwardPass::resize(Rows& rows, int width) const {
+  rows.width = width;
+  const size_t needed = static_cast<size_t>(n_tokens) * static_cast<size_t>(width);
+  if (rows.data.size() < needed) rows.data.resize(needed);
 }
 
 void ForwardPass::begin(int n_tokens_in, int first_position_in) {
   n_tokens = n_tokens_in;
   first_position = first_position_in;
-  for (Rows* rows : {&x, &normed, &branch, &q, &heads, &k, &v, &gate, &up}) {
-    const size_t needed = static_cast<size_t>(n_tokens) * static_cast<size_t>(rows->width);
-    if (rows->data.size() < needed) rows->data.resize(needed);
-  }
-  rope_table_ = make_rope_table(config.rope, rope_freqs, first_position, n_tokens);
+  for (Rows* rows : {&x, &normed, &branch}) resize(*rows, config.n_embd);
+  if (arch.rope == RopeStyle::none) return;
+  rope_table_ = make_rope_table(config.rope, rope_factors_, first_position, n_tokens);
+  window_rope_table_ =
+      config.window_rope == config.rope
+          ? rope_table_
+          : make_rope_table(config.window_rope, rope_factors_, first_position, n_tokens);
 }
 
 void ForwardPass::each_token(const std::function<void(int64_t token)>& body) {
@@ -41,36 +51,64 @@ void ForwardPass::each_token(const std::function<void(int64_t token)>& body) {
   });
 }
 
-void ForwardPass::rms_norm(const Rows& in, const VectorWeight& weight, Rows& out) {
-  assert(static_cast<int>(weight.size()) == in.width);
+void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int n, Rows& out) {
+  static const VectorWeight ones(1 << 16, 1.0f);
+  VectorWeight more_ones;
+  const VectorWeight* factors = weight.vector.empty() ? &ones : &weight.vector;
+  if (weight.vector.empty() && static_cast<size_t>(n) > ones.size()) {
+    more_ones.assign(static_cast<size_t>(n), 1.0f);
+    factors = &more_ones;
+  }
+  const int n_weights = weight.vector.empty() ? 1 : static_cast<int>(weight.vector.size()) / n;
+  assert(in.width % n == 0 && out.width == in.width);
   each_token([&](int64_t token) {
-    rms_norm_row(in.row(token), weight.data(), in.width, config.rms_eps, out.row(token));
+    for (int part = 0; part < in.width / n; ++part) {
+      const float* from = in.row(token) + part * n;
+      float* to = out.row(token) + part * n;
+      const int64_t at = int64_t{part % n_weights} * n;
+      if (kind == NormKind::rms) {
+        rms_norm_row(from, factors->data() + at, n, config.norm_eps, to);
+      } else {
+        layer_norm_row(from, factors->data() + at, n, config.norm_eps, to);
+      }
+      if (!weight.bias.empty()) add_row(weight.bias.data(), n, to);
+    }
   });
 }
 
-void ForwardPass::linear(const LinearTaps& names, const WeightView& w, const VectorWeight& scale,
-                         const VectorWeight& bias, const Rows& in, Rows& out) {
+void ForwardPass::product(const WeightView& w, const float* in, int64_t n, float* out,
+                          int64_t out_stride) {
+  matmul(w, in, w.row_len, n, out, out_stride, numerics_, pool_);
+}
+
+void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out) {
+  const WeightView& w = weight.matrix;
   assert(w.row_len == in.width && w.n_rows == out.width);
-  const bool scaled = !scale.empty(), biased = !bias.empty();
-  matmul(w, in.data.data(), in.width, n_tokens, out.data.data(), out.width, numerics_, pool_);
+  const bool scaled = !weight.scale.empty(), biased = !weight.bias.empty();
+  product(w, in.data.data(), n_tokens, out.data.data(), out.width);
   const bool same_name = std::string_view(names.product) == names.scaled;
   if ((!scaled && !biased) || (names.midway && !(scaled && same_name))) {
     tap(names.product, "MUL_MAT", out);
   }
   if (scaled) {
-    multiply(scale, out);
+    assert(weight.scale.size() == 1);
+    each_token([&](int64_t token) {
+      float* row = out.row(token);
+      for (int i = 0; i < out.width; ++i) row[i] *= weight.scale[0];
+    });
     if (!biased || names.midway) tap(names.scaled, "MUL", out);
   }
   if (biased) {
-    each_token([&](int64_t token) { add_row(bias.data(), out.width, out.row(token)); });
+    each_token([&](int64_t token) { add_row(weight.bias.data(), out.width, out.row(token)); });
     tap(names.biased, "ADD", out);
   }
 }
 
 void ForwardPass::rope(Rows& rows, int n_heads) {
+  const RopeTable& table = layer_config().has_window ? window_rope_table_ : rope_table_;
   each_token([&](int64_t token) {
     for (int head = 0; head < n_heads; ++head) {
-      rotate_head(rope_table_, config.rope, token, rows.row(token) + head * config.head_dim);
+      rotate_head(table, config.rope, token, rows.row(token) + head * config.head_dim);
     }
   });
 }
@@ -79,36 +117,37 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
   cache_.append(layer, first_position, n_tokens, k_in.data.data(), v_in.data.data());
   causal_attention({.cache = cache_,
                     .layer = layer,
-                    .n_heads = config.n_heads,
+                    .n_heads = layer_config().n_heads,
                     .kq_scale = config.kq_scale,
                     .first_position = first_position,
                     .n_tokens = n_tokens,
-                    .round_softmax = round_softmax},
+                    .round_softmax = !arch.f32_beside_f16,
+                    .window_len = layer_config().has_window ? config.window_len : 0,
+                    .softcap = config.attn_softcap,
+                    .alibi_bias = config.alibi_bias,
+                    .sinks = layer_weights()[Role::attn_sinks].vector},
                    q_in.data.data(), out.data.data(), pool_);
 }
 
-void ForwardPass::silu_multiply(Rows& gate_rows, const Rows& up_rows) {
+void ForwardPass::activate(Act act, const Rows* up_rows, Rows& gate_rows) {
   each_token([&](int64_t token) {
-    silu_multiply_row(up_rows.row(token), gate_rows.width, gate_rows.row(token));
+    crossval::activate(act, as_ggml(), up_rows ? up_rows->row(token) : nullptr, gate_rows.width,
+                       gate_rows.row(token));
   });
 }
 
-void ForwardPass::relu_squared_multiply(Rows& gate_rows, const Rows& up_rows) {
+void ForwardPass::split(const Rows& whole, Rows& first, Rows& second) {
   each_token([&](int64_t token) {
-    relu_squared_multiply_row(up_rows.row(token), gate_rows.width, gate_rows.row(token));
+    std::copy_n(whole.row(token), first.width, first.row(token));
+    std::copy_n(whole.row(token) + first.width, second.width, second.row(token));
   });
 }
 
-void ForwardPass::multiply(const VectorWeight& factor, Rows& rows) {
-  assert(factor.size() == 1);
+void ForwardPass::add(const Rows& term, float factor, Rows& sum) {
   each_token([&](int64_t token) {
-    float* row = rows.row(token);
-    for (int i = 0; i < rows.width; ++i) row[i] *= factor[0];
+    if (factor == 1) return add_row(term.row(token), sum.width, sum.row(token));
+    for (int i = 0; i < sum.width; ++i) sum.row(token)[i] += term.row(token)[i] * factor;
   });
-}
-
-void ForwardPass::add(const Rows& term, Rows& sum) {
-  each_token([&](int64_t token) { add_row(term.row(token), sum.width, sum.row(token)); });
 }
 
 }  // namespace crossval

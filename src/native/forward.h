@@ -1,14 +1,15 @@
-// The vocabulary of a forward pass: buffers for a batch of tokens and the operations that an
-// architecture file strings together. Every operation treats tokens independently (attention sees
-// the cache), so results do not depend on threads or on how a prompt is cut into batches.
+// The vocabulary of a forward pass: buffers for a batch of tokens and the operations that the
+// blocks string together. Every operation treats tokens independently (attention sees the cache),
+// so results do not depend on threads or on how a prompt is cut into batches.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
+#include "arch/config.h"
 #include "base/parallel.h"
-#include "native/config.h"
 #include "native/kv_cache.h"
 #include "native/rope.h"
 #include "native/tap_writer.h"
@@ -32,55 +33,88 @@ struct LinearTaps {
   bool midway;
 };
 
+// What a mixture of experts works in: rows of one expert, results of each token's experts.
+struct ExpertScratch {
+  std::vector<int> chosen;     // [n_tokens, n_used], best first
+  std::vector<float> weights;  // theirs
+  std::vector<int> slots;      // of one expert: token * n_used + rank
+  Rows in, gate, up, out;      // [slots of one expert, ...]
+  std::vector<float> results;  // [n_tokens, n_used, n_embd]
+};
+
 class ForwardPass {
  public:
-  ForwardPass(const Config& config, Numerics numerics, KvCache& cache, ThreadPool& pool);
+  ForwardPass(const Arch& arch, const Config& config, const Weights& weights, Numerics numerics,
+              KvCache& cache, ThreadPool& pool);
 
   // Prepares for n_tokens at positions first_position... and sizes the buffers.
   void begin(int n_tokens, int first_position);
+  // Factors that the angles of rotations are divided by; they must outlive the pass.
+  void set_rope_factors(const VectorWeight& factors) { rope_factors_ = &factors; }
 
-  // out = in / rms(in) * weight, sum of squares in double as ggml does.
-  void rms_norm(const Rows& in, const VectorWeight& weight, Rows& out);
-  // out = (in W^T) * scale + bias; scale, a vector of one element, and bias may be empty.
-  void linear(const LinearTaps& names, const WeightView& w, const VectorWeight& scale,
-              const VectorWeight& bias, const Rows& in, Rows& out);
+  // All layers over x, in place (layer.cc).
+  void run_layers();
+
+  // Rows of `n` elements each, n_tokens * rows.width / n of them, normed by weight and bias (either
+  // may be empty). Where the weight has several rows, one for each of a token's in turn.
+  void norm(const Rows& in, const Weight& weight, NormKind kind, int n, Rows& out);
+  void norm(const Rows& in, const Weight& weight, Rows& out) {
+    norm(in, weight, arch.norm, in.width, out);
+  }
+  // out = (in W^T) * scale + bias, the latter two where the weight has them.
+  void linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out);
+  // The product alone, for n rows that lie row_len and out_stride apart.
+  void product(const WeightView& w, const float* in, int64_t n, float* out, int64_t out_stride);
   // Rotates n_heads heads of every row by its position.
   void rope(Rows& heads, int n_heads);
   // Appends k and v to the current layer's cache, then causal softmax attention of q over it.
   void attention(const Rows& q, const Rows& k, const Rows& v, Rows& out);
-  // gate = silu(gate) * up
-  void silu_multiply(Rows& gate, const Rows& up);
-  // gate = relu(gate)^2 * up
-  void relu_squared_multiply(Rows& gate, const Rows& up);
-  // sum += term
-  void add(const Rows& term, Rows& sum);
+  // gate = act(gate) * up; `up` may be null.
+  void activate(Act act, const Rows* up, Rows& gate);
+  // Halves of each row of `both` to gate and up.
+  void split(const Rows& both, Rows& first, Rows& second);
+  // sum += term * factor
+  void add(const Rows& term, float factor, Rows& sum);
   // Shows rows of the current layer to whoever watches; costs nothing when nobody does.
   void tap(const char* stem, const char* op, const Rows& rows, int n_heads = 0) {
-    if (taps) taps->write(stem, layer, op, rows.data.data(), rows.width, n_tokens, n_heads);
+    if (taps && stem) taps->write(stem, layer, op, rows.data.data(), rows.width, n_tokens, n_heads);
   }
+  // Calls body(token) for every token of the batch, in parallel when that pays.
+  void each_token(const std::function<void(int64_t token)>& body);
+  // Makes room for rows of this width.
+  void resize(Rows& rows, int width) const;
 
+  const LayerConfig& layer_config() const { return config.layers[static_cast<size_t>(layer)]; }
+  const WeightsByRole& layer_weights() const { return weights.layers[static_cast<size_t>(layer)]; }
+  bool as_ggml() const { return numerics_ == Numerics::ggml; }
+
+  const Arch& arch;
   const Config& config;
+  const Weights& weights;
   int n_tokens = 0;
   int first_position = 0;
   int layer = -1;             // the one being computed, -1 outside
   TapWriter* taps = nullptr;  // null = nobody watches
   Rows x;                     // residual stream [n_tokens, n_embd]
+  Rows layer_input;           // the same, before the layer, where a branch reads it
   Rows normed, branch;        // [n_tokens, n_embd]
-  Rows q, heads;              // [n_tokens, n_heads * head_dim]
-  Rows k, v;                  // [n_tokens, n_kv_heads * head_dim]
-  Rows gate, up;              // [n_tokens, n_ff]
-  const VectorWeight* rope_freqs = nullptr;
-  bool round_softmax = true;  // to f16 where the cache is f16 (Arch::f32_beside_f16)
+  Rows qkv, q, k, v, heads;   // sized by layer
+  Rows gate, up, both;        // [n_tokens, n_ff], both: twice as wide
+  Rows router;                // [n_tokens, n_experts]
+  Rows mixture;               // [n_tokens, n_embd]
+  ExpertScratch experts;
 
  private:
-  // Calls body(token) for every token of the batch, in parallel when that pays.
-  void each_token(const std::function<void(int64_t token)>& body);
-  void multiply(const VectorWeight& factor, Rows& rows);
-
   Numerics numerics_;
   KvCache& cache_;
   ThreadPool& pool_;
-  RopeTable rope_table_;
+  const VectorWeight* rope_factors_ = nullptr;
+  RopeTable rope_table_, window_rope_table_;
 };
+
+// The blocks. `in` and the result, in pass.branch, are [n_tokens, n_embd].
+void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);
+void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
+void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in);
 
 }  // namespace crossval

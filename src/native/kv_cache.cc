@@ -4,24 +4,26 @@
 #include <cassert>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "base/error.h"
 
 namespace crossval {
 void KvCache::FreeDeleter::operator()(float* memory) const { std::free(memory); }
 
-KvCache::KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvType v_type)
-    : n_layers_(n_layers),
-      n_kv_heads_(n_kv_heads),
+KvCache::KvCache(std::vector<int> n_kv_heads, int head_dim, KvType k_type, KvType v_type)
+    : n_kv_heads_(std::move(n_kv_heads)),
+      first_head_{0},
       head_dim_(head_dim),
       value_stride_((head_dim + kBlockLen - 1) / kBlockLen * kBlockLen),
       k_type_(k_type),
-      v_type_(v_type) {}
+      v_type_(v_type) {
+  for (const int n : n_kv_heads_) first_head_.push_back(first_head_.back() + n);
+}
 
 void KvCache::reset(int n_ctx) {
   n_ctx_ = (n_ctx + kBlockLen - 1) / kBlockLen * kBlockLen;
-  const size_t n_positions = static_cast<size_t>(n_layers_) * static_cast<size_t>(n_kv_heads_) *
-                             static_cast<size_t>(n_ctx_);
+  const size_t n_positions = static_cast<size_t>(first_head_.back()) * static_cast<size_t>(n_ctx_);
   const auto allocate = [&](int width) {
     auto* memory = static_cast<float*>(
         std::calloc(n_positions * static_cast<size_t>(width) + 1, sizeof(float)));
@@ -39,10 +41,11 @@ void KvCache::reset(int n_ctx) {
 
 void KvCache::append(int layer, int first_position, int n_tokens, const float* k, const float* v) {
   assert(first_position + n_tokens <= n_ctx_);
-  const int width = n_kv_heads_ * head_dim_;
+  const int n_heads = n_kv_heads(layer);
+  const int width = n_heads * head_dim_;
   const auto dims = static_cast<size_t>(head_dim_);
   std::vector<float> key(dims), value(dims);
-  for (int head = 0; head < n_kv_heads_; ++head) {
+  for (int head = 0; head < n_heads; ++head) {
     const int64_t base = head_index(layer, head) * n_ctx_;
     float* key_out = keys_.get() + base * head_dim_;
     float* value_out = values_.get() + base * value_stride_;

@@ -16,11 +16,12 @@ class KvCache {
   // Positions that one block of keys holds side by side; also the lanes of the score kernel.
   static constexpr int kBlockLen = 16;
 
-  KvCache(int n_layers, int n_kv_heads, int head_dim, KvType k_type, KvType v_type);
+  // Heads of keys (and values) in each layer.
+  KvCache(std::vector<int> n_kv_heads, int head_dim, KvType k_type, KvType v_type);
 
   // Room for n_ctx positions; forgets everything.
   void reset(int n_ctx);
-  // k, v: [n_tokens, n_kv_heads * head_dim], for positions first_position...
+  // k, v: [n_tokens, n_kv_heads(layer) * head_dim], for positions first_position...
   void append(int layer, int first_position, int n_tokens, const float* k, const float* v);
 
   // Keys of one head, [n_blocks][head_dim][kBlockLen]: element (position, dim) lies at
@@ -31,7 +32,7 @@ class KvCache {
 
   int value_stride() const { return value_stride_; }
   int head_dim() const { return head_dim_; }
-  int n_kv_heads() const { return n_kv_heads_; }
+  int n_kv_heads(int layer) const { return n_kv_heads_[static_cast<size_t>(layer)]; }
   int n_ctx() const { return n_ctx_; }
   KvType k_type() const { return k_type_; }
   KvType v_type() const { return v_type_; }
@@ -43,10 +44,12 @@ class KvCache {
   using Buffer = std::unique_ptr<float[], FreeDeleter>;  // calloc: untouched pages cost nothing
 
   int64_t head_index(int layer, int kv_head) const {
-    return static_cast<int64_t>(layer) * n_kv_heads_ + kv_head;
+    return first_head_[static_cast<size_t>(layer)] + kv_head;
   }
 
-  int n_layers_, n_kv_heads_, head_dim_, value_stride_;
+  std::vector<int> n_kv_heads_;      // by layer
+  std::vector<int64_t> first_head_;  // by layer, and the number of all
+  int head_dim_, value_stride_;
   int n_ctx_ = 0;  // rounded up to whole blocks
   KvType k_type_, v_type_;
   Buffer keys_, values_;

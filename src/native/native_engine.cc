@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
+#include "arch/archs.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "base/version.h"
 #include "engine/encode.h"
-#include "native/archs.h"
+#include "native/forward.h"
 #include "native/support.h"
 #include "native/vector_math.h"
 #include "quant/isa.h"
@@ -31,6 +33,12 @@ const Arch& supported_arch(const ModelFile& model) {
   return *find_arch(model.architecture());
 }
 
+std::vector<int> kv_heads(const Config& config) {
+  std::vector<int> all;
+  for (const LayerConfig& layer : config.layers) all.push_back(layer.n_kv_heads);
+  return all;
+}
+
 }  // namespace
 
 struct NativeEngine::Impl {
@@ -42,16 +50,52 @@ struct NativeEngine::Impl {
         numerics(options.numerics),
         output_numerics(options.numerics),
         arch(supported_arch(*model)),
-        config(read_config(*model, arch.rope_style)),
-        weights(bind_weights(*model, arch.layer_weights, config)),
-        cache(config.n_layers, config.n_kv_heads, config.head_dim, options.k_type, options.v_type),
-        pass(config, options.numerics, cache, *pool) {
-    pass.rope_freqs = &weights.rope_freqs;
-    pass.round_softmax = !arch.f32_beside_f16;
-    if (arch.f32_beside_f16 && weights.output.format->type == GgmlType::F16) {
+        config(read_config(*model, arch)),
+        weights(bind_weights(*model, arch, config)),
+        cache(kv_heads(config), config.head_dim, options.k_type, options.v_type),
+        pass(arch, config, weights, options.numerics, cache, *pool) {
+    if (arch.f32_beside_f16 && output().matrix.format->type == GgmlType::F16) {
       output_numerics = Numerics::exact;
     }
     hidden.width = config.n_embd;
+  }
+
+  const Weight& output() const { return weights.outside[Role::output]; }
+
+  // Factors for long contexts are used once the cache reaches beyond the trained length, those for
+  // short ones below (llama.cpp `llama_model::get_rope_factors`).
+  void choose_rope_factors() {
+    const WeightsByRole& outside = weights.outside;
+    const Role role = outside[Role::rope_freqs]        ? Role::rope_freqs
+                      : n_ctx > config.rope.n_ctx_orig ? Role::rope_factors_long
+                                                       : Role::rope_factors_short;
+    pass.set_rope_factors(outside[role].vector);
+  }
+
+  // Rows of the embedding, with what an architecture does to them.
+  void embed(std::span<const TokenId> ids) {
+    const WeightsByRole& outside = weights.outside;
+    const int n = static_cast<int>(ids.size());
+    for (int token = 0; token < n; ++token) {
+      get_row(outside[Role::token_embd].matrix, ids[token], pass.x.row(token));
+    }
+    pass.tap("embd", "GET_ROWS", pass.x);
+    if (config.embedding_scale != 1) {
+      pass.each_token([&](int64_t token) {
+        for (int i = 0; i < config.n_embd; ++i) pass.x.row(token)[i] *= config.embedding_scale;
+      });
+      pass.tap("inp_scaled", "SCALE", pass.x);
+    }
+    if (const Weight& positions = outside[Role::position_embd]) {
+      std::vector<float> row(static_cast<size_t>(config.n_embd));
+      for (int token = 0; token < n; ++token) {
+        get_row(positions.matrix, std::min<int64_t>(n_past + token, positions.matrix.n_rows - 1),
+                row.data());
+        add_row(row.data(), config.n_embd, pass.x.row(token));
+      }
+      pass.tap("inpL", "ADD", pass.x);
+    }
+    if (const Weight& norm = outside[Role::token_embd_norm]) pass.norm(pass.x, norm, pass.x);
   }
 
   // Runs ids through all layers; appends the normed last hidden states to `hidden`.
@@ -59,22 +103,33 @@ struct NativeEngine::Impl {
     const int n = static_cast<int>(ids.size());
     pass.begin(n, n_past);
     pass.taps = taps;
-    for (int token = 0; token < n; ++token)
-      get_row(weights.token_embd, ids[token], pass.x.row(token));
     pass.layer = -1;
-    pass.tap("embd", "GET_ROWS", pass.x);
-    for (int layer = 0; layer < config.n_layers; ++layer) {
-      pass.layer = layer;
-      arch.layer(pass, weights.layers[static_cast<size_t>(layer)]);
-    }
-    for (int token = 0; token < n; ++token) {
-      rms_norm_row(pass.x.row(token), weights.output_norm.data(), config.n_embd, config.rms_eps,
-                   hidden.row(hidden_row + token));
-    }
-    if (taps) {
-      taps->write("result_norm", -1, "MUL", hidden.row(hidden_row), config.n_embd, n);
-    }
+    embed(ids);
+    pass.run_layers();
+    pass.norm(pass.x, weights.outside[Role::output_norm], pass.normed);
+    std::copy_n(pass.normed.data.begin(), static_cast<size_t>(n) * config.n_embd,
+                hidden.row(hidden_row));
+    pass.tap("result_norm", !weights.outside[Role::output_norm].bias.empty() ? "ADD" : "MUL",
+             pass.normed);
     n_past += n;
+  }
+
+  // Products with the output matrix become logits.
+  void finish_logits(float* row) const {
+    const int n_vocab = config.n_vocab;
+    const Weight& out = output();
+    if (!out.scale.empty()) {
+      for (int i = 0; i < n_vocab; ++i) row[i] *= out.scale[0];
+    }
+    if (!out.bias.empty()) add_row(out.bias.data(), n_vocab, row);
+    if (config.logit_scale != 1) {
+      for (int i = 0; i < n_vocab; ++i) row[i] *= config.logit_scale;
+    }
+    if (config.final_softcap != 0) {
+      for (int i = 0; i < n_vocab; ++i) {
+        row[i] = config.final_softcap * std::tanh(row[i] / config.final_softcap);
+      }
+    }
   }
 
   std::shared_ptr<const ModelFile> model;
@@ -145,6 +200,7 @@ void NativeEngine::reset(int n_ctx) {
   const Stopwatch watch;
   impl_->cache.reset(n_ctx);
   impl_->n_ctx = n_ctx;
+  impl_->choose_rope_factors();
   impl_->n_past = 0;
   impl_->n_rows = 0;
   impl_->timing.load_ms += watch.elapsed_ms();
@@ -192,8 +248,9 @@ void NativeEngine::read_logits(int first_row, int n_rows, std::span<float> out) 
   assert(first_row >= 0 && first_row + n_rows <= impl_->n_rows);
   const int64_t n_vocab = impl_->config.n_vocab;
   assert(static_cast<int64_t>(out.size()) >= n_rows * n_vocab);
-  matmul(impl_->weights.output, impl_->hidden.row(first_row), impl_->hidden.width, n_rows,
+  matmul(impl_->output().matrix, impl_->hidden.row(first_row), impl_->hidden.width, n_rows,
          out.data(), n_vocab, impl_->output_numerics, *impl_->pool);
+  for (int row = 0; row < n_rows; ++row) impl_->finish_logits(out.data() + row * n_vocab);
   const double ms = watch.elapsed_ms();
   impl_->timing.eval_ms += ms;
   const bool is_prompt = impl_->n_past == impl_->n_rows;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "native/config.h"
+#include "arch/config.h"
 #include "native/weights.h"
 
 namespace crossval {

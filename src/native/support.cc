@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "native/archs.h"
+#include "arch/archs.h"
+#include "arch/tensors.h"
 #include "quant/formats.h"
 
 namespace crossval {
@@ -23,11 +24,15 @@ bool present_and_set(const ModelFile& model, const std::string& key) {
   return true;
 }
 
-// Keys that native reads as one number; a list of different ones is a model with layers of several
-// kinds.
+// A key that holds a value for each layer where native reads one number; "" = none.
 std::string key_with_many_values(const ModelFile& model, const std::string& prefix) {
+  constexpr std::string_view read_per_layer[] = {"feed_forward_length", "attention.head_count",
+                                                 "attention.head_count_kv",
+                                                 "attention.sliding_window_pattern"};
   for (const auto& [key, value] : model.metadata()) {
     if (!key.starts_with(prefix)) continue;
+    const std::string_view name = std::string_view(key).substr(prefix.size());
+    if (std::ranges::find(read_per_layer, name) != std::end(read_per_layer)) continue;
     const auto* whole = std::get_if<std::vector<int64_t>>(&value.value);
     const auto* real = std::get_if<std::vector<double>>(&value.value);
     const bool differ = (whole != nullptr && !whole->empty() && !model.get_int(key)) ||
@@ -47,28 +52,47 @@ bool is_i2_s_scale(const ModelFile& model, std::string_view name) {
   return false;
 }
 
-// A tensor that would change the result and that native would leave out; "" = none.
-std::string unused_tensor(const ModelFile& model, const Arch& arch) {
-  constexpr std::string_view outside[] = {"token_embd.weight", "output.weight",
-                                          "output_norm.weight", "rope_freqs.weight"};
+// Keys that change the computation, and whether the architecture is computed with them. Present and
+// not 0 where it is not, native refuses rather than be wrong.
+bool computes_with(const Arch& arch, std::string_view key) {
+  if (key == "expert_count") {
+    return std::ranges::any_of(arch.layer, [](const Branch& branch) {
+      const auto* ffn = std::get_if<FeedForward>(&branch.block);
+      return ffn != nullptr && ffn->has_experts;
+    });
+  }
+  if (key == "attention.sliding_window") return arch.window.period != 0;
+  return arch.logit_scale.key != nullptr;
+}
+
+// A tensor whose role no layer of the architecture has; "" = none.
+std::string unknown_tensor(const ModelFile& model, const Arch& arch) {
   for (const TensorView& tensor : model.tensors()) {
     const std::string_view name = tensor.name;
-    // Only kernels that round activations to 4 bits read those.
-    if (name.ends_with(".input_scale")) continue;
-    if (is_i2_s_scale(model, name)) continue;
+    if (is_harmless_tensor(model, name)) continue;
     const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : std::string_view::npos;
-    const bool is_known =
-        dot == std::string_view::npos
-            ? std::ranges::find(outside, name) != std::end(outside)
-            : std::ranges::any_of(arch.layer_weights, [&](const WeightSpec& spec) {
-                return spec.name == name.substr(dot + 1);
-              });
+    if (dot == std::string_view::npos) continue;  // said when weights are bound
+    const std::string_view rest = name.substr(dot + 1);
+    bool is_known = false;
+    for (size_t role = 1; role < kNRoles && !is_known; ++role) {
+      const std::string_view stem = role_name(static_cast<Role>(role));
+      if (!rest.starts_with(stem) || rest.size() <= stem.size()) continue;
+      const std::string_view end = rest.substr(stem.size());
+      is_known = (end == ".weight" || end == ".bias" || end == ".scale") &&
+                 knows_role(arch, static_cast<Role>(role));
+    }
     if (!is_known) return tensor.name;
   }
   return "";
 }
 
 }  // namespace
+
+bool is_harmless_tensor(const ModelFile& model, std::string_view name) {
+  // Only kernels that round activations to 4 bits read input scales; a classifier's head gives no
+  // logits of tokens.
+  return name.ends_with(".input_scale") || name.starts_with("cls.") || is_i2_s_scale(model, name);
+}
 
 std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
   const std::string name = model.architecture();
@@ -79,7 +103,8 @@ std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
       known += (known.empty() ? "" : ", ") + std::string(row.name);
     return fmt::format("architecture '{}' is not one native knows ({})", name, known);
   }
-  for (std::string_view key : arch->unsupported_keys) {
+  for (const std::string_view key : {"expert_count", "attention.sliding_window", "logit_scale"}) {
+    if (computes_with(*arch, key)) continue;
     const std::string full = fmt::format("{}.{}", name, key);
     if (present_and_set(model, full)) {
       return fmt::format("'{}' is set and native does not implement it", full);
@@ -91,7 +116,7 @@ std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
   if (const std::string key = key_with_many_values(model, name + "."); !key.empty()) {
     return fmt::format("'{}' has a value for each layer and native computes with one", key);
   }
-  if (const std::string tensor = unused_tensor(model, *arch); !tensor.empty()) {
+  if (const std::string tensor = unknown_tensor(model, *arch); !tensor.empty()) {
     return fmt::format("native does not know what to do with tensor '{}'", tensor);
   }
   for (const TensorView& tensor : model.tensors()) {

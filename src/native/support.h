@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "gguf/model_file.h"
 
@@ -11,5 +12,8 @@ namespace crossval {
 // nullopt = supported; else one sentence: unknown architecture, a weight type without a reader,
 // a metadata key whose meaning native does not implement.
 std::optional<std::string> native_unsupported_reason(const ModelFile& model);
+
+// Tensors that no result depends on, or that are read as part of another.
+bool is_harmless_tensor(const ModelFile& model, std::string_view name);
 
 }  // namespace crossval

@@ -160,16 +160,45 @@ void rms_norm_row(const float* x, const float* weight, int n, float eps, float* 
   for (int j = 0; j < n; ++j) y[j] = x[j] * scale * weight[j];
 }
 
-void softmax_row(float* x, int n) {
-  float max = -std::numeric_limits<float>::infinity();
-  for (int i = 0; i < n; ++i) max = std::max(max, x[i]);
+void layer_norm_row(const float* x, const float* weight, int n, float eps, float* y) {
+  double sum = 0;
+  for (int i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
+  const float mean = static_cast<float>(sum / n);
+  double squares = 0;
+  for (int i = 0; i < n; ++i) {
+    y[i] = x[i] - mean;
+    squares += static_cast<double>(y[i] * y[i]);
+  }
+  const float variance = static_cast<float>(squares / n);
+  const float scale = 1.0f / std::sqrt(variance + eps);
+  for (int i = 0; i < n; ++i) y[i] = y[i] * scale * weight[i];
+}
+
+namespace {
+
+// `max` is at least every x; `rest` = what the sum holds beside the row's.
+void softmax_below(float* x, int n, float max, double rest) {
   for (int i = 0; i < n; ++i) x[i] -= max;
   exp_row(x, n);
   double sums[4] = {0, 0, 0, 0};
   for (int i = 0; i < n; ++i) sums[i & 3] += static_cast<double>(x[i]);
-  const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest;
   const float inverse = static_cast<float>(1.0 / sum);
   for (int i = 0; i < n; ++i) x[i] *= inverse;
+}
+
+}  // namespace
+
+void softmax_row(float* x, int n) {
+  float max = -std::numeric_limits<float>::infinity();
+  for (int i = 0; i < n; ++i) max = std::max(max, x[i]);
+  softmax_below(x, n, max, 0);
+}
+
+void softmax_row_with_sink(float* x, int n, float sink) {
+  float max = sink;
+  for (int i = 0; i < n; ++i) max = std::max(max, x[i]);
+  softmax_below(x, n, max, static_cast<double>(exp_scalar(sink - max)));
 }
 
 void silu_multiply_row(const float* up, int n, float* gate) {

@@ -23,8 +23,13 @@ void accumulate_outer(const OuterArgs& args);
 // `ggml_compute_forward_rms_norm_f32`).
 void rms_norm_row(const float* x, const float* weight, int n, float eps, float* y);
 
+// y = (x - mean) / sqrt(variance + eps) * weight, sums in double (`ggml_compute_forward_norm_f32`).
+void layer_norm_row(const float* x, const float* weight, int n, float eps, float* y);
+
 // In place: exp(x - max) / sum, the sum in double. NaN anywhere makes the whole row NaN.
 void softmax_row(float* x, int n);
+// The same as if `sink` were one more value, whose share is left out.
+void softmax_row_with_sink(float* x, int n, float sink);
 
 // gate = gate / (1 + exp(-gate)) * up
 void silu_multiply_row(const float* up, int n, float* gate);

@@ -3,51 +3,90 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <set>
+#include <string>
+
 #include "base/error.h"
+#include "base/printable.h"
+#include "native/support.h"
 
 namespace crossval {
 namespace {
 
-const TensorView* find_checked(const ModelFile& model, const std::string& name,
-                               const std::vector<int64_t>& shape, bool required) {
-  const TensorView* tensor = model.find_tensor(name);
-  if (tensor == nullptr) {
-    if (!required) return nullptr;
-    bad_input("missing_tensor", fmt::format("the model has no tensor '{}'", name), model.path(),
-              "download or convert the model again; `crossval inspect` lists what it has");
-  }
-  std::vector<int64_t> actual = tensor->shape;
-  while (actual.size() > shape.size() && actual.back() == 1) actual.pop_back();
-  if (actual != shape) {
-    bad_input("wrong_shape",
-              fmt::format("tensor '{}' has shape [{}], expected [{}]", name,
-                          fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")),
-              model.path(), "the metadata and the tensors do not fit: convert the model again");
-  }
-  return tensor;
-}
+class Binder {
+ public:
+  explicit Binder(const ModelFile& model) : model_(model) {}
 
-WeightView bind_matrix(const ModelFile& model, const std::string& name, int64_t row_len,
-                       int64_t n_rows, bool required) {
-  const TensorView* tensor = find_checked(model, name, {row_len, n_rows}, required);
-  return tensor ? weight_view(*tensor) : WeightView{};
-}
+  void bind(const TensorSpec& spec, Weight& out) {
+    std::vector<int64_t> shape;
+    for (const int64_t n : spec.shape) {
+      if (n != 0) shape.push_back(n);
+    }
+    const TensorView* tensor = find(spec.name(), shape, spec.required);
+    if (tensor == nullptr) return;
+    if (spec.is_linear) {
+      out.matrix = weight_view(*tensor);
+      const bool scales = spec.uses_scale || tensor->type == GgmlType::NVFP4;
+      const int64_t n_experts = spec.shape[2] != 0 ? spec.shape[2] : 1;
+      const std::string scale = spec.stem() + ".scale";
+      if (scales) {
+        out.scale = vector(find(scale, {n_experts}, false));
+      } else {
+        used_.insert(scale);
+      }
+    } else {
+      out.vector = vector(tensor);
+    }
+    if (spec.is_bias) return;
+    std::vector<int64_t> bias(shape.begin() + (spec.is_linear ? 1 : 0), shape.end());
+    out.bias = vector(find(spec.stem() + ".bias", bias, false));
+  }
 
-VectorWeight bind_vector(const ModelFile& model, const std::string& name, int64_t n,
+  // A tensor that would change the result and that nothing has bound.
+  void refuse_unused() const {
+    for (const TensorView& tensor : model_.tensors()) {
+      if (used_.contains(tensor.name) || is_harmless_tensor(model_, tensor.name)) continue;
+      bad_input("native_unsupported",
+                "native cannot run this model: it does not know what to do with tensor '" +
+                    printable(tensor.name) + "'",
+                model_.path(), "compare two other engines with --engine and --backend");
+    }
+  }
+
+ private:
+  const TensorView* find(const std::string& name, const std::vector<int64_t>& shape,
                          bool required) {
-  const TensorView* tensor = find_checked(model, name, {n}, required);
-  if (tensor == nullptr) return {};
-  const WeightView view = weight_view(*tensor);
-  VectorWeight out(static_cast<size_t>(n));
-  get_row(view, 0, out.data());
-  return out;
-}
+    const TensorView* tensor = model_.find_tensor(name);
+    if (tensor == nullptr) {
+      if (!required) return nullptr;
+      bad_input("missing_tensor", fmt::format("the model has no tensor '{}'", name), model_.path(),
+                "download or convert the model again; `crossval inspect` lists what it has");
+    }
+    used_.insert(name);
+    std::vector<int64_t> actual = tensor->shape;
+    while (actual.size() > shape.size() && actual.back() == 1) actual.pop_back();
+    if (actual != shape) {
+      bad_input("wrong_shape",
+                fmt::format("tensor '{}' has shape [{}], expected [{}]", name,
+                            fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")),
+                model_.path(), "the metadata and the tensors do not fit: convert the model again");
+    }
+    return tensor;
+  }
 
-}  // namespace
+  static VectorWeight vector(const TensorView* tensor) {
+    if (tensor == nullptr) return {};
+    const WeightView view = weight_view(*tensor);
+    VectorWeight out(static_cast<size_t>(view.n_rows * view.row_len));
+    for (int64_t row = 0; row < view.n_rows; ++row) get_row(view, row, &out[row * view.row_len]);
+    return out;
+  }
 
-Weights bind_weights(const ModelFile& model, std::span<const WeightSpec> layer_specs,
-                     Config& config) {
-  Weights weights;
+  const ModelFile& model_;
+  std::set<std::string> used_;
+};
+
+void read_vocabulary_size(const ModelFile& model, Config& config) {
   const TensorView* embd = model.find_tensor("token_embd.weight");
   if (embd == nullptr || embd->shape.size() < 2) {
     bad_input("missing_tensor", "the model has no matrix 'token_embd.weight'", model.path(),
@@ -58,25 +97,32 @@ Weights bind_weights(const ModelFile& model, std::span<const WeightSpec> layer_s
               "convert the model again");
   }
   config.n_vocab = static_cast<int>(embd->shape[1]);
-  weights.token_embd = bind_matrix(model, "token_embd.weight", config.n_embd, config.n_vocab, true);
-  weights.output = bind_matrix(model, "output.weight", config.n_embd, config.n_vocab, false);
-  if (!weights.output) weights.output = weights.token_embd;
-  weights.output_norm = bind_vector(model, "output_norm.weight", config.n_embd, true);
-  weights.rope_freqs = bind_vector(model, "rope_freqs.weight", config.rope.n_dims / 2, false);
+}
+
+}  // namespace
+
+Weights bind_weights(const ModelFile& model, const Arch& arch, Config& config) {
+  read_vocabulary_size(model, config);
+  Weights weights;
   weights.layers.resize(static_cast<size_t>(config.n_layers));
-  for (int layer = 0; layer < config.n_layers; ++layer) {
-    LayerWeights& bound = weights.layers[static_cast<size_t>(layer)];
-    for (const WeightSpec& spec : layer_specs) {
-      const std::string name = fmt::format("blk.{}.{}", layer, spec.name);
-      if (spec.matrix != nullptr) {
-        bound.*spec.matrix =
-            bind_matrix(model, name, spec.row_len(config), spec.n_rows(config), spec.required);
-      } else {
-        bound.*spec.vector = bind_vector(model, name, spec.row_len(config), spec.required);
-      }
-    }
+  Binder binder(model);
+  for (const TensorSpec& spec : tensors_of(model, arch, config)) {
+    WeightsByRole& owner =
+        spec.layer < 0 ? weights.outside : weights.layers[static_cast<size_t>(spec.layer)];
+    binder.bind(spec, owner[spec.role]);
+  }
+  binder.refuse_unused();
+  if (!weights.outside[Role::output]) {
+    weights.outside[Role::output].matrix = weights.outside[Role::token_embd].matrix;
   }
   return weights;
+}
+
+WeightView expert_matrix(const Weight& experts, int expert, int64_t n_rows) {
+  WeightView one = experts.matrix;
+  one.data += one.row_bytes * n_rows * expert;
+  one.n_rows = n_rows;
+  return one;
 }
 
 }  // namespace crossval

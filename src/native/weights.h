@@ -1,53 +1,46 @@
 // A model's weights by role, bound to the tensors of the file by name with their shapes checked.
-// Which roles a layer has is said by its architecture's table of WeightSpec rows.
+// Which roles there are is said by the architecture (arch/tensors.h).
 #pragma once
 
-#include <memory>
-#include <span>
-#include <string_view>
+#include <array>
 #include <vector>
 
+#include "arch/tensors.h"
 #include "gguf/model_file.h"
-#include "native/config.h"
 #include "quant/matmul.h"
 
 namespace crossval {
 
-// A one-dimensional weight in f32 (norms, biases); empty when the model has none.
+// A weight in f32 (norms, biases, scales); empty when the model has none.
 using VectorWeight = std::vector<float>;
 
-struct LayerWeights {
-  VectorWeight attn_norm, ffn_norm;
-  WeightView attn_q, attn_k, attn_v, attn_output;
-  VectorWeight attn_q_bias, attn_k_bias, attn_v_bias, attn_output_bias;
-  WeightView ffn_gate, ffn_up, ffn_down;
-  VectorWeight ffn_gate_bias, ffn_up_bias, ffn_down_bias;
-  VectorWeight attn_sub_norm, ffn_sub_norm;  // norms before attn_output and ffn_down
-  VectorWeight attn_q_scale, attn_k_scale, attn_v_scale, attn_output_scale;  // one element each
-  VectorWeight ffn_gate_scale, ffn_up_scale, ffn_down_scale;
+struct Weight {
+  WeightView matrix;    // of a product; experts lie behind one another
+  VectorWeight vector;  // of anything else
+  VectorWeight bias;
+  VectorWeight scale;  // one element, or one for each expert
+  explicit operator bool() const { return matrix || !vector.empty(); }
 };
 
-// What a layer needs: "blk.N.<name>" with this shape. Exactly one of matrix and vector is set.
-struct WeightSpec {
-  std::string_view name;
-  WeightView LayerWeights::*matrix;
-  VectorWeight LayerWeights::*vector;
-  int64_t (*row_len)(const Config&);  // ne0
-  int64_t (*n_rows)(const Config&);   // ne1; null for a vector
-  bool required;
+class WeightsByRole {
+ public:
+  const Weight& operator[](Role role) const { return weights_[static_cast<size_t>(role)]; }
+  Weight& operator[](Role role) { return weights_[static_cast<size_t>(role)]; }
+
+ private:
+  std::array<Weight, kNRoles> weights_;
 };
 
 struct Weights {
-  WeightView token_embd;  // [n_vocab, n_embd]
-  WeightView output;      // the same as token_embd when tied
-  VectorWeight output_norm;
-  VectorWeight rope_freqs;  // factors the angles are divided by; empty = none
-  std::vector<LayerWeights> layers;
+  WeightsByRole outside;  // `output` is token_embd when tied
+  std::vector<WeightsByRole> layers;
 };
 
-// Binds every weight; sets config.n_vocab. Throws bad_input naming the tensor that is missing or
-// has another shape or type than expected.
-Weights bind_weights(const ModelFile& model, std::span<const WeightSpec> layer_specs,
-                     Config& config);
+// Binds every weight; sets config.n_vocab. Throws bad_input naming the tensor that is missing, has
+// another shape or type than expected, or that nothing would use.
+Weights bind_weights(const ModelFile& model, const Arch& arch, Config& config);
+
+// The matrix of one expert.
+WeightView expert_matrix(const Weight& experts, int expert, int64_t n_rows);
 
 }  // namespace crossval

@@ -20,15 +20,16 @@ void Expectations::expect_attention(const Tap& tap, Queries queries, Expected& e
   // Attention has a mask; a softmax without one chooses experts.
   if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
   const size_t scale_index = flash ? kFlashScale : kSoftMaxScale;
-  bool is_scaled = row_->scaled_queries && queries != Queries::unscaled;
-  if (row_->scaled_queries && queries == Queries::unknown) {
+  bool is_scaled = arch_->scaled_queries && queries != Queries::unscaled;
+  if (arch_->scaled_queries && queries == Queries::unknown) {
     is_scaled = !alike(as_float(expected.operation.params[scale_index]), config_->kq_scale);
   }
   expect_float(expected, scale_index, is_scaled ? 1.0f : config_->kq_scale, Cause::attention_scale,
                "attention scale");
-  expect_float(expected, flash ? kFlashBias : kSoftMaxBias, 0, Cause::attention_scale,
-               "position bias (ALiBi)");
-  if (flash) expect_float(expected, kFlashSoftcap, softcap_, Cause::softcap, "soft cap");
+  expect_float(expected, flash ? kFlashBias : kSoftMaxBias, config_->alibi_bias,
+               Cause::attention_scale, "position bias (ALiBi)");
+  if (flash)
+    expect_float(expected, kFlashSoftcap, config_->attn_softcap, Cause::softcap, "soft cap");
   expect_mask(tap, mask_index, expected);
 }
 
@@ -48,7 +49,9 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
     return;
   }
   if (tap.first_position + n_tokens > n_keys) return;
-  const int64_t window = has_window(tap.layer) ? window_ : INT64_MAX;
+  const LayerConfig* sizes = layer(tap.layer);
+  const int64_t window = sizes != nullptr && sizes->has_window ? config_->window_len : INT64_MAX;
+  if (config_->alibi_bias != 0) return;  // then a mask holds distances
   for (int64_t t = 0; t < n_tokens; ++t) {
     for (int64_t key = 0; key < n_keys; ++key) {
       const size_t offset = static_cast<size_t>(t * n_keys + key) * width;
@@ -81,16 +84,17 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
 // Scales with a name of their own (llama.cpp llama-graph.cpp `build_attn_mha`,
 // src/models/gemma*.cpp).
 void Expectations::expect_scale(const Tap& tap, Expected& expected) const {
-  if (tap.name == "inp_scaled" && row_->scaled_queries) {
-    expect_float(expected, kScaleFactor, std::sqrt(static_cast<float>(config_->n_embd)),
-                 Cause::attention_scale, "the scale of the embedding");
-  } else if (tap.name.starts_with("Qcur-") && row_->scaled_queries) {
+  if (tap.name == "inp_scaled" && arch_->embedding_by_width) {
+    expect_float(expected, kScaleFactor, config_->embedding_scale, Cause::attention_scale,
+                 "the scale of the embedding");
+  } else if (tap.name.starts_with("Qcur-") && arch_->scaled_queries) {
     expect_float(expected, kScaleFactor, config_->kq_scale, Cause::attention_scale,
                  "attention scale");
-  } else if (tap.name.starts_with("kq_scaled_1-") && softcap_ > 0) {
-    expect_float(expected, kScaleFactor, 1.0f / softcap_, Cause::softcap, "soft cap (its inverse)");
-  } else if (tap.name.starts_with("kq_scaled_2-") && softcap_ > 0) {
-    expect_float(expected, kScaleFactor, softcap_, Cause::softcap, "soft cap");
+  } else if (tap.name.starts_with("kq_scaled_1-") && config_->attn_softcap > 0) {
+    expect_float(expected, kScaleFactor, 1.0f / config_->attn_softcap, Cause::softcap,
+                 "soft cap (its inverse)");
+  } else if (tap.name.starts_with("kq_scaled_2-") && config_->attn_softcap > 0) {
+    expect_float(expected, kScaleFactor, config_->attn_softcap, Cause::softcap, "soft cap");
   }
 }
 

@@ -1,5 +1,4 @@
-// How a parameter of an operation is put right, and what an architecture's graph is known to be
-// like. For expectations.cc and expect_attention.cc.
+// How a parameter of an operation is put right. For expectations.cc and expect_attention.cc.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,19 +11,6 @@
 #include "replay/expectations.h"
 
 namespace crossval {
-
-enum class Activation { silu, relu_squared, gelu };
-
-// Architectures whose graphs are known well enough to say what every parameter must be. Sources:
-// llama.cpp src/models/*.cpp and llama_model_rope_type; bitnet.cpp and ik_llama.cpp for relu^2.
-struct Expectations::Row {
-  const char* arch;
-  RopeStyle rope_style;
-  Activation activation;
-  int window_period = 0;         // all but every so-manieth layer look through a sliding window
-  bool own_window_rope = false;  // and those layers rotate unscaled, with a base of their own
-  bool scaled_queries = false;   // the attention scale is multiplied into the queries
-};
 
 // Ids, positions and scales are stored as they are said: anything beyond f32 rounding differs.
 inline bool alike(float a, float b) {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "arch/archs.h"
 #include "base/error.h"
-#include "native/archs.h"
 #include "replay/expect_parameter.h"
 #include "replay/replay.h"
 
@@ -40,97 +40,48 @@ void expect_ids(TapTensor& tensor, std::span<const int32_t> expected, Cause caus
 
 }  // namespace
 
-const Expectations::Row* Expectations::find_row(const std::string& arch) {
-  static constexpr Row table[] = {
-      {"llama", RopeStyle::norm, Activation::silu},
-      {"bitnet", RopeStyle::neox, Activation::silu},
-      {"bitnet-25", RopeStyle::neox, Activation::relu_squared},
-      {"bitnet-b1.58", RopeStyle::neox, Activation::relu_squared},
-      {"qwen2", RopeStyle::neox, Activation::silu},
-      {"qwen3", RopeStyle::neox, Activation::silu},
-      {"granite", RopeStyle::norm, Activation::silu},
-      {.arch = "gemma2",
-       .rope_style = RopeStyle::neox,
-       .activation = Activation::gelu,
-       .window_period = 2,
-       .scaled_queries = true},
-      {.arch = "gemma3",
-       .rope_style = RopeStyle::neox,
-       .activation = Activation::gelu,
-       .window_period = 6,
-       .own_window_rope = true,
-       .scaled_queries = true},
-  };
-  for (const Row& row : table) {
-    if (arch == row.arch) return &row;
-  }
-  return nullptr;
-}
+namespace {
 
-Expectations::Expectations(std::shared_ptr<const ModelFile> model)
-    : model_(std::move(model)), row_(find_row(model_->architecture())) {
-  if (row_ == nullptr) return;
-  try {
-    config_ = read_config(*model_, row_->rope_style);
-    const auto scale = model_->get_float(config_->arch + ".attention.scale");
-    if (scale && *scale != 0) config_->kq_scale = static_cast<float>(*scale);
-    read_layers();
-  } catch (const Error&) {
-    row_ = nullptr;  // metadata that say something unknown: nothing is expected then
-  }
-}
-
-// llama.cpp src/models/gemma2.cpp, gemma3.cpp `load_arch_hparams`.
-void Expectations::read_layers() {
-  const auto key = [&](const char* name) { return config_->arch + "." + name; };
-  window_ = static_cast<int>(std::clamp<int64_t>(
-      model_->get_int(key("attention.sliding_window")).value_or(0), 0, 1 << 30));
-  // llama-model.cpp `load_swa_pattern`: one flag per layer, or every how many layers one sees all.
-  window_period_ = row_->window_period;
-  if (const MetaValue* pattern = model_->find(key("attention.sliding_window_pattern"))) {
-    if (const auto* flags = std::get_if<std::vector<bool>>(&pattern->value)) {
-      layer_has_window_ = *flags;
-    } else if (const auto* numbers = std::get_if<std::vector<int64_t>>(&pattern->value)) {
-      for (const int64_t number : *numbers) layer_has_window_.push_back(number != 0);
-    } else if (const auto period = model_->get_int(key("attention.sliding_window_pattern"))) {
-      // 0: all have a window.
-      window_period_ =
-          *period == 0 ? 1 << 30 : static_cast<int>(std::clamp<int64_t>(*period, 1, 1 << 30));
+// Of the feed-forward part; experts', where the architecture can have them.
+Act activation_of(const Arch& arch) {
+  for (const Branch& branch : arch.layer) {
+    if (const auto* ffn = std::get_if<FeedForward>(&branch.block)) {
+      return ffn->has_experts ? ffn->experts.act : ffn->dense.act;
     }
   }
-  window_rope_base_ =
-      static_cast<float>(model_->get_float(key("rope.freq_base_swa")).value_or(10000.0));
-  if (config_->arch == "gemma2") {  // no other of the table reads that key
-    softcap_ = static_cast<float>(model_->get_float(key("attn_logit_softcapping")).value_or(0));
-    if (window_ == 0) window_ = 4096;
-    if (!model_->find(key("attn_logit_softcapping"))) softcap_ = 50;
-  }
-  const bool is_27b = (config_->arch == "gemma2" && config_->n_layers == 46) ||
-                      (config_->arch == "gemma3" && config_->n_layers == 62);
-  if (is_27b) {
-    const int width = config_->n_embd / config_->n_heads;
-    config_->kq_scale = 1.0f / std::sqrt(static_cast<float>(width));
+  return Act::silu;
+}
+
+}  // namespace
+
+Expectations::Expectations(std::shared_ptr<const ModelFile> model)
+    : model_(std::move(model)), arch_(find_arch(model_->architecture())) {
+  if (arch_ == nullptr) return;
+  try {
+    config_ = read_config(*model_, *arch_);
+  } catch (const Error&) {
+    arch_ = nullptr;  // metadata that say something unknown: nothing is expected then
   }
 }
 
-bool Expectations::has_window(int layer) const {
-  if (row_->window_period <= 0 || window_ <= 0 || layer < 0) return false;
-  const auto index = static_cast<size_t>(layer);
-  if (!layer_has_window_.empty()) {
-    return index < layer_has_window_.size() && layer_has_window_[index];
-  }
-  return layer % window_period_ < window_period_ - 1;
+const LayerConfig* Expectations::layer(int layer) const {
+  const bool is_known = layer >= 0 && layer < config_->n_layers;
+  return is_known ? &config_->layers[static_cast<size_t>(layer)] : nullptr;
 }
 
 std::string Expectations::activation() const {
-  if (row_ == nullptr) return "";
-  switch (row_->activation) {
-    case Activation::silu:
+  if (arch_ == nullptr) return "";
+  switch (activation_of(*arch_)) {
+    case Act::silu:
       return "silu";
-    case Activation::relu_squared:
+    case Act::relu:
+      return "relu";
+    case Act::relu_squared:
       return "relu^2";
-    case Activation::gelu:
+    case Act::gelu:
       return "gelu";
+    case Act::swiglu_oai:
+      return "clamped swiglu";
   }
   return "";
 }
@@ -140,7 +91,8 @@ Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids, Quer
   expect_inputs(tap, ids, expected);
   if (tap.op == "ARGSORT") expect_order(tap, expected);
   if (!config_) return expected;
-  if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM") expect_norm(tap, expected);
+  if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM" || tap.op == "NORM")
+    expect_norm(tap, expected);
   if (tap.op == "ROPE") expect_rope(tap, expected);
   if (tap.op == "SCALE") expect_scale(tap, expected);
   if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") expect_attention(tap, queries, expected);
@@ -181,27 +133,24 @@ void Expectations::expect_order(const Tap& tap, Expected& expected) const {
 }
 
 void Expectations::expect_norm(const Tap&, Expected& expected) const {
-  expect_float(expected, kNormEps, config_->rms_eps, Cause::rms_eps, "rms eps");
+  expect_float(expected, kNormEps, config_->norm_eps, Cause::rms_eps, "rms eps");
 }
 
 void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   std::vector<ParameterFault>& faults = expected.faults;
   std::vector<TapTensor>& sources = expected.operation.sources;
-  RopeConfig rope = config_->rope;
-  if (row_->own_window_rope && has_window(tap.layer)) {
-    rope.freq_base = window_rope_base_;
-    rope.freq_scale = 1;
-  }
-  const bool is_q_or_k =
-      tap.out.ne[0] == config_->head_dim &&
-      (tap.out.ne[1] == config_->n_heads || tap.out.ne[1] == config_->n_kv_heads);
+  const LayerConfig* sizes = layer(tap.layer);
+  if (sizes == nullptr || arch_->rope == RopeStyle::none) return;
+  const RopeConfig& rope = config_->rope_of(tap.layer);
+  const bool is_q_or_k = tap.out.ne[0] == config_->head_dim &&
+                         (tap.out.ne[1] == sizes->n_heads || tap.out.ne[1] == sizes->n_kv_heads);
   if (!is_q_or_k) {
     faults.push_back(
         {Cause::head_count, "the heads",
-         fmt::format("{} or {} of {}", config_->n_heads, config_->n_kv_heads, config_->head_dim),
+         fmt::format("{} or {} of {}", sizes->n_heads, sizes->n_kv_heads, config_->head_dim),
          fmt::format("{} of {}", tap.out.ne[1], tap.out.ne[0])});
   }
-  const int32_t mode = row_->rope_style == RopeStyle::neox ? kModeNeox : kModeNorm;
+  const int32_t mode = arch_->rope == RopeStyle::neox ? kModeNeox : kModeNorm;
   if (tap.params[kRopeMode] != mode) {
     const auto name = [](int32_t m) {
       return m == kModeNorm   ? "adjacent pairs (norm)"
@@ -233,7 +182,8 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
     sources[2].name = "rope_freqs.weight";
     sources[2].ne = {factors->shape[0], 1, 1, 1};
     sources[2].is_weight = true;
-  } else if (factors == nullptr && used && tap.sources[2].is_weight) {
+  } else if (factors == nullptr && used && tap.sources[2].is_weight &&
+             !tap.sources[2].name.starts_with("rope_factors_")) {
     faults.push_back({Cause::rope_freqs, "frequency factors", "none in the model file",
                       "angles divided by " + tap.sources[2].name});
     sources.resize(2);
@@ -264,17 +214,16 @@ void Expectations::expect_activation(const Tap& tap, Expected& expected) const {
     if (tap.op != name.op) continue;
     if (activation() == name.activation) return;
     expected.faults.push_back({Cause::activation, "the activation", activation(), name.activation});
-    switch (row_->activation) {
-      case Activation::silu:
-        expected.operation.op = name.is_glu ? "SWIGLU" : "SILU";
-        return;
-      case Activation::gelu:
-        expected.operation.op = name.is_glu ? "GEGLU" : "GELU";
-        return;
-      case Activation::relu_squared:
-        expected.operation.op = name.is_glu ? "RELU_SQUARED_GLU" : "RELU_SQUARED";
-        return;
+    if (activation() == "silu") {
+      expected.operation.op = name.is_glu ? "SWIGLU" : "SILU";
+    } else if (activation() == "gelu") {
+      expected.operation.op = name.is_glu ? "GEGLU" : "GELU";
+    } else if (activation() == "relu") {
+      expected.operation.op = name.is_glu ? "REGLU" : "RELU";
+    } else if (activation() == "relu^2") {
+      expected.operation.op = name.is_glu ? "RELU_SQUARED_GLU" : "RELU_SQUARED";
     }
+    return;
   }
 }
 
@@ -284,7 +233,7 @@ void Expectations::expect_activation(const Tap& tap, Expected& expected) const {
 // feed-forward part).
 bool Expectations::needs_scale(std::string_view name) const {
   constexpr std::string_view suffix = ".scale";
-  if (!name.ends_with(suffix) || config_->arch.starts_with("bitnet")) return true;
+  if (!name.ends_with(suffix) || arch_->weight_scales) return true;
   name.remove_suffix(suffix.size());
   const TensorView* weight = model_->find_tensor(std::string(name) + ".weight");
   return weight == nullptr || weight->type == GgmlType::NVFP4;

@@ -2,8 +2,8 @@
 // mask, activation. What an operation should be stands beside the tap, and each thing that is not
 // so is told: that is how a wrong hyperparameter is found, whatever the engine that used it.
 //
-// Knows by name the architectures of its table; for others only what the graph feeds itself (ids,
-// positions) is expected.
+// Knows the architectures of arch/; for others only what the graph feeds itself (ids, positions) is
+// expected.
 #pragma once
 
 #include <memory>
@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "arch/config.h"
 #include "engine/engine.h"
 #include "engine/tap.h"
 #include "gguf/model_file.h"
-#include "native/config.h"
 #include "replay/cause_words.h"
 
 namespace crossval {
@@ -71,21 +71,12 @@ class Expectations {
   void expect_inputs(const Tap& tap, std::span<const TokenId> ids, Expected& expected) const;
 
   void expect_scale(const Tap& tap, Expected& expected) const;
-  void read_layers();
-  // Whether a layer looks through the sliding window.
-  bool has_window(int layer) const;
-
-  struct Row;
-  static const Row* find_row(const std::string& arch);
+  // nullptr for tensors of no layer, or of one that the model file has not got.
+  const LayerConfig* layer(int layer) const;
 
   std::shared_ptr<const ModelFile> model_;
-  const Row* row_ = nullptr;
+  const Arch* arch_ = nullptr;
   std::optional<Config> config_;
-  int window_ = 0;                      // positions that a windowed layer sees; 0 = there are none
-  int window_period_ = 1;               // of so many layers the last sees all
-  std::vector<bool> layer_has_window_;  // where the file says it of each
-  float window_rope_base_ = 10000;
-  float softcap_ = 0;  // of attention scores; 0 = none
 };
 
 }  // namespace crossval

@@ -1,6 +1,5 @@
 // The architecture `bitnet` on a real I2_S model against what the real bitnet.cpp made of it
 // (tests/data/bitnet-i2s): ids in every variant, logits of whole prompts.
-#include "native/arch/bitnet.h"
 
 #include <gtest/gtest.h>
 

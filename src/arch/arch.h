@@ -1,0 +1,72 @@
+// What a row of the table of architectures says: its layer in blocks, and which hyperparameters
+// bear on it. From it follow the tensors (tensors.h), the hyperparameters read (config.h), native's
+// forward pass, and what replay expects of an engine's graph.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "arch/blocks.h"
+
+namespace crossval {
+
+struct Config;
+class Keys;
+
+// Layers that look through a sliding window (attention.sliding_window positions), where the file
+// has that key or default_len is not 0. All but every period-th, unless the file has a pattern of
+// its own (attention.sliding_window_pattern).
+struct Window {
+  int period = 0;  // 0 = the architecture knows no windows
+  int default_len = 0;
+  int only_with_n_layers = 0;  // other sizes have none; 0 = all have
+  bool rope_in_windows_only = false;
+  // Windowed layers turn with a base of their own: rope.freq_base_swa, else this; 0 = as the
+  // others.
+  float rope_base = 0;
+  bool rope_unscaled = false;     // and without scaling
+  bool rope_scale_alone = false;  // the frequency scale is 1, YaRN's mix stays
+};
+
+// A number that rows are multiplied with: by a key of the file, else by default.
+struct Factor {
+  const char* key = nullptr;  // nullptr = the architecture has no such factor
+  float fallback = 1;
+  bool divides = false;
+};
+
+struct Arch {
+  std::string_view name;  // general.architecture
+  RopeStyle rope = RopeStyle::norm;
+  NormKind norm = NormKind::rms;
+  bool norm_weights = true;  // false: norms without weights (OLMo)
+  std::vector<Branch> layer;
+  Window window = {};
+  bool embedding_by_width = false;  // rows of the embedding times sqrt(n_embd) (Gemma)
+  bool embedding_norm = false;
+  enum class PositionEmbedding {
+    none,
+    if_present,
+    always
+  } position_embedding = PositionEmbedding::none;
+  Factor embedding_scale = {}, residual_scale = {}, logit_scale = {};
+  std::optional<float> attn_softcap = {};   // attn_logit_softcapping, else this; 0 = none
+  std::optional<float> final_softcap = {};  // final_logit_softcapping, else this; 0 = none
+  bool attention_scale_key = false;         // attention.scale, where it is not 0, scales the scores
+  bool scaled_queries = false;  // llama.cpp multiplies the scale into the queries: same result
+  bool alibi_key = false;       // attention.max_alibi_bias
+  bool clamp_key = false;       // attention.clamp_kqv
+  int no_rope_period = 0;       // every so-manieth layer does not rotate (SmolLM3)
+  bool parallel_key = false;    // use_parallel_residual decides (GPT-NeoX)
+  bool weight_scales = false;   // factors beside the matrices are part of the model (BitNet)
+  // What sizes decide and no key says. Null = nothing.
+  void (*adjust)(const Keys& keys, Config& config) = nullptr;
+  // Under `ggml` numerics, what meets f16 weights (the output matrix) or f16 values stays f32
+  // instead of being rounded to f16: so bitnet.cpp of Oct 2024 computes batches of two or more
+  // tokens (its ggml's llamafile_sgemm). Single tokens it rounds; native has one arithmetic for
+  // both, since its results do not depend on how a prompt is cut.
+  bool f32_beside_f16 = false;
+};
+
+}  // namespace crossval

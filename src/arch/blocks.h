@@ -1,0 +1,132 @@
+// The blocks that layers are made of, and how they stand in a layer. No arithmetic and no tensors:
+// a row of the table of architectures (archs.cc) says with them what an architecture is; native
+// computes it, replay expects it.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "arch/role.h"
+
+namespace crossval {
+
+// Which pairs of a head's elements are rotated together (ggml: NORM pairs 2i, 2i+1; NEOX pairs
+// i, i + n_dims/2).
+enum class RopeStyle { none, norm, neox };
+
+enum class NormKind { rms, layer };  // layer: less the mean, over the standard deviation
+
+enum class Act { silu, gelu, relu, relu_squared, swiglu_oai };
+
+// Norms of queries and keys: none, one weight for every head, one for each head, or over the whole
+// row of heads.
+enum class QkNorm { none, head, each_head, row };
+
+struct Attention {
+  QkNorm qk_norm = QkNorm::none;
+  bool qk_norm_optional = false;  // only where the file has its weights
+  NormKind qk_norm_kind = NormKind::rms;
+  bool qk_norm_after_rope = false;
+  bool sinks = false;                // a logit per head that takes part in the softmax alone
+  Role sub_norm = Role::none;        // norm of the heads before they meet attn_output
+  const char* out_tap = "attn_out";  // llama.cpp's names
+};
+
+struct Ffn {
+  Act act = Act::silu;
+  bool gated = true;
+  // Gate and up are the halves of one matrix, ffn_up (chatglm's way of SwiGLU).
+  bool fused = false;
+  bool scales = false;  // factors beside the matrices count (llama.cpp hands them to build_ffn)
+  Role sub_norm = Role::none;  // before ffn_down
+  const char* product_tap = "ffn_swiglu";
+  const char* product_op = "SWIGLU";
+  const char* out_tap = "ffn_out";
+};
+
+// How router logits become the experts' weights. softmax_weight: over the chosen ones alone; key:
+// the file says it (expert_gating_func).
+enum class Gating { softmax, sigmoid, softmax_weight, key };
+
+// Which layers have experts where the model has any: all, or all but the first
+// leading_dense_block_count, or of those every interleave_moe_layer_step-th.
+enum class ExpertLayers { all, after_leading, interleaved };
+
+struct Experts {
+  Act act = Act::silu;
+  Gating gating = Gating::softmax;
+  enum class Norm { no, yes, key } weights_norm = Norm::yes;  // key: expert_weights_norm
+  ExpertLayers layers = ExpertLayers::all;
+  bool selection_bias = false;  // exp_probs_b, where the file has it
+  bool biases = false;          // of router and experts, where the file has them
+  bool shared = false;          // a feed-forward part beside the experts that every token takes
+  bool shared_gate = false;     // multiplied with the sigmoid of a product of its own
+  bool scales = false;
+  bool default_sigmoid = false;  // where the file does not say the gating
+};
+
+// A feed-forward part: dense, or experts in the layers that have them.
+struct FeedForward {
+  Ffn dense;
+  bool has_experts = false;
+  Experts experts = {};
+};
+
+// One way through a layer: x += post_norm(block(norm(x))).
+struct Branch {
+  Role norm = Role::none;  // before the block; none = it reads x as it is
+  // Where the file has no such norm, the block reads what this one makes; none = what the norm
+  // before made.
+  bool norm_optional = false;
+  Role norm_instead = Role::none;
+  std::variant<Attention, FeedForward> block;
+  Role post_norm = Role::none;  // of the block's result
+  // Reads what the layer got, not what the branch before it made of it.
+  bool parallel = false;
+  // llama.cpp's names for the normed input, the normed result and the sum.
+  const char* norm_tap = nullptr;
+  const char* post_tap = nullptr;
+  const char* sum_tap = nullptr;
+};
+
+// Attention, then the feed-forward part, each behind its norm: what most models are.
+inline std::vector<Branch> pre_norm_layer(const Attention& attention, const FeedForward& ffn) {
+  return {
+      {.norm = Role::attn_norm, .block = attention, .norm_tap = "attn_norm", .sum_tap = "ffn_inp"},
+      {.norm = Role::ffn_norm, .block = ffn, .norm_tap = "ffn_norm", .sum_tap = "l_out"}};
+}
+
+// The same with the norms behind the blocks alone (OLMo 2, EXAONE 4).
+inline std::vector<Branch> post_norm_layer(const Attention& attention, const FeedForward& ffn) {
+  return {{.block = attention,
+           .post_norm = Role::attn_post_norm,
+           .post_tap = "attn_post_norm",
+           .sum_tap = "ffn_inp"},
+          {.block = ffn,
+           .post_norm = Role::ffn_post_norm,
+           .post_tap = "ffn_post_norm",
+           .sum_tap = "l_out"}};
+}
+
+// With norms on both sides of the blocks (Gemma 2, GLM-4).
+inline std::vector<Branch> both_norms_layer(const Attention& attention, const FeedForward& ffn) {
+  std::vector<Branch> layer = pre_norm_layer(attention, ffn);
+  layer[0].post_norm = Role::attn_post_norm;
+  layer[0].post_tap = "attn_post_norm";
+  layer[1].post_norm = Role::ffn_post_norm;
+  layer[1].post_tap = "ffn_post_norm";
+  return layer;
+}
+
+// Both blocks read the layer's input; with one norm for both where `ffn_norm` is attn_norm.
+inline std::vector<Branch> parallel_layer(const Attention& attention, const FeedForward& ffn,
+                                          Role ffn_norm = Role::attn_norm) {
+  std::vector<Branch> layer = pre_norm_layer(attention, ffn);
+  layer[0].sum_tap = nullptr;
+  layer[1].norm = ffn_norm;
+  layer[1].norm_tap = ffn_norm == Role::attn_norm ? nullptr : "ffn_norm";
+  layer[1].parallel = true;
+  return layer;
+}
+
+}  // namespace crossval

@@ -1,0 +1,245 @@
+#include "arch/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace crossval {
+namespace {
+
+// Above these no known model lies; they keep every product of two of them inside int64.
+constexpr int64_t kMaxWidth = int64_t{1} << 24;
+constexpr int64_t kMaxLayers = 4096;
+constexpr int64_t kMaxExperts = 1 << 16;
+
+// llama-model.cpp `load_hparams` and llama-context.cpp (llama.cpp v0.5.0): how the scaling keys
+// become freq_scale, ext_factor and attn_factor.
+RopeConfig read_rope(const Keys& keys, const Config& config, RopeStyle style) {
+  RopeConfig rope;
+  rope.style = style;
+  rope.n_dims = keys.optional_int("rope.dimension_count", config.head_dim, config.head_dim);
+  rope.freq_base = keys.optional_float("rope.freq_base", 10000.0f);
+  rope.n_ctx_orig =
+      keys.optional_int("rope.scaling.original_context_length", config.n_ctx_train, INT32_MAX);
+  const std::string type = keys.optional_string("rope.scaling.type", "linear");
+  float factor = keys.optional_float("rope.scaling.factor", 0.0f);
+  if (!keys.has("rope.scaling.factor")) factor = keys.optional_float("rope.scale_linear", 0.0f);
+  if (type == "none") {
+    rope.freq_scale = 1.0f;
+  } else if (type == "linear" || type == "yarn" || type == "longrope") {
+    rope.freq_scale = factor == 0.0f ? 1.0f : 1.0f / factor;
+  } else {
+    bad_input("unsupported_rope", fmt::format("rope scaling '{}' is not supported", type),
+              keys.model().path(),
+              "native knows none, linear, yarn and longrope; compare two other engines");
+  }
+  if (type == "yarn") {
+    // The magnitude factor of the paper is applied where angles are made (rope.cc); llama.cpp
+    // multiplies it in and cancels it once, which leaves 1 for factors above 1.
+    rope.ext_factor = 1.0f;
+    const float scale = 1.0f / rope.freq_scale;
+    const float mscale = scale <= 1.0f ? 1.0f : 0.1f * std::log(scale) + 1.0f;
+    rope.attn_factor = mscale * (1.0f / (1.0f + 0.1f * std::log(scale)));
+  }
+  rope.attn_factor *= keys.optional_float("rope.scaling.attn_factor", 1.0f);
+  rope.beta_fast = keys.optional_float("rope.scaling.yarn_beta_fast", 32.0f);
+  rope.beta_slow = keys.optional_float("rope.scaling.yarn_beta_slow", 1.0f);
+  if (rope.n_dims % 2 != 0 || !(rope.freq_base > 0) || !std::isfinite(rope.freq_scale)) {
+    bad_input("bad_hyperparameter",
+              fmt::format("rope over {} elements with base {} and scale {} makes no sense",
+                          rope.n_dims, rope.freq_base, rope.freq_scale),
+              keys.model().path(), "correct the rope.* metadata keys");
+  }
+  return rope;
+}
+
+void read_heads(const Keys& keys, Config& config) {
+  const std::string& path = keys.model().path();
+  const int default_dim = config.n_embd / config.n_heads;
+  config.head_dim = keys.optional_int("attention.key_length", default_dim, kMaxWidth);
+  if (keys.optional_int("attention.value_length", config.head_dim, kMaxWidth) != config.head_dim) {
+    bad_input("unsupported_heads", "key and value heads differ in length", path,
+              "native does not know this; compare two other engines");
+  }
+  if (config.head_dim == default_dim && config.n_embd % config.n_heads != 0) {
+    bad_input("bad_hyperparameter",
+              fmt::format("embedding_length {} is no multiple of head_count {}", config.n_embd,
+                          config.n_heads),
+              path, "correct the metadata or convert the model again");
+  }
+  for (const LayerConfig& layer : config.layers) {
+    if (layer.n_kv_heads > 0 && layer.n_heads % layer.n_kv_heads == 0) continue;
+    bad_input("bad_hyperparameter",
+              fmt::format("head_count {} is no multiple of head_count_kv {}", layer.n_heads,
+                          layer.n_kv_heads),
+              path, "correct the metadata or convert the model again");
+  }
+}
+
+// llama-model.cpp `load_swa_pattern`: one flag per layer, or every how many layers one sees all.
+void read_windows(const Keys& keys, const Arch& arch, Config& config) {
+  config.window_rope = config.rope;
+  if (arch.window.period == 0) return;
+  if (arch.window.only_with_n_layers != 0 && config.n_layers != arch.window.only_with_n_layers) {
+    return;
+  }
+  config.window_len = keys.count("attention.sliding_window", arch.window.default_len, INT32_MAX);
+  if (config.window_len == 0) return;
+  constexpr const char* pattern = "attention.sliding_window_pattern";
+  std::vector<bool> flags = keys.flags(pattern);
+  if (flags.empty()) {
+    const int period = keys.count(pattern, arch.window.period, INT32_MAX);
+    for (int layer = 0; layer < config.n_layers; ++layer) {
+      flags.push_back(period == 0 || layer % period < period - 1);
+    }
+  }
+  flags.resize(static_cast<size_t>(config.n_layers));
+  for (size_t layer = 0; layer < flags.size(); ++layer) {
+    config.layers[layer].has_window = flags[layer];
+    if (arch.window.rope_in_windows_only) config.layers[layer].has_rope = flags[layer];
+  }
+  config.window_rope.freq_base =
+      keys.optional_float("rope.freq_base_swa", arch.window.rope_base != 0 ? arch.window.rope_base
+                                                                           : config.rope.freq_base);
+  if (arch.window.rope_scale_alone) config.window_rope.freq_scale = 1;
+  if (arch.window.rope_unscaled) {
+    config.window_rope.freq_scale = 1;
+    config.window_rope.ext_factor = 0;
+    config.window_rope.attn_factor = 1;
+  }
+}
+
+void read_experts(const Keys& keys, const Experts& experts, Config& config) {
+  ExpertConfig& out = config.experts;
+  out.n_experts = keys.count("expert_count", 0, kMaxExperts);
+  if (out.n_experts == 0) return;
+  out.n_used = keys.required_int("expert_used_count", out.n_experts);
+  out.n_ff = keys.count("expert_feed_forward_length", 0, kMaxWidth);
+  if (out.n_ff == 0) out.n_ff = config.n_ff;
+  out.weights_scale = keys.optional_float("expert_weights_scale", 0);
+  if (out.weights_scale == 0) out.weights_scale = 1;
+  out.weights_norm = experts.weights_norm == Experts::Norm::key
+                         ? keys.optional_bool("expert_weights_norm", false)
+                         : experts.weights_norm == Experts::Norm::yes;
+  out.gating = experts.gating;
+  if (experts.gating == Gating::key) {
+    // llama.cpp llama_expert_gating_func_type.
+    switch (keys.count("expert_gating_func", 0, 100)) {
+      case 0:
+        out.gating = experts.default_sigmoid ? Gating::sigmoid : Gating::softmax;
+        break;
+      case 1:
+        out.gating = Gating::softmax;
+        break;
+      case 2:
+        out.gating = Gating::sigmoid;
+        break;
+      case 3:
+        out.gating = Gating::softmax_weight;
+        break;
+      default:
+        bad_input(
+            "unsupported_experts",
+            fmt::format("'{}' is a function native does not know", keys.full("expert_gating_func")),
+            keys.model().path(), "compare two other engines");
+    }
+  }
+  if (experts.shared) {
+    const int n_shared = keys.count("expert_shared_count", 0, kMaxExperts);
+    out.n_ff_shared = keys.count("expert_shared_feed_forward_length", 0, kMaxWidth);
+    if (out.n_ff_shared == 0) out.n_ff_shared = out.n_ff * n_shared;
+  }
+  out.n_groups = keys.count("expert_group_count", 0, out.n_experts);
+  out.n_groups_used = keys.count("expert_group_used_count", 0, out.n_experts);
+  if (out.n_groups > 1 && (out.n_experts % out.n_groups != 0 || out.n_groups_used < 1 ||
+                           out.n_groups_used > out.n_groups)) {
+    bad_input("bad_hyperparameter",
+              fmt::format("{} of {} groups of {} experts make no sense", out.n_groups_used,
+                          out.n_groups, out.n_experts),
+              keys.model().path(), "correct the expert_group_* metadata keys");
+  }
+  const int n_leading = experts.layers == ExpertLayers::all
+                            ? 0
+                            : keys.count("leading_dense_block_count", 0, kMaxLayers);
+  const int step = experts.layers == ExpertLayers::interleaved
+                       ? keys.optional_int("interleave_moe_layer_step", 1, kMaxLayers)
+                       : 1;
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    config.layers[static_cast<size_t>(layer)].has_experts =
+        layer >= n_leading && (layer + 1) % step == 0;
+  }
+}
+
+float read_factor(const Keys& keys, const Factor& factor) {
+  if (factor.key == nullptr) return 1;
+  const float value = keys.optional_float(factor.key, factor.fallback);
+  if (value == 0) return 1;  // llama.cpp leaves the operation out
+  return factor.divides ? 1 / value : value;
+}
+
+}  // namespace
+
+Config read_config(const ModelFile& model, const Arch& arch) {
+  const Keys keys(model);
+  Config config;
+  config.arch = model.architecture();
+  config.n_embd = keys.required_int("embedding_length", kMaxWidth);
+  config.n_layers = keys.required_int("block_count", kMaxLayers);
+  config.n_ctx_train = keys.required_int("context_length", INT32_MAX);
+  config.layers.resize(static_cast<size_t>(config.n_layers));
+  const auto n_ff = keys.per_layer("feed_forward_length", config.n_layers, {}, kMaxWidth);
+  const auto n_heads = keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd);
+  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+    const auto n_kv =
+        keys.per_layer("attention.head_count_kv", config.n_layers, n_heads[layer], n_heads[layer]);
+    config.layers[layer] = {
+        .n_heads = n_heads[layer], .n_kv_heads = n_kv[layer], .n_ff = n_ff[layer]};
+  }
+  config.n_heads = n_heads[0];
+  config.n_kv_heads = config.layers[0].n_kv_heads;
+  config.n_ff = n_ff[0];
+  read_heads(keys, config);
+  const char* eps_key = arch.norm == NormKind::rms ? "attention.layer_norm_rms_epsilon"
+                                                   : "attention.layer_norm_epsilon";
+  config.norm_eps = keys.optional_float(eps_key, -1.0f);
+  if (!(config.norm_eps >= 0)) {
+    bad_input("missing_key", fmt::format("'{}' is missing or negative", keys.full(eps_key)),
+              model.path(), "convert the model again with a current converter");
+  }
+  config.kq_scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+  if (arch.attention_scale_key) {
+    const float scale = keys.optional_float("attention.scale", 0);
+    if (scale != 0) config.kq_scale = scale;
+  }
+  if (arch.rope != RopeStyle::none) config.rope = read_rope(keys, config, arch.rope);
+  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+    config.layers[layer].has_rope =
+        arch.rope != RopeStyle::none &&
+        (arch.no_rope_period == 0 || (layer + 1) % static_cast<size_t>(arch.no_rope_period) != 0);
+  }
+  read_windows(keys, arch, config);
+  for (const Branch& branch : arch.layer) {
+    const auto* ffn = std::get_if<FeedForward>(&branch.block);
+    if (ffn != nullptr && ffn->has_experts) read_experts(keys, ffn->experts, config);
+  }
+  if (arch.attn_softcap) {
+    config.attn_softcap = keys.optional_float("attn_logit_softcapping", *arch.attn_softcap);
+  }
+  if (arch.final_softcap) {
+    config.final_softcap = keys.optional_float("final_logit_softcapping", *arch.final_softcap);
+  }
+  config.embedding_scale = arch.embedding_by_width ? std::sqrt(static_cast<float>(config.n_embd))
+                                                   : read_factor(keys, arch.embedding_scale);
+  config.residual_scale = read_factor(keys, arch.residual_scale);
+  config.logit_scale = read_factor(keys, arch.logit_scale);
+  if (arch.alibi_key) config.alibi_bias = keys.optional_float("attention.max_alibi_bias", 0);
+  if (arch.clamp_key) config.clamp_qkv = keys.optional_float("attention.clamp_kqv", 0);
+  if (arch.parallel_key) config.parallel = keys.optional_bool("use_parallel_residual", true);
+  if (arch.adjust != nullptr) arch.adjust(keys, config);
+  return config;
+}
+
+}  // namespace crossval

@@ -1,0 +1,104 @@
+// Hyperparameters of a model, read from GGUF metadata as its architecture asks for them and
+// checked: every field that a forward pass relies on is positive, consistent and small enough to
+// multiply.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "gguf/model_file.h"
+
+namespace crossval {
+
+// Rotary embedding with linear or YaRN scaling (arXiv:2309.00071), as llama.cpp parametrises it.
+struct RopeConfig {
+  RopeStyle style = RopeStyle::norm;
+  int n_dims = 0;  // elements of a head that are rotated
+  float freq_base = 10000.0f;
+  float freq_scale = 1.0f;   // 1 / scaling factor
+  float ext_factor = 0.0f;   // 1 for YaRN, else 0
+  float attn_factor = 1.0f;  // magnitude correction
+  float beta_fast = 32.0f, beta_slow = 1.0f;
+  int n_ctx_orig = 0;  // context the model was trained on before scaling
+
+  bool operator==(const RopeConfig&) const = default;
+};
+
+// What may differ from layer to layer.
+struct LayerConfig {
+  int n_heads = 0, n_kv_heads = 0, n_ff = 0;
+  bool has_window = false;  // sees only Config::window_len positions
+  bool has_rope = true;
+  bool has_experts = false;  // instead of a dense feed-forward part
+};
+
+struct ExpertConfig {
+  int n_experts = 0, n_used = 0;  // 0 = the model has none
+  int n_ff = 0, n_ff_shared = 0;
+  float weights_scale = 1;
+  bool weights_norm = false;
+  Gating gating = Gating::softmax;
+  int n_groups = 0, n_groups_used = 0;
+};
+
+struct Config {
+  std::string arch;
+  int n_vocab = 0, n_embd = 0, n_layers = 0, n_ctx_train = 0;
+  int n_heads = 0, n_kv_heads = 0, n_ff = 0;  // of the first layer
+  int head_dim = 0;                           // of queries, keys and values
+  float norm_eps = 0;
+  float kq_scale = 0;  // scores are multiplied by it before softcap and softmax
+  RopeConfig rope, window_rope;
+  int window_len = 0;  // positions that a windowed layer sees; 0 = there are none
+  float attn_softcap = 0, final_softcap = 0;  // 0 = none
+  float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
+  float alibi_bias = 0;   // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
+  float clamp_qkv = 0;    // 0 = none
+  bool parallel = false;  // see Arch::parallel_key
+  ExpertConfig experts;
+  std::vector<LayerConfig> layers;
+
+  int n_q() const { return n_heads * head_dim; }      // width of all query heads
+  int n_kv() const { return n_kv_heads * head_dim; }  // width of all key (or value) heads
+  const RopeConfig& rope_of(int layer) const {
+    return layers[static_cast<size_t>(layer)].has_window ? window_rope : rope;
+  }
+};
+
+// The keys of an architecture ("<arch>.name"), checked as they are read. Every read throws
+// bad_input naming the key when its value is out of range or of another kind.
+class Keys {
+ public:
+  explicit Keys(const ModelFile& model) : model_(model), prefix_(model.architecture() + ".") {}
+
+  std::string full(const char* name) const { return prefix_ + name; }
+  bool has(const char* name) const { return model_.find(full(name)) != nullptr; }
+  int required_int(const char* name, int64_t max) const;
+  int optional_int(const char* name, int fallback, int64_t max) const;
+  // As optional_int, but 0 is a value too.
+  int count(const char* name, int fallback, int64_t max) const;
+  float optional_float(const char* name, float fallback) const;
+  bool optional_bool(const char* name, bool fallback) const;
+  std::string optional_string(const char* name, const char* fallback) const;
+  // One value for every layer, from a key that holds one or a list of them; the fallback where
+  // there is none.
+  std::vector<int> per_layer(const char* name, int n_layers, std::optional<int> fallback,
+                             int64_t max) const;
+  // Flags from a list of booleans or numbers; empty when the key is absent or holds one number.
+  std::vector<bool> flags(const char* name) const;
+  const ModelFile& model() const { return model_; }
+
+ private:
+  int checked(const char* name, int64_t value, int64_t min, int64_t max) const;
+
+  const ModelFile& model_;
+  std::string prefix_;
+};
+
+// Throws bad_input naming the key when one is missing, out of range or inconsistent.
+Config read_config(const ModelFile& model, const Arch& arch);
+
+}  // namespace crossval

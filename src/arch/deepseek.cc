@@ -1,0 +1,44 @@
+// Mixtures in the manner of DeepSeek (arXiv:2401.06066): a few dense layers first, then experts
+// with some that every token takes. Source: llama.cpp src/models/deepseek.cpp, dots1.cpp,
+// ernie4-5.cpp, bailingmoe.cpp.
+#include "arch/archs.h"
+
+namespace crossval {
+namespace {
+
+Arch mixture(std::string_view name, RopeStyle rope, const Attention& attention,
+             const Experts& experts) {
+  return {.name = name,
+          .rope = rope,
+          .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
+}
+
+}  // namespace
+
+std::vector<Arch> deepseek_archs() {
+  Arch deepseek = mixture(
+      "deepseek", RopeStyle::norm, {},
+      {.weights_norm = Experts::Norm::no, .layers = ExpertLayers::after_leading, .shared = true});
+  deepseek.attention_scale_key = true;
+  return {
+      deepseek,
+      mixture("dots1", RopeStyle::neox, {.qk_norm = QkNorm::head},
+              {.gating = Gating::key,
+               .weights_norm = Experts::Norm::key,
+               .layers = ExpertLayers::after_leading,
+               .selection_bias = true,
+               .shared = true}),
+      mixture("ernie4_5-moe", RopeStyle::norm, {},
+              {.layers = ExpertLayers::interleaved, .selection_bias = true, .shared = true}),
+      mixture("bailingmoe", RopeStyle::norm, {},
+              {.weights_norm = Experts::Norm::key, .shared = true}),
+      mixture("bailingmoe2", RopeStyle::neox, {.qk_norm = QkNorm::head},
+              {.gating = Gating::key,
+               .weights_norm = Experts::Norm::key,
+               .layers = ExpertLayers::after_leading,
+               .selection_bias = true,
+               .shared = true}),
+  };
+}
+
+}  // namespace crossval

@@ -1,0 +1,29 @@
+// ChatGLM and GLM-4: gate and up in one matrix, part of each head rotated.
+// Source: llama.cpp src/models/chatglm.cpp, glm4.cpp, glm4-moe.cpp.
+#include "arch/archs.h"
+
+namespace crossval {
+
+std::vector<Arch> glm_archs() {
+  const FeedForward fused = {.dense = {.fused = true}};
+  Arch glm4 = {.name = "glm4", .rope = RopeStyle::norm, .layer = both_norms_layer({}, fused)};
+  glm4.layer[0].post_tap = "post_attn_norm";
+  glm4.layer[1].post_tap = "post_mlp_norm";
+  const Experts experts = {.gating = Gating::key,
+                           .weights_norm = Experts::Norm::key,
+                           .layers = ExpertLayers::after_leading,
+                           .selection_bias = true,
+                           .shared = true,
+                           .default_sigmoid = true};
+  Arch glm4moe = {.name = "glm4moe",
+                  .rope = RopeStyle::neox,
+                  .layer = pre_norm_layer({.qk_norm = QkNorm::head, .qk_norm_optional = true},
+                                          {.has_experts = true, .experts = experts})};
+  glm4moe.layer[1].norm = Role::attn_post_norm;
+  glm4moe.layer[1].norm_tap = "post_attn_norm";
+  return {{.name = "chatglm", .rope = RopeStyle::norm, .layer = pre_norm_layer({}, fused)},
+          glm4,
+          glm4moe};
+}
+
+}  // namespace crossval

@@ -1,0 +1,44 @@
+// Granite and MiniCPM: Llama with scales on embeddings, branches and logits.
+// Source: llama.cpp src/models/granite.cpp, granite-moe.cpp, minicpm.cpp.
+#include <cmath>
+
+#include "arch/archs.h"
+#include "arch/config.h"
+
+namespace crossval {
+namespace {
+
+Arch granite(std::string_view name) {
+  return {.name = name,
+          .rope = RopeStyle::norm,
+          .layer = pre_norm_layer({}, {.has_experts = true, .experts = {.shared = true}}),
+          .embedding_scale = {.key = "embedding_scale", .fallback = 0},
+          .residual_scale = {.key = "residual_scale", .fallback = 0},
+          .logit_scale = {.key = "logit_scale", .fallback = 0, .divides = true},
+          .attention_scale_key = true,
+          // rope.scaling.finetuned = false: trained without positions.
+          .adjust = [](const Keys& keys, Config& config) {
+            if (keys.optional_bool("rope.scaling.finetuned", true)) return;
+            for (LayerConfig& layer : config.layers) layer.has_rope = false;
+          }};
+}
+
+void adjust_minicpm(const Keys& keys, Config& config) {
+  if (!keys.has("embedding_scale")) config.embedding_scale = 12;
+  if (!keys.has("residual_scale")) {
+    config.residual_scale = 1.4f / std::sqrt(static_cast<float>(config.n_layers));
+  }
+  if (!keys.has("logit_scale")) {
+    config.logit_scale = 1 / (256.0f / static_cast<float>(config.n_embd));
+  }
+}
+
+}  // namespace
+
+std::vector<Arch> granite_archs() {
+  Arch minicpm = granite("minicpm");
+  minicpm.adjust = adjust_minicpm;
+  return {granite("granite"), granite("granitemoe"), minicpm};
+}
+
+}  // namespace crossval

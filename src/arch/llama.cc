@@ -1,0 +1,92 @@
+// Llama and its many relatives: pre-norm, grouped-query attention with rotary positions, SwiGLU.
+// Source: arXiv:2302.13971; llama.cpp src/models/ under the names of the rows.
+#include "arch/archs.h"
+#include "arch/config.h"
+
+namespace crossval {
+namespace {
+
+// Rows that differ from Llama by the style of rope, norms or activation alone.
+Arch relative(std::string_view name, RopeStyle rope, const Attention& attention = {},
+              const Ffn& ffn = {}) {
+  return {.name = name, .rope = rope, .layer = pre_norm_layer(attention, {.dense = ffn})};
+}
+
+// Baichuan 13B has 40 layers, no rotation and ALiBi in its place; other sizes but 7B (32 layers)
+// have neither (llama.cpp src/models/baichuan.cpp).
+void adjust_baichuan(const Keys&, Config& config) {
+  if (config.n_layers == 32) return;
+  for (LayerConfig& layer : config.layers) layer.has_rope = false;
+  if (config.n_layers == 40) config.alibi_bias = 8;
+}
+
+// RMS norms without biases, ALiBi with 8.
+void adjust_refact(const Keys&, Config& config) { config.alibi_bias = 8; }
+
+}  // namespace
+
+std::vector<Arch> llama_archs() {
+  const Ffn relu2 = {.act = Act::relu_squared,
+                     .gated = false,
+                     .product_tap = "ffn_sqr(relu)",
+                     .product_op = "SQR"};
+  const FeedForward mixtral = {
+      .dense = {.scales = true}, .has_experts = true, .experts = {.shared = true, .scales = true}};
+  Arch llama = relative("llama", RopeStyle::norm);
+  llama.layer = pre_norm_layer({}, mixtral);
+  llama.attention_scale_key = true;
+  Arch mistral3 = llama;
+  mistral3.name = "mistral3";
+  Arch refact = relative("refact", RopeStyle::none);
+  refact.adjust = adjust_refact;
+  Arch baichuan = relative("baichuan", RopeStyle::norm);
+  baichuan.adjust = adjust_baichuan;
+  Arch smollm3 = relative("smollm3", RopeStyle::norm);
+  smollm3.no_rope_period = 4;
+  smollm3.attention_scale_key = true;
+  Arch orion = relative("orion", RopeStyle::neox);
+  orion.norm = NormKind::layer;
+  Arch nemotron = relative("nemotron", RopeStyle::neox, {}, relu2);
+  nemotron.norm = NormKind::layer;
+  Arch jais2 = relative("jais2", RopeStyle::neox, {}, relu2);
+  jais2.norm = NormKind::layer;
+  Arch arcee = relative("arcee", RopeStyle::norm, {}, relu2);
+  arcee.attention_scale_key = true;
+  Arch seed_oss = relative("seed_oss", RopeStyle::neox);
+  seed_oss.layer[1].norm = Role::attn_post_norm;
+  seed_oss.layer[1].norm_tap = "attn_post_norm";
+  seed_oss.attention_scale_key = true;
+  Arch stablelm = relative(
+      "stablelm", RopeStyle::neox,
+      {.qk_norm = QkNorm::each_head, .qk_norm_optional = true, .qk_norm_kind = NormKind::layer});
+  stablelm.norm = NormKind::layer;
+  stablelm.layer[1].norm_optional = true;
+  Arch deci = relative("deci", RopeStyle::norm);
+  deci.attention_scale_key = true;
+  return {
+      llama,
+      mistral3,
+      relative("internlm2", RopeStyle::norm),
+      relative("xverse", RopeStyle::norm),
+      relative("exaone", RopeStyle::neox),
+      relative("ernie4_5", RopeStyle::norm),
+      relative("pangu-embedded", RopeStyle::neox),
+      relative("maincoder", RopeStyle::norm, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
+      relative("openelm", RopeStyle::neox, {.qk_norm = QkNorm::head}),
+      relative("hunyuan-dense", RopeStyle::neox,
+               {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
+      {.name = "plamo", .rope = RopeStyle::neox, .layer = parallel_layer({}, {.dense = {}})},
+      refact,
+      baichuan,
+      smollm3,
+      orion,
+      nemotron,
+      jais2,
+      arcee,
+      seed_oss,
+      stablelm,
+      deci,
+  };
+}
+
+}  // namespace crossval

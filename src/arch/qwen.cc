@@ -1,0 +1,38 @@
+// Qwen (arXiv:2309.16609), 2 (arXiv:2407.10671) and 3 (arXiv:2505.09388), dense and with experts.
+// Source: llama.cpp src/models/qwen*.cpp. Those that see pictures compute as these on text alone:
+// all sections of their rotation then stand at one position.
+#include "arch/archs.h"
+#include "arch/config.h"
+
+namespace crossval {
+
+std::vector<Arch> qwen_archs() {
+  const auto dense = [](std::string_view name, const Attention& attention, bool scales) -> Arch {
+    return {.name = name,
+            .rope = RopeStyle::neox,
+            .layer = pre_norm_layer(attention, {.dense = {.scales = scales}})};
+  };
+  const auto mixture = [](std::string_view name, const Attention& attention,
+                          const Experts& experts) -> Arch {
+    return {.name = name,
+            .rope = RopeStyle::neox,
+            .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
+  };
+  const Attention normed = {.qk_norm = QkNorm::head};
+  Arch qwen = dense("qwen", {}, false);
+  // Its feed_forward_length counts gate and up together.
+  qwen.adjust = [](const Keys&, Config& config) {
+    config.n_ff /= 2;
+    for (LayerConfig& layer : config.layers) layer.n_ff /= 2;
+  };
+  return {
+      qwen,
+      dense("qwen2", {}, false),
+      dense("qwen3", normed, true),
+      mixture("qwen2moe", {},
+              {.weights_norm = Experts::Norm::no, .shared = true, .shared_gate = true}),
+      mixture("qwen3moe", normed, {.scales = true}),
+  };
+}
+
+}  // namespace crossval

@@ -1,0 +1,61 @@
+// What a tensor is for. Files name tensors by role ("blk.3.attn_q.weight"); so do the blocks.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace crossval {
+
+enum class Role : uint8_t {
+  none,
+  // outside the layers
+  token_embd,
+  token_embd_norm,
+  position_embd,
+  output,
+  output_norm,
+  rope_freqs,
+  rope_factors_long,
+  rope_factors_short,
+  // attention
+  attn_norm,
+  attn_norm_2,
+  attn_qkv,
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_output,
+  attn_q_norm,
+  attn_k_norm,
+  attn_sub_norm,
+  attn_out_norm,
+  attn_post_norm,
+  attn_sinks,
+  // feed-forward
+  ffn_norm,
+  ffn_norm_exps,
+  ffn_gate,
+  ffn_up,
+  ffn_down,
+  ffn_sub_norm,
+  ffn_post_norm,
+  // experts
+  ffn_gate_inp,
+  ffn_gate_exps,
+  ffn_up_exps,
+  ffn_down_exps,
+  exp_probs_b,
+  ffn_gate_shexp,
+  ffn_up_shexp,
+  ffn_down_shexp,
+  ffn_gate_inp_shexp,
+  count,
+};
+
+inline constexpr size_t kNRoles = static_cast<size_t>(Role::count);
+
+// The name in a GGUF file, without "blk.N." and ".weight" (llama.cpp src/llama-arch.cpp
+// LLM_TENSOR_NAMES): "attn_q".
+std::string_view role_name(Role role);
+
+}  // namespace crossval

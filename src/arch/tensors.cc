@@ -1,0 +1,170 @@
+#include "arch/tensors.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace crossval {
+namespace {
+
+// Lists the specs of one layer, or of what stands outside the layers (layer -1).
+class Lister {
+ public:
+  Lister(const Config& config, int layer, std::vector<TensorSpec>& out)
+      : config_(config), layer_(layer), out_(out) {}
+
+  void norm(Role role, int64_t n, bool required = true) {
+    if (role != Role::none)
+      out_.push_back({.role = role, .layer = layer_, .shape = {n}, .required = required});
+  }
+  void each_head_norm(Role role, int64_t n, int64_t n_heads, bool required) {
+    out_.push_back({.role = role, .layer = layer_, .shape = {n, n_heads}, .required = required});
+  }
+  void matrix(Role role, int64_t ne0, int64_t ne1, bool required = true, bool uses_scale = true) {
+    out_.push_back({.role = role,
+                    .layer = layer_,
+                    .shape = {ne0, ne1},
+                    .required = required,
+                    .is_linear = true,
+                    .uses_scale = uses_scale});
+  }
+  void experts(Role role, int64_t ne0, int64_t ne1, bool uses_scale) {
+    out_.push_back({.role = role,
+                    .layer = layer_,
+                    .shape = {ne0, ne1, config_.experts.n_experts},
+                    .is_linear = true,
+                    .uses_scale = uses_scale});
+  }
+  void vector(Role role, int64_t n, bool required, bool is_bias = false) {
+    out_.push_back(
+        {.role = role, .layer = layer_, .shape = {n}, .required = required, .is_bias = is_bias});
+  }
+
+ private:
+  const Config& config_;
+  int layer_;
+  std::vector<TensorSpec>& out_;
+};
+
+void list_attention(const Attention& attention, const Config& config, const LayerConfig& layer,
+                    bool is_fused, Lister& list) {
+  const int64_t n_q = int64_t{layer.n_heads} * config.head_dim;
+  const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
+  if (is_fused) {
+    list.matrix(Role::attn_qkv, config.n_embd, n_q + 2 * n_kv);
+  } else {
+    list.matrix(Role::attn_q, config.n_embd, n_q);
+    list.matrix(Role::attn_k, config.n_embd, n_kv);
+    list.matrix(Role::attn_v, config.n_embd, n_kv);
+  }
+  const bool required = !attention.qk_norm_optional;
+  switch (attention.qk_norm) {
+    case QkNorm::none:
+      break;
+    case QkNorm::head:
+      list.norm(Role::attn_q_norm, config.head_dim, required);
+      list.norm(Role::attn_k_norm, config.head_dim, required);
+      break;
+    case QkNorm::each_head:
+      list.each_head_norm(Role::attn_q_norm, config.head_dim, layer.n_heads, required);
+      list.each_head_norm(Role::attn_k_norm, config.head_dim, layer.n_kv_heads, required);
+      break;
+    case QkNorm::row:
+      list.norm(Role::attn_q_norm, n_q, required);
+      list.norm(Role::attn_k_norm, n_kv, required);
+      break;
+  }
+  if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
+  list.norm(attention.sub_norm, n_q);
+  list.matrix(Role::attn_output, n_q, config.n_embd);
+}
+
+void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
+  if (ffn.gated && !ffn.fused) list.matrix(Role::ffn_gate, config.n_embd, n_ff, true, ffn.scales);
+  list.matrix(Role::ffn_up, config.n_embd, ffn.fused ? 2 * n_ff : n_ff, true, ffn.scales);
+  list.norm(ffn.sub_norm, n_ff);
+  list.matrix(Role::ffn_down, n_ff, config.n_embd, true, ffn.scales);
+}
+
+void list_experts(const Experts& experts, const Config& config, Lister& list) {
+  const ExpertConfig& e = config.experts;
+  list.matrix(Role::ffn_gate_inp, config.n_embd, e.n_experts);
+  if (experts.selection_bias) list.vector(Role::exp_probs_b, e.n_experts, false, true);
+  list.experts(Role::ffn_gate_exps, config.n_embd, e.n_ff, experts.scales);
+  list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
+  list.experts(Role::ffn_down_exps, e.n_ff, config.n_embd, experts.scales);
+  if (e.n_ff_shared == 0) return;
+  list.matrix(Role::ffn_gate_shexp, config.n_embd, e.n_ff_shared, true, experts.scales);
+  list.matrix(Role::ffn_up_shexp, config.n_embd, e.n_ff_shared, true, experts.scales);
+  list.matrix(Role::ffn_down_shexp, e.n_ff_shared, config.n_embd, true, experts.scales);
+  if (experts.shared_gate) list.vector(Role::ffn_gate_inp_shexp, config.n_embd, true);
+}
+
+}  // namespace
+
+std::string TensorSpec::stem() const {
+  return layer < 0 ? std::string(role_name(role))
+                   : fmt::format("blk.{}.{}", layer, role_name(role));
+}
+
+std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, const Config& config) {
+  std::vector<TensorSpec> all;
+  Lister outside(config, -1, all);
+  outside.matrix(Role::token_embd, config.n_embd, config.n_vocab);
+  outside.matrix(Role::output, config.n_embd, config.n_vocab, false);
+  if (arch.norm_weights) outside.norm(Role::output_norm, config.n_embd);
+  if (arch.embedding_norm) outside.norm(Role::token_embd_norm, config.n_embd);
+  if (arch.position_embedding != Arch::PositionEmbedding::none) {
+    outside.matrix(Role::position_embd, config.n_embd, config.n_ctx_train,
+                   arch.position_embedding == Arch::PositionEmbedding::always);
+  }
+  for (const Role role : {Role::rope_freqs, Role::rope_factors_long, Role::rope_factors_short}) {
+    if (arch.rope != RopeStyle::none) outside.vector(role, config.rope.n_dims / 2, false);
+  }
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
+    Lister list(config, layer, all);
+    const TensorSpec fused = {.role = Role::attn_qkv, .layer = layer};
+    for (const Branch& branch : arch.layer) {
+      if (arch.norm_weights) {
+        list.norm(branch.norm, config.n_embd, !branch.norm_optional);
+        list.norm(branch.post_norm, config.n_embd);
+      }
+      if (const auto* attention = std::get_if<Attention>(&branch.block)) {
+        list_attention(*attention, config, sizes, model.find_tensor(fused.name()) != nullptr, list);
+        continue;
+      }
+      const auto& ffn = std::get<FeedForward>(branch.block);
+      if (sizes.has_experts) {
+        list_experts(ffn.experts, config, list);
+      } else {
+        list_ffn(ffn.dense, config, sizes.n_ff, list);
+      }
+    }
+  }
+  return all;
+}
+
+bool knows_role(const Arch& arch, Role role) {
+  const auto is_one_of = [&](std::initializer_list<Role> roles) {
+    return std::ranges::find(roles, role) != roles.end();
+  };
+  return std::ranges::any_of(arch.layer, [&](const Branch& branch) {
+    if (is_one_of({branch.norm, branch.post_norm})) return true;
+    if (const auto* attention = std::get_if<Attention>(&branch.block)) {
+      return is_one_of({Role::attn_qkv, Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_output,
+                        attention->sub_norm}) ||
+             (attention->qk_norm != QkNorm::none &&
+              is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
+             (attention->sinks && role == Role::attn_sinks);
+    }
+    const auto& ffn = std::get<FeedForward>(branch.block);
+    if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
+    return ffn.has_experts &&
+           is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,
+                      Role::ffn_down_exps, Role::ffn_gate_shexp, Role::ffn_up_shexp,
+                      Role::ffn_down_shexp, Role::ffn_gate_inp_shexp});
+  });
+}
+
+}  // namespace crossval

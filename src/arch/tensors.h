@@ -1,0 +1,37 @@
+// Which tensors an architecture calls for, with their shapes: what native binds, and what a file
+// may hold beside.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "arch/config.h"
+#include "gguf/model_file.h"
+
+namespace crossval {
+
+struct TensorSpec {
+  Role role = Role::none;
+  int layer = -1;                     // -1 = outside the layers
+  std::array<int64_t, 3> shape = {};  // ne0, ne1, ne2; 0 = not so many dimensions
+  bool required = true;
+  bool is_linear = false;  // a matrix, or one for each expert, of a product: may have a scale
+  bool uses_scale = true;  // and engines multiply by it whatever the matrix' type
+  bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
+
+  // "blk.3.attn_q" without ".weight"; and with it.
+  std::string stem() const;
+  std::string name() const { return stem() + (is_bias ? ".bias" : ".weight"); }
+};
+
+// Every tensor that the model needs or may have. Beside a spec stand, where the file has them, its
+// bias (of ne1 elements, for a norm ne0) and its scale (one element, or one per expert).
+std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, const Config& config);
+
+// Whether any layer of the architecture can hold a tensor of this role.
+bool knows_role(const Arch& arch, Role role);
+
+}  // namespace crossval

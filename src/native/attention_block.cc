@@ -1,0 +1,83 @@
+// Queries, keys and values of a layer, their norms and rotation, attention, and the way back.
+// Tap names: llama.cpp src/llama-graph.cpp `build_qkv`, `build_attn`, and src/models.
+#include <algorithm>
+
+#include "native/forward.h"
+
+namespace crossval {
+namespace {
+
+void clamp(ForwardPass& pass, Rows& rows) {
+  const float limit = pass.config.clamp_qkv;
+  if (!(limit > 0)) return;
+  pass.each_token([&](int64_t token) {
+    float* row = rows.row(token);
+    // NaN passes through both, as in ggml.
+    for (int i = 0; i < rows.width; ++i) {
+      row[i] = row[i] < -limit ? -limit : row[i] > limit ? limit : row[i];
+    }
+  });
+}
+
+void project(ForwardPass& pass, const Rows& in) {
+  const WeightsByRole& weights = pass.layer_weights();
+  if (const Weight& fused = weights[Role::attn_qkv]) {
+    pass.resize(pass.qkv, pass.q.width + 2 * pass.k.width);
+    pass.linear({"wqkv", "wqkv", "wqkv_b", true}, fused, in, pass.qkv);
+    pass.each_token([&](int64_t token) {
+      const float* from = pass.qkv.row(token);
+      for (Rows* part : {&pass.q, &pass.k, &pass.v}) {
+        std::copy_n(from, part->width, part->row(token));
+        from += part->width;
+      }
+    });
+  } else {
+    pass.linear({"Qcur", "Qcur", "Qcur", true}, weights[Role::attn_q], in, pass.q);
+    pass.linear({"Kcur", "Kcur", "Kcur", true}, weights[Role::attn_k], in, pass.k);
+    pass.linear({"Vcur", "Vcur", "Vcur", true}, weights[Role::attn_v], in, pass.v);
+  }
+  for (Rows* part : {&pass.q, &pass.k, &pass.v}) clamp(pass, *part);
+}
+
+void norm_queries_and_keys(ForwardPass& pass, const Attention& attention) {
+  const WeightsByRole& weights = pass.layer_weights();
+  const auto norm_one = [&](Role role, Rows& rows, const char* name) {
+    if (!weights[role]) return;
+    const int n = attention.qk_norm == QkNorm::row ? rows.width : pass.config.head_dim;
+    pass.norm(rows, weights[role], attention.qk_norm_kind, n, rows);
+    pass.tap(name, "MUL", rows, rows.width / pass.config.head_dim);
+  };
+  const bool after = attention.qk_norm_after_rope;
+  norm_one(Role::attn_q_norm, pass.q, after ? "Qcur_norm" : "Qcur_normed");
+  norm_one(Role::attn_k_norm, pass.k, after ? "Kcur_norm" : "Kcur_normed");
+}
+
+}  // namespace
+
+void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in) {
+  const WeightsByRole& weights = pass.layer_weights();
+  const LayerConfig& layer = pass.layer_config();
+  const int head_dim = pass.config.head_dim;
+  for (Rows* rows : {&pass.q, &pass.heads}) pass.resize(*rows, layer.n_heads * head_dim);
+  for (Rows* rows : {&pass.k, &pass.v}) pass.resize(*rows, layer.n_kv_heads * head_dim);
+  project(pass, in);
+  const bool has_norm = attention.qk_norm != QkNorm::none;
+  if (has_norm && !attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
+  if (layer.has_rope) {
+    pass.rope(pass.q, layer.n_heads);
+    pass.tap("Qcur", "ROPE", pass.q, layer.n_heads);
+    pass.rope(pass.k, layer.n_kv_heads);
+    pass.tap("Kcur", "ROPE", pass.k, layer.n_kv_heads);
+  }
+  if (has_norm && attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
+  pass.attention(pass.q, pass.k, pass.v, pass.heads);
+  pass.tap("kqv_out", "CONT", pass.heads);
+  if (attention.sub_norm != Role::none) {
+    pass.norm(pass.heads, weights[attention.sub_norm], pass.heads);
+    pass.tap("attn_sub_norm", "MUL", pass.heads);
+  }
+  const char* out = attention.out_tap;
+  pass.linear({out, out, out, false}, weights[Role::attn_output], pass.heads, pass.branch);
+}
+
+}  // namespace crossval

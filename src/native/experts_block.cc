@@ -1,0 +1,187 @@
+// A mixture of experts: the router's choice, each expert over the tokens that chose it, their sum
+// in the order of the choice, and the experts that every token takes.
+// Tap names: llama.cpp src/llama-graph.cpp `build_moe_ffn`.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "native/activation.h"
+#include "native/forward.h"
+#include "native/vector_math.h"
+
+namespace crossval {
+namespace {
+
+void gate_probabilities(Gating gating, float* row, int n) {
+  if (gating == Gating::softmax) return softmax_row(row, n);
+  if (gating == Gating::softmax_weight) return;
+  for (int i = 0; i < n; ++i) row[i] = 1.0f / (1.0f + std::exp(-row[i]));
+}
+
+// Only experts of the best groups stay (arXiv:2412.19437, 2.1.2: the two best of each group speak
+// for it).
+void keep_best_groups(const ExpertConfig& config, std::vector<float>& selection) {
+  if (config.n_groups <= 1) return;
+  const int size = config.n_experts / config.n_groups;
+  std::vector<std::pair<float, int>> groups;
+  for (int group = 0; group < config.n_groups; ++group) {
+    std::vector<float> best(selection.begin() + group * size,
+                            selection.begin() + (group + 1) * size);
+    std::ranges::sort(best, std::greater<>());
+    groups.emplace_back(best[0] + (size > 1 ? best[1] : 0.0f), group);
+  }
+  std::ranges::stable_sort(groups, [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (size_t i = static_cast<size_t>(config.n_groups_used); i < groups.size(); ++i) {
+    std::fill_n(selection.begin() + groups[i].second * size, size,
+                -std::numeric_limits<float>::infinity());
+  }
+}
+
+// One token's experts, best first, and their weights. `row` holds the router's logits.
+void choose(const ExpertConfig& config, const VectorWeight& bias, float* row, int* chosen,
+            float* weights) {
+  gate_probabilities(config.gating, row, config.n_experts);
+  std::vector<float> selection(row, row + config.n_experts);
+  for (size_t i = 0; i < bias.size(); ++i) selection[i] += bias[i];
+  keep_best_groups(config, selection);
+  std::vector<int> order(selection.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, [&](int a, int b) {
+    return selection[static_cast<size_t>(a)] > selection[static_cast<size_t>(b)];
+  });
+  for (int rank = 0; rank < config.n_used; ++rank) {
+    chosen[rank] = order[static_cast<size_t>(rank)];
+    weights[rank] = row[chosen[rank]];
+  }
+  if (config.gating == Gating::softmax_weight) softmax_row(weights, config.n_used);
+  if (config.weights_norm) {
+    float sum = 0;
+    for (int rank = 0; rank < config.n_used; ++rank) sum += weights[rank];
+    sum = std::max(sum, 6.103515625e-5f);  // the smallest normal half float, as llama.cpp
+    for (int rank = 0; rank < config.n_used; ++rank) weights[rank] /= sum;
+  }
+  for (int rank = 0; rank < config.n_used; ++rank) weights[rank] *= config.weights_scale;
+}
+
+void route(ForwardPass& pass, const Rows& in) {
+  const WeightsByRole& weights = pass.layer_weights();
+  const ExpertConfig& config = pass.config.experts;
+  pass.resize(pass.router, config.n_experts);
+  pass.linear({"ffn_moe_logits", "ffn_moe_logits", "ffn_moe_logits_biased", true},
+              weights[Role::ffn_gate_inp], in, pass.router);
+  const size_t n_slots = static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(config.n_used);
+  pass.experts.chosen.resize(n_slots);
+  pass.experts.weights.resize(n_slots);
+  pass.each_token([&](int64_t token) {
+    choose(config, weights[Role::exp_probs_b].vector, pass.router.row(token),
+           &pass.experts.chosen[static_cast<size_t>(token * config.n_used)],
+           &pass.experts.weights[static_cast<size_t>(token * config.n_used)]);
+  });
+  if (config.gating != Gating::softmax_weight) {
+    pass.tap("ffn_moe_probs", config.gating == Gating::softmax ? "SOFT_MAX" : "SIGMOID",
+             pass.router);
+  }
+}
+
+void expert_linear(ForwardPass& pass, const Weight& weight, int expert, const Rows& in, int width,
+                   Rows& out) {
+  const size_t n = pass.experts.slots.size();
+  out.width = width;
+  out.data.resize(std::max(out.data.size(), n * static_cast<size_t>(width)));
+  pass.product(expert_matrix(weight, expert, width), in.data.data(), static_cast<int64_t>(n),
+               out.data.data(), width);
+  const size_t at = static_cast<size_t>(expert);
+  for (size_t i = 0; i < n; ++i) {
+    float* row = out.row(static_cast<int64_t>(i));
+    if (!weight.scale.empty()) {
+      for (int j = 0; j < width; ++j) row[j] *= weight.scale[at];
+    }
+    if (!weight.bias.empty()) add_row(&weight.bias[at * static_cast<size_t>(width)], width, row);
+  }
+}
+
+// One expert over the tokens that chose it, into the results of their slots.
+void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Rows& in) {
+  const WeightsByRole& weights = pass.layer_weights();
+  const ExpertConfig& config = pass.config.experts;
+  ExpertScratch& scratch = pass.experts;
+  const size_t n = scratch.slots.size();
+  const int n_embd = pass.config.n_embd;
+  scratch.in.width = n_embd;
+  scratch.in.data.resize(std::max(scratch.in.data.size(), n * static_cast<size_t>(n_embd)));
+  for (size_t i = 0; i < n; ++i) {
+    std::copy_n(in.row(scratch.slots[i] / config.n_used), n_embd,
+                scratch.in.row(static_cast<int64_t>(i)));
+  }
+  expert_linear(pass, weights[Role::ffn_gate_exps], expert, scratch.in, config.n_ff, scratch.gate);
+  expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, config.n_ff, scratch.up);
+  for (size_t i = 0; i < n; ++i) {
+    const auto row = static_cast<int64_t>(i);
+    activate(experts.act, pass.as_ggml(), scratch.up.row(row), config.n_ff, scratch.gate.row(row));
+  }
+  expert_linear(pass, weights[Role::ffn_down_exps], expert, scratch.gate, n_embd, scratch.out);
+  for (size_t i = 0; i < n; ++i) {
+    const auto slot = static_cast<size_t>(scratch.slots[i]);
+    const float* row = scratch.out.row(static_cast<int64_t>(i));
+    float* to = &scratch.results[slot * static_cast<size_t>(n_embd)];
+    for (int j = 0; j < n_embd; ++j) to[j] = row[j] * scratch.weights[slot];
+  }
+}
+
+// What every token takes beside its experts, into pass.branch.
+void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
+  const WeightsByRole& weights = pass.layer_weights();
+  const int n_ff = pass.config.experts.n_ff_shared;
+  for (Rows* rows : {&pass.gate, &pass.up}) pass.resize(*rows, n_ff);
+  pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true}, weights[Role::ffn_gate_shexp], in,
+              pass.gate);
+  pass.linear({"ffn_up", "ffn_up_s", "ffn_up_b", true}, weights[Role::ffn_up_shexp], in, pass.up);
+  pass.activate(experts.act, &pass.up, pass.gate);
+  pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
+  pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false}, weights[Role::ffn_down_shexp],
+              pass.gate, pass.branch);
+  if (!experts.shared_gate) return;
+  const VectorWeight& gate = weights[Role::ffn_gate_inp_shexp].vector;
+  pass.each_token([&](int64_t token) {
+    double sum = 0;
+    for (size_t i = 0; i < gate.size(); ++i) sum += double{gate[i]} * in.row(token)[i];
+    const float factor = 1.0f / (1.0f + std::exp(-static_cast<float>(sum)));
+    for (int i = 0; i < pass.branch.width; ++i) pass.branch.row(token)[i] *= factor;
+  });
+  pass.tap("ffn_shexp_out", "MUL", pass.branch);
+}
+
+}  // namespace
+
+void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
+  const ExpertConfig& config = pass.config.experts;
+  const int n_embd = pass.config.n_embd;
+  route(pass, in);
+  ExpertScratch& scratch = pass.experts;
+  scratch.results.resize(scratch.chosen.size() * static_cast<size_t>(n_embd));
+  for (int expert = 0; expert < config.n_experts; ++expert) {
+    scratch.slots.clear();
+    for (size_t slot = 0; slot < scratch.chosen.size(); ++slot) {
+      if (scratch.chosen[slot] == expert) scratch.slots.push_back(static_cast<int>(slot));
+    }
+    if (!scratch.slots.empty()) run_expert(pass, ffn.experts, expert, in);
+  }
+  pass.resize(pass.mixture, n_embd);
+  pass.each_token([&](int64_t token) {
+    const float* first = &scratch.results[static_cast<size_t>(token * config.n_used * n_embd)];
+    std::copy_n(first, n_embd, pass.mixture.row(token));
+    for (int rank = 1; rank < config.n_used; ++rank) {
+      add_row(first + int64_t{rank} * n_embd, n_embd, pass.mixture.row(token));
+    }
+  });
+  pass.tap("ffn_moe_out", config.n_used > 1 ? "ADD" : "CONT", pass.mixture);
+  if (config.n_ff_shared > 0) {
+    run_shared(pass, ffn.experts, in);
+    pass.add(pass.branch, 1, pass.mixture);
+    pass.tap("ffn_out", "ADD", pass.mixture);
+  }
+  std::swap(pass.mixture, pass.branch);
+}
+
+}  // namespace crossval

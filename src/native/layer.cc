@@ -1,0 +1,64 @@
+// A layer as its architecture's branches say: norm, block, norm, sum.
+#include <algorithm>
+
+#include "native/forward.h"
+
+namespace crossval {
+namespace {
+
+// What a block reads: the norm of what the branch starts from, or that as it is.
+const Rows& block_input(ForwardPass& pass, const Branch& branch, const Rows& from) {
+  if (branch.norm == Role::none) return from;
+  const WeightsByRole& weights = pass.layer_weights();
+  if (branch.norm_optional && !weights[branch.norm]) {
+    if (branch.norm_instead == Role::none) return pass.normed;  // as the branch before
+    pass.norm(from, weights[branch.norm_instead], pass.normed);
+    return pass.normed;
+  }
+  // Two branches behind one norm share what it made.
+  if (branch.parallel && branch.norm_tap == nullptr) return pass.normed;
+  pass.norm(from, weights[branch.norm], pass.normed);
+  const char* op = !pass.arch.norm_weights             ? "NORM"
+                   : weights[branch.norm].bias.empty() ? "MUL"
+                                                       : "ADD";
+  pass.tap(branch.norm_tap, op, pass.normed);
+  return pass.normed;
+}
+
+void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
+  if (const auto* attention = std::get_if<Attention>(&branch.block)) {
+    return attention_block(pass, *attention, in);
+  }
+  const auto& ffn = std::get<FeedForward>(branch.block);
+  if (pass.layer_config().has_experts) return experts_block(pass, ffn, in);
+  dense_block(pass, ffn.dense, in);
+}
+
+}  // namespace
+
+void ForwardPass::run_layers() {
+  for (layer = 0; layer < config.n_layers; ++layer) {
+    const auto is_parallel = [&](const Branch& branch) {
+      return branch.parallel || config.parallel;
+    };
+    const bool keeps_input = std::ranges::any_of(arch.layer, is_parallel);
+    if (keeps_input) {
+      resize(layer_input, x.width);
+      std::copy_n(x.data.begin(), static_cast<size_t>(n_tokens) * x.width,
+                  layer_input.data.begin());
+    }
+    for (const Branch& part : arch.layer) {
+      const Rows& from = is_parallel(part) ? layer_input : x;
+      run_block(*this, part, block_input(*this, part, from));
+      if (part.post_norm != Role::none) {
+        norm(branch, layer_weights()[part.post_norm], branch);
+        tap(part.post_tap, "MUL", branch);
+      }
+      add(branch, config.residual_scale, x);
+      tap(part.sum_tap, "ADD", x);
+    }
+  }
+  layer = -1;
+}
+
+}  // namespace crossval
