@@ -57,6 +57,7 @@ struct Arch {
   bool scaled_queries = false;  // llama.cpp multiplies the scale into the queries: same result
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
+  bool rope_factors = false;    // divides angles by rope_freqs, where the file has them
   int no_rope_period = 0;       // every so-manieth layer does not rotate (SmolLM3)
   bool parallel_key = false;    // use_parallel_residual decides (GPT-NeoX)
   bool weight_scales = false;   // factors beside the matrices are part of the model (BitNet)

@@ -12,7 +12,9 @@ namespace crossval {
 
 // Which pairs of a head's elements are rotated together (ggml: NORM pairs 2i, 2i+1; NEOX pairs
 // i, i + n_dims/2).
-enum class RopeStyle { none, norm, neox };
+// multi and interleaved rotate halves as NEOX does, each pair by the position of its section (time,
+// height, width, other): arXiv:2409.12191; interleaved deals the sections out in turn (Qwen3-VL).
+enum class RopeStyle { none, norm, neox, multi, interleaved };
 
 enum class NormKind { rms, layer };  // layer: less the mean, over the standard deviation
 
@@ -29,6 +31,8 @@ struct Attention {
   bool qk_norm_after_rope = false;
   bool sinks = false;                // a logit per head that takes part in the softmax alone
   Role sub_norm = Role::none;        // norm of the heads before they meet attn_output
+  bool qkv_scale = true;             // a factor beside attn_qkv counts
+  bool out_bias = true;              // a bias of attn_output counts
   const char* out_tap = "attn_out";  // llama.cpp's names
 };
 

@@ -18,7 +18,8 @@ std::vector<Arch> cohere_archs() {
                         .norm = NormKind::layer,
                         .layer = parallel_layer({}, {.dense = {.scales = true}}),
                         .window = {.period = 4, .rope_in_windows_only = true},
-                        .logit_scale = {.key = "logit_scale", .fallback = 0}};
+                        .logit_scale = {.key = "logit_scale", .fallback = 0},
+                        .rope_factors = true};
   return {command_r, cohere2};
 }
 

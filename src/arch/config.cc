@@ -47,6 +47,10 @@ RopeConfig read_rope(const Keys& keys, const Config& config, RopeStyle style) {
   rope.attn_factor *= keys.optional_float("rope.scaling.attn_factor", 1.0f);
   rope.beta_fast = keys.optional_float("rope.scaling.yarn_beta_fast", 32.0f);
   rope.beta_slow = keys.optional_float("rope.scaling.yarn_beta_slow", 1.0f);
+  if (style == RopeStyle::multi || style == RopeStyle::interleaved) {
+    const auto sections = keys.per_layer("rope.dimension_sections", 4, {}, kMaxWidth);
+    std::ranges::copy(sections, rope.sections.begin());
+  }
   if (rope.n_dims % 2 != 0 || !(rope.freq_base > 0) || !std::isfinite(rope.freq_scale)) {
     bad_input("bad_hyperparameter",
               fmt::format("rope over {} elements with base {} and scale {} makes no sense",

@@ -3,6 +3,7 @@
 // multiply.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,7 +23,8 @@ struct RopeConfig {
   float ext_factor = 0.0f;   // 1 for YaRN, else 0
   float attn_factor = 1.0f;  // magnitude correction
   float beta_fast = 32.0f, beta_slow = 1.0f;
-  int n_ctx_orig = 0;  // context the model was trained on before scaling
+  int n_ctx_orig = 0;                // context the model was trained on before scaling
+  std::array<int, 4> sections = {};  // pairs of time, height, width and other (multi, interleaved)
 
   bool operator==(const RopeConfig&) const = default;
 };

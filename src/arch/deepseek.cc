@@ -20,6 +20,10 @@ std::vector<Arch> deepseek_archs() {
       "deepseek", RopeStyle::norm, {},
       {.weights_norm = Experts::Norm::no, .layers = ExpertLayers::after_leading, .shared = true});
   deepseek.attention_scale_key = true;
+  deepseek.rope_factors = true;
+  Arch bailingmoe = mixture("bailingmoe", RopeStyle::norm, {},
+                            {.weights_norm = Experts::Norm::key, .shared = true});
+  bailingmoe.rope_factors = true;
   return {
       deepseek,
       mixture("dots1", RopeStyle::neox, {.qk_norm = QkNorm::head},
@@ -28,10 +32,9 @@ std::vector<Arch> deepseek_archs() {
                .layers = ExpertLayers::after_leading,
                .selection_bias = true,
                .shared = true}),
-      mixture("ernie4_5-moe", RopeStyle::norm, {},
+      mixture("ernie4_5-moe", RopeStyle::norm, {.out_bias = false},
               {.layers = ExpertLayers::interleaved, .selection_bias = true, .shared = true}),
-      mixture("bailingmoe", RopeStyle::norm, {},
-              {.weights_norm = Experts::Norm::key, .shared = true}),
+      bailingmoe,
       mixture("bailingmoe2", RopeStyle::neox, {.qk_norm = QkNorm::head},
               {.gating = Gating::key,
                .weights_norm = Experts::Norm::key,

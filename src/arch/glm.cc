@@ -1,12 +1,32 @@
 // ChatGLM and GLM-4: gate and up in one matrix, part of each head rotated.
 // Source: llama.cpp src/models/chatglm.cpp, glm4.cpp, glm4-moe.cpp.
+#include <algorithm>
+
 #include "arch/archs.h"
+#include "arch/config.h"
 
 namespace crossval {
+namespace {
+
+// Those that see pictures (sections of rotation in the file) rotate by sections; the text models
+// adjacent pairs (GLM-4) or halves (4.5).
+void adjust_sections(const Keys& keys, Config& config) {
+  if (!keys.has("rope.dimension_sections")) return;
+  const std::vector<int> sections =
+      keys.per_layer("rope.dimension_sections", 4, {}, config.head_dim);
+  if (std::ranges::all_of(sections, [](int n) { return n == 0; })) return;
+  for (RopeConfig* rope : {&config.rope, &config.window_rope}) {
+    rope->style = RopeStyle::multi;
+    std::ranges::copy(sections, rope->sections.begin());
+  }
+}
+
+}  // namespace
 
 std::vector<Arch> glm_archs() {
   const FeedForward fused = {.dense = {.fused = true}};
   Arch glm4 = {.name = "glm4", .rope = RopeStyle::norm, .layer = both_norms_layer({}, fused)};
+  glm4.adjust = adjust_sections;
   glm4.layer[0].post_tap = "post_attn_norm";
   glm4.layer[1].post_tap = "post_mlp_norm";
   const Experts experts = {.gating = Gating::key,
@@ -19,6 +39,7 @@ std::vector<Arch> glm_archs() {
                   .rope = RopeStyle::neox,
                   .layer = pre_norm_layer({.qk_norm = QkNorm::head, .qk_norm_optional = true},
                                           {.has_experts = true, .experts = experts})};
+  glm4moe.adjust = adjust_sections;
   glm4moe.layer[1].norm = Role::attn_post_norm;
   glm4moe.layer[1].norm_tap = "post_attn_norm";
   return {{.name = "chatglm", .rope = RopeStyle::norm, .layer = pre_norm_layer({}, fused)},

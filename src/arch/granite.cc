@@ -8,7 +8,7 @@
 namespace crossval {
 namespace {
 
-Arch granite(std::string_view name) {
+Arch granite(std::string_view name, void (*adjust)(const Keys&, Config&)) {
   return {.name = name,
           .rope = RopeStyle::norm,
           .layer = pre_norm_layer({}, {.has_experts = true, .experts = {.shared = true}}),
@@ -16,11 +16,14 @@ Arch granite(std::string_view name) {
           .residual_scale = {.key = "residual_scale", .fallback = 0},
           .logit_scale = {.key = "logit_scale", .fallback = 0, .divides = true},
           .attention_scale_key = true,
-          // rope.scaling.finetuned = false: trained without positions.
-          .adjust = [](const Keys& keys, Config& config) {
-            if (keys.optional_bool("rope.scaling.finetuned", true)) return;
-            for (LayerConfig& layer : config.layers) layer.has_rope = false;
-          }};
+          .rope_factors = true,
+          .adjust = adjust};
+}
+
+// rope.scaling.finetuned = false: trained without positions.
+void adjust_granite(const Keys& keys, Config& config) {
+  if (keys.optional_bool("rope.scaling.finetuned", true)) return;
+  for (LayerConfig& layer : config.layers) layer.has_rope = false;
 }
 
 void adjust_minicpm(const Keys& keys, Config& config) {
@@ -36,9 +39,8 @@ void adjust_minicpm(const Keys& keys, Config& config) {
 }  // namespace
 
 std::vector<Arch> granite_archs() {
-  Arch minicpm = granite("minicpm");
-  minicpm.adjust = adjust_minicpm;
-  return {granite("granite"), granite("granitemoe"), minicpm};
+  return {granite("granite", adjust_granite), granite("granitemoe", nullptr),
+          granite("minicpm", adjust_minicpm)};
 }
 
 }  // namespace crossval

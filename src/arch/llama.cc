@@ -35,6 +35,7 @@ std::vector<Arch> llama_archs() {
   Arch llama = relative("llama", RopeStyle::norm);
   llama.layer = pre_norm_layer({}, mixtral);
   llama.attention_scale_key = true;
+  llama.rope_factors = true;
   Arch mistral3 = llama;
   mistral3.name = "mistral3";
   Arch refact = relative("refact", RopeStyle::none);
@@ -52,6 +53,7 @@ std::vector<Arch> llama_archs() {
   jais2.norm = NormKind::layer;
   Arch arcee = relative("arcee", RopeStyle::norm, {}, relu2);
   arcee.attention_scale_key = true;
+  arcee.rope_factors = true;
   Arch seed_oss = relative("seed_oss", RopeStyle::neox);
   seed_oss.layer[1].norm = Role::attn_post_norm;
   seed_oss.layer[1].norm_tap = "attn_post_norm";
@@ -63,18 +65,23 @@ std::vector<Arch> llama_archs() {
   stablelm.layer[1].norm_optional = true;
   Arch deci = relative("deci", RopeStyle::norm);
   deci.attention_scale_key = true;
+  deci.rope_factors = true;
+  Arch exaone = relative("exaone", RopeStyle::neox);
+  exaone.rope_factors = true;
+  Arch hunyuan = relative("hunyuan-dense", RopeStyle::neox,
+                          {.qk_norm = QkNorm::head, .qk_norm_after_rope = true});
+  hunyuan.rope_factors = true;
   return {
       llama,
       mistral3,
       relative("internlm2", RopeStyle::norm),
       relative("xverse", RopeStyle::norm),
-      relative("exaone", RopeStyle::neox),
-      relative("ernie4_5", RopeStyle::norm),
+      exaone,
+      relative("ernie4_5", RopeStyle::norm, {.out_bias = false}),
       relative("pangu-embedded", RopeStyle::neox),
       relative("maincoder", RopeStyle::norm, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
-      relative("openelm", RopeStyle::neox, {.qk_norm = QkNorm::head}),
-      relative("hunyuan-dense", RopeStyle::neox,
-               {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
+      relative("openelm", RopeStyle::neox, {.qk_norm = QkNorm::head, .qkv_scale = false}),
+      hunyuan,
       {.name = "plamo", .rope = RopeStyle::neox, .layer = parallel_layer({}, {.dense = {}})},
       refact,
       baichuan,

@@ -31,14 +31,16 @@ std::vector<Arch> mixture_archs() {
   gpt_oss.window = {.period = 2};
   Arch mellum = mixture("mellum", RopeStyle::neox, {.qk_norm = QkNorm::head}, {.scales = true});
   mellum.window = {.period = 4, .rope_unscaled = true};
+  Arch hunyuan = mixture("hunyuan-moe", RopeStyle::neox,
+                         {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}, {.shared = true});
+  hunyuan.rope_factors = true;
   return {
       dbrx,
       gpt_oss,
       mellum,
       mixture("minimax-m2", RopeStyle::neox, {.qk_norm = QkNorm::row},
               {.gating = Gating::key, .selection_bias = true}),
-      mixture("hunyuan-moe", RopeStyle::neox, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true},
-              {.shared = true}),
+      hunyuan,
   };
 }
 

@@ -28,7 +28,8 @@ std::vector<Arch> olmo_archs() {
                         .window = {.period = 4,
                                    .default_len = 4096,
                                    .only_with_n_layers = 64,
-                                   .rope_in_windows_only = true}};
+                                   .rope_in_windows_only = true},
+                        .rope_factors = true};
   return {olmo, olmo2, olmoe, exaone4};
 }
 

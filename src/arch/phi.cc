@@ -20,7 +20,10 @@ std::vector<Arch> phi_archs() {
                  .rope = RopeStyle::neox,
                  .layer = pre_norm_layer({}, {.has_experts = true}),
                  .scaled_queries = true};
-  for (Arch* arch : {&phi3, &phimoe}) arch->layer[0].sum_tap = nullptr;
+  for (Arch* arch : {&phi3, &phimoe}) {
+    arch->layer[0].sum_tap = nullptr;
+    arch->rope_factors = true;
+  }
   return {phi2, phi3, phimoe};
 }
 

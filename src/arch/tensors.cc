@@ -39,6 +39,7 @@ class Lister {
     out_.push_back(
         {.role = role, .layer = layer_, .shape = {n}, .required = required, .is_bias = is_bias});
   }
+  TensorSpec& last() { return out_.back(); }
 
  private:
   const Config& config_;
@@ -51,7 +52,7 @@ void list_attention(const Attention& attention, const Config& config, const Laye
   const int64_t n_q = int64_t{layer.n_heads} * config.head_dim;
   const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
   if (is_fused) {
-    list.matrix(Role::attn_qkv, config.n_embd, n_q + 2 * n_kv);
+    list.matrix(Role::attn_qkv, config.n_embd, n_q + 2 * n_kv, true, attention.qkv_scale);
   } else {
     list.matrix(Role::attn_q, config.n_embd, n_q);
     list.matrix(Role::attn_k, config.n_embd, n_kv);
@@ -77,6 +78,7 @@ void list_attention(const Attention& attention, const Config& config, const Laye
   if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
   list.norm(attention.sub_norm, n_q);
   list.matrix(Role::attn_output, n_q, config.n_embd);
+  list.last().uses_bias = attention.out_bias;
 }
 
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
@@ -119,7 +121,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
                    arch.position_embedding == Arch::PositionEmbedding::always);
   }
   for (const Role role : {Role::rope_freqs, Role::rope_factors_long, Role::rope_factors_short}) {
-    if (arch.rope != RopeStyle::none) outside.vector(role, config.rope.n_dims / 2, false);
+    outside.vector(role, arch.rope_factors ? config.rope.n_dims / 2 : 0, false);
+    outside.last().is_used = arch.rope_factors;
   }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];

@@ -20,6 +20,8 @@ struct TensorSpec {
   bool required = true;
   bool is_linear = false;  // a matrix, or one for each expert, of a product: may have a scale
   bool uses_scale = true;  // and engines multiply by it whatever the matrix' type
+  bool uses_bias = true;   // a bias beside it counts
+  bool is_used = true;     // false: files have it, and engines leave it out
   bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
 
   // "blk.3.attn_q" without ".weight"; and with it.

@@ -7,14 +7,14 @@ void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const int n_ff = pass.layer_config().n_ff;
   for (Rows* rows : {&pass.gate, &pass.up}) pass.resize(*rows, n_ff);
-  const LinearTaps up_taps = {"ffn_up", "ffn_up_s", "ffn_up_b", true};
+  const LinearTaps up_taps = {"ffn_up", "ffn_up_s", "ffn_up_b", true, true};
   if (ffn.fused) {
     pass.resize(pass.both, 2 * n_ff);
     pass.linear(up_taps, weights[Role::ffn_up], in, pass.both);
     pass.split(pass.both, pass.gate, pass.up);
     pass.activate(ffn.act, &pass.up, pass.gate);
   } else if (ffn.gated) {
-    pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true}, weights[Role::ffn_gate], in,
+    pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true, true}, weights[Role::ffn_gate], in,
                 pass.gate);
     pass.linear(up_taps, weights[Role::ffn_up], in, pass.up);
     pass.activate(ffn.act, &pass.up, pass.gate);
@@ -27,8 +27,8 @@ void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in) {
     pass.norm(pass.gate, weights[ffn.sub_norm], pass.gate);
     pass.tap("ffn_sub_norm", "MUL", pass.gate);
   }
-  pass.linear({ffn.out_tap, ffn.out_tap, ffn.out_tap, false}, weights[Role::ffn_down], pass.gate,
-              pass.branch);
+  pass.linear({ffn.out_tap, ffn.out_tap, ffn.out_tap, false, true}, weights[Role::ffn_down],
+              pass.gate, pass.branch);
 }
 
 }  // namespace crossval

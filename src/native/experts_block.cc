@@ -134,12 +134,13 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const int n_ff = pass.config.experts.n_ff_shared;
   for (Rows* rows : {&pass.gate, &pass.up}) pass.resize(*rows, n_ff);
-  pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true}, weights[Role::ffn_gate_shexp], in,
-              pass.gate);
-  pass.linear({"ffn_up", "ffn_up_s", "ffn_up_b", true}, weights[Role::ffn_up_shexp], in, pass.up);
+  pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true, true}, weights[Role::ffn_gate_shexp],
+              in, pass.gate);
+  pass.linear({"ffn_up", "ffn_up_s", "ffn_up_b", true, true}, weights[Role::ffn_up_shexp], in,
+              pass.up);
   pass.activate(experts.act, &pass.up, pass.gate);
   pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
-  pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false}, weights[Role::ffn_down_shexp],
+  pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false, true}, weights[Role::ffn_down_shexp],
               pass.gate, pass.branch);
   if (!experts.shared_gate) return;
   const VectorWeight& gate = weights[Role::ffn_gate_inp_shexp].vector;

@@ -90,18 +90,20 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
   if ((!scaled && !biased) || (names.midway && !(scaled && same_name))) {
     tap(names.product, "MUL_MAT", out);
   }
+  const auto add_bias = [&] {
+    each_token([&](int64_t token) { add_row(weight.bias.data(), out.width, out.row(token)); });
+    if (!scaled || !names.bias_first || names.midway) tap(names.biased, "ADD", out);
+  };
+  if (biased && names.bias_first) add_bias();
   if (scaled) {
     assert(weight.scale.size() == 1);
     each_token([&](int64_t token) {
       float* row = out.row(token);
       for (int i = 0; i < out.width; ++i) row[i] *= weight.scale[0];
     });
-    if (!biased || names.midway) tap(names.scaled, "MUL", out);
+    if (!biased || names.bias_first || names.midway) tap(names.scaled, "MUL", out);
   }
-  if (biased) {
-    each_token([&](int64_t token) { add_row(weight.bias.data(), out.width, out.row(token)); });
-    tap(names.biased, "ADD", out);
-  }
+  if (biased && !names.bias_first) add_bias();
 }
 
 void ForwardPass::rope(Rows& rows, int n_heads) {

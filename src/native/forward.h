@@ -31,6 +31,7 @@ struct Rows {
 struct LinearTaps {
   const char *product, *scaled, *biased;
   bool midway;
+  bool bias_first = false;  // the bias is scaled too (feed-forward parts)
 };
 
 // What a mixture of experts works in: rows of one expert, results of each token's experts.
@@ -61,7 +62,7 @@ class ForwardPass {
   void norm(const Rows& in, const Weight& weight, Rows& out) {
     norm(in, weight, arch.norm, in.width, out);
   }
-  // out = (in W^T) * scale + bias, the latter two where the weight has them.
+  // out = (in W^T) * scale + bias, or (in W^T + bias) * scale, where the weight has them.
   void linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out);
   // The product alone, for n rows that lie row_len and out_stride apart.
   void product(const WeightView& w, const float* in, int64_t n, float* out, int64_t out_stride);

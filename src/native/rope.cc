@@ -18,6 +18,23 @@ float correction_dim(const RopeConfig& rope, float n_rotations) {
 
 }  // namespace
 
+namespace {
+
+// Whether text stands still in this pair's section: the first three move with the position, the
+// fourth (and what no section covers) stays at 0 (ggml-cpu/ops.cpp `ggml_mrope_cache_init`,
+// llama.cpp `llm_graph_input_pos::set_input`).
+bool is_still(const RopeConfig& rope, int pair) {
+  const auto& [time, height, width, other] = rope.sections;
+  const int all = time + height + width + other;
+  if (all == 0) return false;
+  const int sector = pair % all;
+  if (rope.style == RopeStyle::multi) return sector >= time + height + width;
+  if (rope.style != RopeStyle::interleaved) return false;
+  return sector >= 3 * (sector % 3 == 0 ? time : sector % 3 == 1 ? height : width);
+}
+
+}  // namespace
+
 RopeTable make_rope_table(const RopeConfig& rope, const VectorWeight* freq_factors,
                           int first_position, int n_tokens) {
   RopeTable table;
@@ -46,6 +63,7 @@ RopeTable make_rope_table(const RopeConfig& rope, const VectorWeight* freq_facto
         const float mix = (1.0f - std::min(1.0f, std::max(0.0f, ramp))) * rope.ext_factor;
         angle = angle * (1 - mix) + extrapolated * mix;
       }
+      if (is_still(rope, pair)) angle = 0;
       table.cos[at] = std::cos(angle) * magnitude;
       table.sin[at] = std::sin(angle) * magnitude;
       theta *= theta_scale;

@@ -18,6 +18,10 @@ class Binder {
   explicit Binder(const ModelFile& model) : model_(model) {}
 
   void bind(const TensorSpec& spec, Weight& out) {
+    if (!spec.is_used) {
+      used_.insert(spec.name());
+      return;
+    }
     std::vector<int64_t> shape;
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
@@ -38,6 +42,10 @@ class Binder {
       out.vector = vector(tensor);
     }
     if (spec.is_bias) return;
+    if (!spec.uses_bias) {
+      used_.insert(spec.stem() + ".bias");
+      return;
+    }
     std::vector<int64_t> bias(shape.begin() + (spec.is_linear ? 1 : 0), shape.end());
     out.bias = vector(find(spec.stem() + ".bias", bias, false));
   }

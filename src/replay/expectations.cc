@@ -20,7 +20,14 @@ constexpr size_t kRopeNDims = 1, kRopeMode = 2, kRopeOriginal = 4, kRopeFreqBase
                  kRopeFreqScale = 6, kRopeExtFactor = 7, kRopeAttnFactor = 8, kRopeBetaFast = 9,
                  kRopeBetaSlow = 10;
 constexpr size_t kNormEps = 0;
-constexpr int32_t kModeNorm = 0, kModeNeox = 2;  // GGML_ROPE_TYPE_*
+constexpr int32_t kModeNorm = 0, kModeNeox = 2, kModeMulti = 8,
+                  kModeInterleaved = 40;  // GGML_ROPE_TYPE_*
+
+int32_t mode_of(RopeStyle style) {
+  if (style == RopeStyle::multi) return kModeMulti;
+  if (style == RopeStyle::interleaved) return kModeInterleaved;
+  return style == RopeStyle::norm ? kModeNorm : kModeNeox;
+}
 
 // I32 values of a source, made what they should be.
 void expect_ids(TapTensor& tensor, std::span<const int32_t> expected, Cause cause, const char* what,
@@ -150,7 +157,7 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
          fmt::format("{} or {} of {}", sizes->n_heads, sizes->n_kv_heads, config_->head_dim),
          fmt::format("{} of {}", tap.out.ne[1], tap.out.ne[0])});
   }
-  const int32_t mode = arch_->rope == RopeStyle::neox ? kModeNeox : kModeNorm;
+  const int32_t mode = mode_of(rope.style);
   if (tap.params[kRopeMode] != mode) {
     const auto name = [](int32_t m) {
       return m == kModeNorm   ? "adjacent pairs (norm)"
@@ -176,7 +183,7 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   // Frequency factors, one per pair: used exactly when the file has them.
   const TensorView* factors = model_->find_tensor("rope_freqs.weight");
   const bool used = tap.sources.size() > 2 && tap.sources[2].ne[0] > 0;
-  if (factors != nullptr && !used) {
+  if (factors != nullptr && !used && arch_->rope_factors) {
     faults.push_back({Cause::rope_freqs, "rope_freqs.weight", "divides the angles", "not used"});
     sources.resize(3);
     sources[2].name = "rope_freqs.weight";
