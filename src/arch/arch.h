@@ -20,7 +20,8 @@ class Keys;
 struct Window {
   int period = 0;  // 0 = the architecture knows no windows
   int default_len = 0;
-  int only_with_n_layers = 0;  // other sizes have none; 0 = all have
+  bool first_sees_all = false;  // of each period the first layer, not the last, has no window
+  int only_with_n_layers = 0;   // other sizes have none; 0 = all have
   bool rope_in_windows_only = false;
   // Windowed layers turn with a base of their own: rope.freq_base_swa, else this; 0 = as the
   // others.
@@ -44,7 +45,11 @@ struct Arch {
   std::vector<Branch> layer;
   Window window = {};
   bool embedding_by_width = false;  // rows of the embedding times sqrt(n_embd) (Gemma)
-  bool embedding_norm = false;
+  enum class EmbeddingNorm {
+    none,
+    with_weights,
+    without_weights
+  } embedding_norm = EmbeddingNorm::none;
   enum class PositionEmbedding {
     none,
     if_present,
@@ -58,9 +63,11 @@ struct Arch {
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
   bool rope_factors = false;    // divides angles by rope_freqs, where the file has them
-  int no_rope_period = 0;       // every so-manieth layer does not rotate (SmolLM3)
-  bool parallel_key = false;    // use_parallel_residual decides (GPT-NeoX)
-  bool weight_scales = false;   // factors beside the matrices are part of the model (BitNet)
+  bool causal = true;  // false: every token of an evaluation sees all of them, nothing before
+  std::optional<float> post_norm_eps = {};  // where norms behind the blocks have one of their own
+  int no_rope_period = 0;                   // every so-manieth layer does not rotate (SmolLM3)
+  bool parallel_key = false;                // use_parallel_residual decides (GPT-NeoX)
+  bool weight_scales = false;  // factors beside the matrices are part of the model (BitNet)
   // What sizes decide and no key says. Null = nothing.
   void (*adjust)(const Keys& keys, Config& config) = nullptr;
   // Under `ggml` numerics, what meets f16 weights (the output matrix) or f16 values stays f32

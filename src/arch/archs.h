@@ -17,6 +17,7 @@ std::vector<Arch> bitnet_archs();
 std::vector<Arch> cohere_archs();
 std::vector<Arch> deepseek_archs();
 std::vector<Arch> falcon_archs();
+std::vector<Arch> gated_archs();
 std::vector<Arch> gemma_archs();
 std::vector<Arch> glm_archs();
 std::vector<Arch> gpt_archs();

@@ -29,10 +29,13 @@ struct Attention {
   bool qk_norm_optional = false;  // only where the file has its weights
   NormKind qk_norm_kind = NormKind::rms;
   bool qk_norm_after_rope = false;
-  bool sinks = false;                // a logit per head that takes part in the softmax alone
-  Role sub_norm = Role::none;        // norm of the heads before they meet attn_output
-  bool qkv_scale = true;             // a factor beside attn_qkv counts
-  bool out_bias = true;              // a bias of attn_output counts
+  bool sinks = false;          // a logit per head that takes part in the softmax alone
+  Role sub_norm = Role::none;  // norm of the heads before they meet attn_output
+  bool qkv_scale = true;       // a factor beside attn_qkv counts
+  bool out_bias = true;        // a bias of attn_output counts
+  // The heads are multiplied with this function of a product of the block's input: one value a
+  // head or one an element, as the file has it.
+  enum class Gate { none, sigmoid, softplus } gate = Gate::none;
   const char* out_tap = "attn_out";  // llama.cpp's names
 };
 
@@ -42,7 +45,9 @@ struct Ffn {
   // Gate and up are the halves of one matrix, ffn_up (chatglm's way of SwiGLU).
   bool fused = false;
   bool scales = false;  // factors beside the matrices count (llama.cpp hands them to build_ffn)
+  bool biases = true;   // and biases
   Role sub_norm = Role::none;  // before ffn_down
+  bool act_scales = false;     // the activation is divided by ffn.act, where the file has it
   const char* product_tap = "ffn_swiglu";
   const char* product_op = "SWIGLU";
   const char* out_tap = "ffn_out";
@@ -66,7 +71,13 @@ struct Experts {
   bool shared = false;          // a feed-forward part beside the experts that every token takes
   bool shared_gate = false;     // multiplied with the sigmoid of a product of its own
   bool scales = false;
-  bool default_sigmoid = false;  // where the file does not say the gating
+  bool default_sigmoid = false;           // where the file does not say the gating
+  bool router_reads_layer_input = false;  // not what the block reads (SmallThinker)
+  bool weights_before = false;  // inputs of experts are weighted, not their results (Llama 4)
+  bool clamp_key = false;       // swiglu_clamp_exp limits gate and up
+  bool shared_fused = false;    // gate and up of the shared experts are one matrix
+  bool dense_beside = false;    // a dense part is added to the experts' sum (Grok)
+  float sum_factor = 1;         // of the sum of experts and what stands beside them
 };
 
 // A feed-forward part: dense, or experts in the layers that have them.
@@ -87,6 +98,7 @@ struct Branch {
   Role post_norm = Role::none;  // of the block's result
   // Reads what the layer got, not what the branch before it made of it.
   bool parallel = false;
+  bool is_dense = false;  // stays dense where other branches of the layer have experts (Arctic)
   // llama.cpp's names for the normed input, the normed result and the sum.
   const char* norm_tap = nullptr;
   const char* post_tap = nullptr;

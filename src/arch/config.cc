@@ -97,7 +97,8 @@ void read_windows(const Keys& keys, const Arch& arch, Config& config) {
   if (flags.empty()) {
     const int period = keys.count(pattern, arch.window.period, INT32_MAX);
     for (int layer = 0; layer < config.n_layers; ++layer) {
-      flags.push_back(period == 0 || layer % period < period - 1);
+      flags.push_back(period == 0 || (arch.window.first_sees_all ? layer % period != 0
+                                                                 : layer % period < period - 1));
     }
   }
   flags.resize(static_cast<size_t>(config.n_layers));
@@ -128,6 +129,10 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
   out.weights_norm = experts.weights_norm == Experts::Norm::key
                          ? keys.optional_bool("expert_weights_norm", false)
                          : experts.weights_norm == Experts::Norm::yes;
+  if (experts.clamp_key) {
+    const auto clamps = keys.model().get_float(keys.full("swiglu_clamp_exp"));
+    out.clamp = static_cast<float>(clamps.value_or(0));
+  }
   out.gating = experts.gating;
   if (experts.gating == Gating::key) {
     // llama.cpp llama_expert_gating_func_type.
@@ -185,6 +190,16 @@ float read_factor(const Keys& keys, const Factor& factor) {
 }
 
 }  // namespace
+
+void adjust_sections(const Keys& keys, Config& config) {
+  if (!keys.has("rope.dimension_sections")) return;
+  const std::vector<int> sections = keys.per_layer("rope.dimension_sections", 4, {}, kMaxWidth);
+  if (std::ranges::all_of(sections, [](int n) { return n == 0; })) return;
+  for (RopeConfig* rope : {&config.rope, &config.window_rope}) {
+    rope->style = RopeStyle::multi;
+    std::ranges::copy(sections, rope->sections.begin());
+  }
+}
 
 Config read_config(const ModelFile& model, const Arch& arch) {
   const Keys keys(model);

@@ -42,6 +42,7 @@ struct ExpertConfig {
   int n_ff = 0, n_ff_shared = 0;
   float weights_scale = 1;
   bool weights_norm = false;
+  float clamp = 0;  // of swiglu; 0 = none
   Gating gating = Gating::softmax;
   int n_groups = 0, n_groups_used = 0;
 };
@@ -99,6 +100,10 @@ class Keys {
   const ModelFile& model_;
   std::string prefix_;
 };
+
+// For Arch::adjust: models that see pictures say sections of rotation and rotate by them; those of
+// text alone, of the same architecture, as the row says (GLM-4, Hunyuan).
+void adjust_sections(const Keys& keys, Config& config);
 
 // Throws bad_input naming the key when one is missing, out of range or inconsistent.
 Config read_config(const ModelFile& model, const Arch& arch);

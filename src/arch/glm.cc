@@ -6,23 +6,6 @@
 #include "arch/config.h"
 
 namespace crossval {
-namespace {
-
-// Those that see pictures (sections of rotation in the file) rotate by sections; the text models
-// adjacent pairs (GLM-4) or halves (4.5).
-void adjust_sections(const Keys& keys, Config& config) {
-  if (!keys.has("rope.dimension_sections")) return;
-  const std::vector<int> sections =
-      keys.per_layer("rope.dimension_sections", 4, {}, config.head_dim);
-  if (std::ranges::all_of(sections, [](int n) { return n == 0; })) return;
-  for (RopeConfig* rope : {&config.rope, &config.window_rope}) {
-    rope->style = RopeStyle::multi;
-    std::ranges::copy(sections, rope->sections.begin());
-  }
-}
-
-}  // namespace
-
 std::vector<Arch> glm_archs() {
   const FeedForward fused = {.dense = {.fused = true}};
   Arch glm4 = {.name = "glm4", .rope = RopeStyle::norm, .layer = both_norms_layer({}, fused)};

@@ -30,7 +30,7 @@ std::vector<Arch> gpt_archs() {
   mpt.alibi_key = true;
   mpt.clamp_key = true;
   Arch bloom = gpt("bloom", RopeStyle::none);
-  bloom.embedding_norm = true;
+  bloom.embedding_norm = Arch::EmbeddingNorm::with_weights;
   bloom.adjust = [](const Keys&, Config& config) { config.alibi_bias = 8; };
   Arch gptneox = gpt("gptneox", RopeStyle::neox);
   gptneox.parallel_key = true;
@@ -50,6 +50,7 @@ std::vector<Arch> gpt_archs() {
           gptneox,
           jais,
           gpt("codeshell", RopeStyle::neox),
+          gpt("pockettts", RopeStyle::norm),
           gpt("starcoder2", RopeStyle::neox)};
 }
 

@@ -38,7 +38,7 @@ std::vector<Arch> llama_archs() {
   llama.rope_factors = true;
   Arch mistral3 = llama;
   mistral3.name = "mistral3";
-  Arch refact = relative("refact", RopeStyle::none);
+  Arch refact = relative("refact", RopeStyle::none, {.out_bias = false}, {.biases = false});
   refact.adjust = adjust_refact;
   Arch baichuan = relative("baichuan", RopeStyle::norm);
   baichuan.adjust = adjust_baichuan;
@@ -71,8 +71,20 @@ std::vector<Arch> llama_archs() {
   Arch hunyuan = relative("hunyuan-dense", RopeStyle::neox,
                           {.qk_norm = QkNorm::head, .qk_norm_after_rope = true});
   hunyuan.rope_factors = true;
+  Arch hunyuan_vl = hunyuan;
+  hunyuan_vl.name = "hunyuan_vl";
+  hunyuan_vl.adjust = adjust_sections;
+  Arch nanbeige = relative("nanbeige", RopeStyle::norm, {}, {.scales = true});
+  nanbeige.attention_scale_key = true;
+  nanbeige.rope_factors = true;
+  Arch plamo3 = relative("plamo3", RopeStyle::neox, {.qk_norm = QkNorm::head});
+  plamo3.layer = both_norms_layer({.qk_norm = QkNorm::head}, {.dense = {.fused = true}});
+  plamo3.window = {.period = 8, .rope_base = 10000, .rope_scale_alone = true};
+  Arch llada = relative("llada", RopeStyle::norm);
+  llada.causal = false;
   return {
       llama,
+      llada,
       mistral3,
       relative("internlm2", RopeStyle::norm),
       relative("xverse", RopeStyle::norm),
@@ -82,6 +94,9 @@ std::vector<Arch> llama_archs() {
       relative("maincoder", RopeStyle::norm, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
       relative("openelm", RopeStyle::neox, {.qk_norm = QkNorm::head, .qkv_scale = false}),
       hunyuan,
+      hunyuan_vl,
+      nanbeige,
+      plamo3,
       {.name = "plamo", .rope = RopeStyle::neox, .layer = parallel_layer({}, {.dense = {}})},
       refact,
       baichuan,

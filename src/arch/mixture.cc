@@ -34,7 +34,45 @@ std::vector<Arch> mixture_archs() {
   Arch hunyuan = mixture("hunyuan-moe", RopeStyle::neox,
                          {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}, {.shared = true});
   hunyuan.rope_factors = true;
+  Arch exaone_moe = mixture("exaone-moe", RopeStyle::neox, {.qk_norm = QkNorm::head},
+                            {.gating = Gating::key,
+                             .weights_norm = Experts::Norm::key,
+                             .layers = ExpertLayers::after_leading,
+                             .selection_bias = true,
+                             .shared = true});
+  exaone_moe.window = {.period = 4, .default_len = 128, .rope_in_windows_only = true};
+  exaone_moe.rope_factors = true;
+  Arch hy_v3 = mixture("hy_v3", RopeStyle::neox, {.qk_norm = QkNorm::head},
+                       {.gating = Gating::key,
+                        .weights_norm = Experts::Norm::key,
+                        .layers = ExpertLayers::after_leading,
+                        .selection_bias = true,
+                        .shared = true,
+                        .scales = true,
+                        .default_sigmoid = true});
+  std::get<FeedForward>(hy_v3.layer[1].block).dense.scales = true;
+  hy_v3.rope_factors = true;
+  Arch maple = mixture("maple", RopeStyle::neox, {.qk_norm = QkNorm::head}, {.clamp_key = true});
+  maple.window = {.period = 1, .rope_in_windows_only = true};
+  Arch smallthinker =
+      mixture("smallthinker", RopeStyle::neox, {},
+              {.act = Act::relu, .gating = Gating::key, .router_reads_layer_input = true});
+  // The dense part, the experts beside it behind a norm of their own, both from the layer's input.
+  Arch arctic = {
+      .name = "arctic", .rope = RopeStyle::norm, .layer = pre_norm_layer({}, {.dense = {}})};
+  arctic.layer[1].sum_tap = nullptr;
+  arctic.layer[1].is_dense = true;
+  arctic.layer.push_back({.norm = Role::ffn_norm_exps,
+                          .block = FeedForward{.has_experts = true},
+                          .parallel = true,
+                          .norm_tap = "ffn_norm_exps",
+                          .sum_tap = "l_out"});
   return {
+      exaone_moe,
+      hy_v3,
+      maple,
+      smallthinker,
+      arctic,
       dbrx,
       gpt_oss,
       mellum,

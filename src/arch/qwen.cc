@@ -5,6 +5,14 @@
 #include "arch/config.h"
 
 namespace crossval {
+namespace {
+
+Arch not_causal(Arch arch) {
+  arch.causal = false;
+  return arch;
+}
+
+}  // namespace
 
 std::vector<Arch> qwen_archs() {
   const auto dense = [](std::string_view name, const Attention& attention, bool scales) -> Arch {
@@ -25,8 +33,22 @@ std::vector<Arch> qwen_archs() {
     config.n_ff /= 2;
     for (LayerConfig& layer : config.layers) layer.n_ff /= 2;
   };
+  const auto by_sections = [](Arch arch, RopeStyle style, std::string_view name) {
+    arch.name = name;
+    arch.rope = style;
+    return arch;
+  };
   return {
       qwen,
+      by_sections(dense("", {}, false), RopeStyle::multi, "qwen2vl"),
+      by_sections(dense("", normed, false), RopeStyle::interleaved, "qwen3vl"),
+      by_sections(dense("", normed, false), RopeStyle::interleaved, "qwen3tts"),
+      by_sections(mixture("", normed, {}), RopeStyle::interleaved, "qwen3vlmoe"),
+      by_sections(dense("", {.out_bias = true}, false), RopeStyle::multi, "paddleocr"),
+      // Predicts all tokens at once: no causal mask.
+      not_causal(dense("dream", {}, false)),
+      not_causal(mixture("rnd1", normed, {})),
+      not_causal(mixture("llada-moe", normed, {.weights_norm = Experts::Norm::no})),
       dense("qwen2", {}, false),
       dense("qwen3", normed, true),
       mixture("qwen2moe", {},

@@ -31,6 +31,7 @@ enum class Role : uint8_t {
   attn_out_norm,
   attn_post_norm,
   attn_sinks,
+  attn_gate,
   // feed-forward
   ffn_norm,
   ffn_norm_exps,
@@ -38,12 +39,14 @@ enum class Role : uint8_t {
   ffn_up,
   ffn_down,
   ffn_sub_norm,
+  ffn_act,
   ffn_post_norm,
   // experts
   ffn_gate_inp,
   ffn_gate_exps,
   ffn_up_exps,
   ffn_down_exps,
+  ffn_gate_up_exps,
   exp_probs_b,
   ffn_gate_shexp,
   ffn_up_shexp,

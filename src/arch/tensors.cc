@@ -47,8 +47,8 @@ class Lister {
   std::vector<TensorSpec>& out_;
 };
 
-void list_attention(const Attention& attention, const Config& config, const LayerConfig& layer,
-                    bool is_fused, Lister& list) {
+void list_attention(const ModelFile& model, const Attention& attention, const Config& config,
+                    const LayerConfig& layer, bool is_fused, Lister& list) {
   const int64_t n_q = int64_t{layer.n_heads} * config.head_dim;
   const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
   if (is_fused) {
@@ -75,6 +75,12 @@ void list_attention(const Attention& attention, const Config& config, const Laye
       list.norm(Role::attn_k_norm, n_kv, required);
       break;
   }
+  if (attention.gate != Attention::Gate::none) {
+    list.matrix(Role::attn_gate, config.n_embd, n_q, true, false);
+    // One value a head where the file has so few.
+    const TensorView* gate = model.find_tensor(list.last().name());
+    if (gate != nullptr && gate->n_rows() == layer.n_heads) list.last().shape[1] = layer.n_heads;
+  }
   if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
   list.norm(attention.sub_norm, n_q);
   list.matrix(Role::attn_output, n_q, config.n_embd);
@@ -82,22 +88,41 @@ void list_attention(const Attention& attention, const Config& config, const Laye
 }
 
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
-  if (ffn.gated && !ffn.fused) list.matrix(Role::ffn_gate, config.n_embd, n_ff, true, ffn.scales);
-  list.matrix(Role::ffn_up, config.n_embd, ffn.fused ? 2 * n_ff : n_ff, true, ffn.scales);
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1, true, ffn.scales);
+    list.last().uses_bias = ffn.biases;
+  };
+  if (ffn.gated && !ffn.fused) matrix(Role::ffn_gate, config.n_embd, n_ff);
+  matrix(Role::ffn_up, config.n_embd, ffn.fused ? 2 * n_ff : n_ff);
   list.norm(ffn.sub_norm, n_ff);
-  list.matrix(Role::ffn_down, n_ff, config.n_embd, true, ffn.scales);
+  matrix(Role::ffn_down, n_ff, config.n_embd);
+  if (ffn.act_scales) {
+    list.vector(Role::ffn_act, n_ff, false);
+    list.last().is_scales = true;
+  }
 }
 
-void list_experts(const Experts& experts, const Config& config, Lister& list) {
+void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& config,
+                  const LayerConfig& layer, Lister& list) {
+  const Experts& experts = ffn.experts;
   const ExpertConfig& e = config.experts;
-  list.matrix(Role::ffn_gate_inp, config.n_embd, e.n_experts);
+  list.matrix(Role::ffn_gate_inp, config.n_embd, e.n_experts, true, false);
   if (experts.selection_bias) list.vector(Role::exp_probs_b, e.n_experts, false, true);
-  list.experts(Role::ffn_gate_exps, config.n_embd, e.n_ff, experts.scales);
-  list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
+  // Gate and up in one, where the file has them so.
+  list.experts(Role::ffn_gate_up_exps, config.n_embd, 2 * int64_t{e.n_ff}, experts.scales);
+  if (model.find_tensor(list.last().name()) == nullptr) {
+    list.last().role = Role::ffn_gate_exps;
+    list.last().shape[1] = e.n_ff;
+    list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
+  }
   list.experts(Role::ffn_down_exps, e.n_ff, config.n_embd, experts.scales);
+  if (experts.dense_beside) list_ffn(ffn.dense, config, layer.n_ff, list);
   if (e.n_ff_shared == 0) return;
-  list.matrix(Role::ffn_gate_shexp, config.n_embd, e.n_ff_shared, true, experts.scales);
-  list.matrix(Role::ffn_up_shexp, config.n_embd, e.n_ff_shared, true, experts.scales);
+  const int64_t n_up = experts.shared_fused ? 2 * int64_t{e.n_ff_shared} : e.n_ff_shared;
+  if (!experts.shared_fused) {
+    list.matrix(Role::ffn_gate_shexp, config.n_embd, e.n_ff_shared, true, experts.scales);
+  }
+  list.matrix(Role::ffn_up_shexp, config.n_embd, n_up, true, experts.scales);
   list.matrix(Role::ffn_down_shexp, e.n_ff_shared, config.n_embd, true, experts.scales);
   if (experts.shared_gate) list.vector(Role::ffn_gate_inp_shexp, config.n_embd, true);
 }
@@ -115,7 +140,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   outside.matrix(Role::token_embd, config.n_embd, config.n_vocab);
   outside.matrix(Role::output, config.n_embd, config.n_vocab, false);
   if (arch.norm_weights) outside.norm(Role::output_norm, config.n_embd);
-  if (arch.embedding_norm) outside.norm(Role::token_embd_norm, config.n_embd);
+  if (arch.embedding_norm == Arch::EmbeddingNorm::with_weights)
+    outside.norm(Role::token_embd_norm, config.n_embd);
   if (arch.position_embedding != Arch::PositionEmbedding::none) {
     outside.matrix(Role::position_embd, config.n_embd, config.n_ctx_train,
                    arch.position_embedding == Arch::PositionEmbedding::always);
@@ -134,18 +160,38 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list.norm(branch.post_norm, config.n_embd);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
-        list_attention(*attention, config, sizes, model.find_tensor(fused.name()) != nullptr, list);
+        list_attention(model, *attention, config, sizes, model.find_tensor(fused.name()) != nullptr,
+                       list);
         continue;
       }
       const auto& ffn = std::get<FeedForward>(branch.block);
-      if (sizes.has_experts) {
-        list_experts(ffn.experts, config, list);
+      if (sizes.has_experts && !branch.is_dense) {
+        list_experts(model, ffn, config, sizes, list);
       } else {
         list_ffn(ffn.dense, config, sizes.n_ff, list);
       }
     }
   }
   return all;
+}
+
+bool knows_outside(const Arch& arch, Role role) {
+  switch (role) {
+    case Role::token_embd:
+    case Role::output:
+    case Role::rope_freqs:
+    case Role::rope_factors_long:
+    case Role::rope_factors_short:
+      return true;
+    case Role::output_norm:
+      return arch.norm_weights;
+    case Role::token_embd_norm:
+      return arch.embedding_norm == Arch::EmbeddingNorm::with_weights;
+    case Role::position_embd:
+      return arch.position_embedding != Arch::PositionEmbedding::none;
+    default:
+      return false;
+  }
 }
 
 bool knows_role(const Arch& arch, Role role) {
@@ -159,10 +205,12 @@ bool knows_role(const Arch& arch, Role role) {
                         attention->sub_norm}) ||
              (attention->qk_norm != QkNorm::none &&
               is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
-             (attention->sinks && role == Role::attn_sinks);
+             (attention->sinks && role == Role::attn_sinks) ||
+             (attention->gate != Attention::Gate::none && role == Role::attn_gate);
     }
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
+    if (ffn.dense.act_scales && role == Role::ffn_act) return true;
     return ffn.has_experts &&
            is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,
                       Role::ffn_down_exps, Role::ffn_gate_shexp, Role::ffn_up_shexp,

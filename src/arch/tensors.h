@@ -23,10 +23,13 @@ struct TensorSpec {
   bool uses_bias = true;   // a bias beside it counts
   bool is_used = true;     // false: files have it, and engines leave it out
   bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
+  bool is_scales = false;  // or in ".scales" (MPT's activation)
 
   // "blk.3.attn_q" without ".weight"; and with it.
   std::string stem() const;
-  std::string name() const { return stem() + (is_bias ? ".bias" : ".weight"); }
+  std::string name() const {
+    return stem() + (is_bias ? ".bias" : is_scales ? ".scales" : ".weight");
+  }
 };
 
 // Every tensor that the model needs or may have. Beside a spec stand, where the file has them, its
@@ -35,5 +38,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
 
 // Whether any layer of the architecture can hold a tensor of this role.
 bool knows_role(const Arch& arch, Role role);
+// The same of what stands outside the layers.
+bool knows_outside(const Arch& arch, Role role);
 
 }  // namespace crossval

@@ -71,8 +71,10 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
   std::vector<Query> queries;
   for (int token = first_token; token < first_token + n_tokens; ++token) {
     for (int g = 0; g < group; ++g) {
-      const int kv_len = args.first_position + token + 1;
-      const int kv_first = args.window_len > 0 ? std::max(0, kv_len - args.window_len) : 0;
+      const int kv_len = args.first_position + (args.causal ? token + 1 : args.n_tokens);
+      const int kv_first = !args.causal          ? args.first_position
+                           : args.window_len > 0 ? std::max(0, kv_len - args.window_len)
+                                                 : 0;
       queries.push_back({token, kv_head * group + g, kv_first, kv_len});
     }
   }

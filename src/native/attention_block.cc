@@ -1,6 +1,7 @@
 // Queries, keys and values of a layer, their norms and rotation, attention, and the way back.
 // Tap names: llama.cpp src/llama-graph.cpp `build_qkv`, `build_attn`, and src/models.
 #include <algorithm>
+#include <cmath>
 
 #include "native/forward.h"
 
@@ -44,12 +45,32 @@ void norm_queries_and_keys(ForwardPass& pass, const Attention& attention) {
   const auto norm_one = [&](Role role, Rows& rows, const char* name) {
     if (!weights[role]) return;
     const int n = attention.qk_norm == QkNorm::row ? rows.width : pass.config.head_dim;
-    pass.norm(rows, weights[role], attention.qk_norm_kind, n, rows);
+    pass.norm(rows, weights[role], attention.qk_norm_kind, n, pass.config.norm_eps, rows);
     pass.tap(name, "MUL", rows, rows.width / pass.config.head_dim);
   };
   const bool after = attention.qk_norm_after_rope;
   norm_one(Role::attn_q_norm, pass.q, after ? "Qcur_norm" : "Qcur_normed");
   norm_one(Role::attn_k_norm, pass.k, after ? "Kcur_norm" : "Kcur_normed");
+}
+
+// Heads times a function of a product of their own.
+void gate_heads(ForwardPass& pass, const Attention& attention, const Rows& in) {
+  const Weight& weight = pass.layer_weights()[Role::attn_gate];
+  const int n = static_cast<int>(weight.matrix.n_rows);
+  pass.resize(pass.gate, n);
+  pass.linear({"attn_gate_proj", "attn_gate_proj", "attn_gate_proj", false}, weight, in, pass.gate);
+  const int per_value = pass.heads.width / n;
+  pass.each_token([&](int64_t token) {
+    const float* gate = pass.gate.row(token);
+    float* heads = pass.heads.row(token);
+    for (int i = 0; i < pass.heads.width; ++i) {
+      const float x = gate[i / per_value];
+      heads[i] *= attention.gate == Attention::Gate::sigmoid ? 1.0f / (1.0f + std::exp(-x))
+                  : x > 20.0f                                ? x
+                                                             : std::log1p(std::exp(x));
+    }
+  });
+  pass.tap("attn_gated", "MUL", pass.heads);
 }
 
 }  // namespace
@@ -76,6 +97,7 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
     pass.norm(pass.heads, weights[attention.sub_norm], pass.heads);
     pass.tap("attn_sub_norm", "MUL", pass.heads);
   }
+  if (attention.gate != Attention::Gate::none) gate_heads(pass, attention, in);
   const char* out = attention.out_tap;
   pass.linear({out, out, out, false}, weights[Role::attn_output], pass.heads, pass.branch);
 }

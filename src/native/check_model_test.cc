@@ -99,8 +99,12 @@ TEST_F(CheckModelTest, native_refuses_what_it_would_leave_out) {
       edit.add(name, GgmlType::F32, {1}, std::vector<std::byte>(sizeof(float)));
     };
   };
-  EXPECT_NE(reason(add("blk.0.attn_q.scale")).find("blk.0.attn_q.scale"), std::string::npos);
-  EXPECT_NE(reason(add("output.bias")).find("output.bias"), std::string::npos);
+  EXPECT_NE(reason(add("blk.0.attn_gate.weight")).find("blk.0.attn_gate"), std::string::npos);
+  EXPECT_NE(reason(add("blk.0.attn_q_norm.weight")).find("attn_q_norm"), std::string::npos);
+  EXPECT_NE(reason(add("token_embd_norm.weight")).find("token_embd_norm"), std::string::npos);
+  EXPECT_NE(reason(add("something.else")).find("something.else"), std::string::npos);
+  // What Llama computes with where a file has it.
+  EXPECT_EQ(reason(add("blk.0.attn_q.scale")), "");
   EXPECT_EQ(reason(add("blk.0.attn_q.input_scale")), "");
 }
 

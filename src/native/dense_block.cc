@@ -22,6 +22,11 @@ void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in) {
     pass.linear(up_taps, weights[Role::ffn_up], in, pass.gate);
     pass.activate(ffn.act, nullptr, pass.gate);
   }
+  if (const VectorWeight& scales = weights[Role::ffn_act].vector; !scales.empty()) {
+    pass.each_token([&](int64_t token) {
+      for (int i = 0; i < n_ff; ++i) pass.gate.row(token)[i] /= scales[static_cast<size_t>(i)];
+    });
+  }
   pass.tap(ffn.product_tap, ffn.product_op, pass.gate);
   if (ffn.sub_norm != Role::none) {
     pass.norm(pass.gate, weights[ffn.sub_norm], pass.gate);

@@ -64,12 +64,13 @@ void choose(const ExpertConfig& config, const VectorWeight& bias, float* row, in
   for (int rank = 0; rank < config.n_used; ++rank) weights[rank] *= config.weights_scale;
 }
 
-void route(ForwardPass& pass, const Rows& in) {
+void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const ExpertConfig& config = pass.config.experts;
   pass.resize(pass.router, config.n_experts);
   pass.linear({"ffn_moe_logits", "ffn_moe_logits", "ffn_moe_logits_biased", true},
-              weights[Role::ffn_gate_inp], in, pass.router);
+              weights[Role::ffn_gate_inp], experts.router_reads_layer_input ? pass.layer_input : in,
+              pass.router);
   const size_t n_slots = static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(config.n_used);
   pass.experts.chosen.resize(n_slots);
   pass.experts.weights.resize(n_slots);
@@ -114,18 +115,47 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
     std::copy_n(in.row(scratch.slots[i] / config.n_used), n_embd,
                 scratch.in.row(static_cast<int64_t>(i)));
   }
-  expert_linear(pass, weights[Role::ffn_gate_exps], expert, scratch.in, config.n_ff, scratch.gate);
-  expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, config.n_ff, scratch.up);
+  if (experts.weights_before) {
+    for (size_t i = 0; i < n; ++i) {
+      float* row = scratch.in.row(static_cast<int64_t>(i));
+      const float weight = scratch.weights[static_cast<size_t>(scratch.slots[i])];
+      for (int j = 0; j < n_embd; ++j) row[j] *= weight;
+    }
+  }
+  const int n_ff = config.n_ff;
+  if (const Weight& fused = weights[Role::ffn_gate_up_exps]) {
+    expert_linear(pass, fused, expert, scratch.in, 2 * n_ff, scratch.out);
+    for (Rows* rows : {&scratch.gate, &scratch.up}) {
+      rows->width = n_ff;
+      rows->data.resize(std::max(rows->data.size(), n * static_cast<size_t>(n_ff)));
+    }
+    for (int64_t row = 0; row < static_cast<int64_t>(n); ++row) {
+      std::copy_n(scratch.out.row(row), n_ff, scratch.gate.row(row));
+      std::copy_n(scratch.out.row(row) + n_ff, n_ff, scratch.up.row(row));
+    }
+  } else {
+    expert_linear(pass, weights[Role::ffn_gate_exps], expert, scratch.in, n_ff, scratch.gate);
+    expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, n_ff, scratch.up);
+  }
   for (size_t i = 0; i < n; ++i) {
     const auto row = static_cast<int64_t>(i);
+    if (config.clamp > 1e-6f) {
+      for (int j = 0; j < n_ff; ++j) {
+        float& gate = scratch.gate.row(row)[j];
+        float& up = scratch.up.row(row)[j];
+        gate = std::min(gate, config.clamp);
+        up = std::clamp(up, -config.clamp, config.clamp);
+      }
+    }
     activate(experts.act, pass.as_ggml(), scratch.up.row(row), config.n_ff, scratch.gate.row(row));
   }
   expert_linear(pass, weights[Role::ffn_down_exps], expert, scratch.gate, n_embd, scratch.out);
   for (size_t i = 0; i < n; ++i) {
     const auto slot = static_cast<size_t>(scratch.slots[i]);
     const float* row = scratch.out.row(static_cast<int64_t>(i));
+    const float weight = experts.weights_before ? 1.0f : scratch.weights[slot];
     float* to = &scratch.results[slot * static_cast<size_t>(n_embd)];
-    for (int j = 0; j < n_embd; ++j) to[j] = row[j] * scratch.weights[slot];
+    for (int j = 0; j < n_embd; ++j) to[j] = row[j] * weight;
   }
 }
 
@@ -134,10 +164,16 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const int n_ff = pass.config.experts.n_ff_shared;
   for (Rows* rows : {&pass.gate, &pass.up}) pass.resize(*rows, n_ff);
-  pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true, true}, weights[Role::ffn_gate_shexp],
-              in, pass.gate);
-  pass.linear({"ffn_up", "ffn_up_s", "ffn_up_b", true, true}, weights[Role::ffn_up_shexp], in,
-              pass.up);
+  const LinearTaps up_taps = {"ffn_up", "ffn_up_s", "ffn_up_b", true, true};
+  if (experts.shared_fused) {
+    pass.resize(pass.both, 2 * n_ff);
+    pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.both);
+    pass.split(pass.both, pass.gate, pass.up);
+  } else {
+    pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true, true}, weights[Role::ffn_gate_shexp],
+                in, pass.gate);
+    pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.up);
+  }
   pass.activate(experts.act, &pass.up, pass.gate);
   pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
   pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false, true}, weights[Role::ffn_down_shexp],
@@ -158,7 +194,7 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
   const ExpertConfig& config = pass.config.experts;
   const int n_embd = pass.config.n_embd;
-  route(pass, in);
+  route(pass, ffn.experts, in);
   ExpertScratch& scratch = pass.experts;
   scratch.results.resize(scratch.chosen.size() * static_cast<size_t>(n_embd));
   for (int expert = 0; expert < config.n_experts; ++expert) {
@@ -180,7 +216,17 @@ void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
   if (config.n_ff_shared > 0) {
     run_shared(pass, ffn.experts, in);
     pass.add(pass.branch, 1, pass.mixture);
-    pass.tap("ffn_out", "ADD", pass.mixture);
+    if (ffn.experts.sum_factor == 1) pass.tap("ffn_out", "ADD", pass.mixture);
+  }
+  if (ffn.experts.dense_beside && pass.layer_weights()[Role::ffn_up]) {
+    dense_block(pass, ffn.dense, in);
+    pass.add(pass.branch, 1, pass.mixture);
+  }
+  if (ffn.experts.sum_factor != 1) {
+    pass.each_token([&](int64_t token) {
+      for (int i = 0; i < n_embd; ++i) pass.mixture.row(token)[i] *= ffn.experts.sum_factor;
+    });
+    pass.tap("ffn_out", "SCALE", pass.mixture);
   }
   std::swap(pass.mixture, pass.branch);
 }

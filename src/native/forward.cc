@@ -51,7 +51,8 @@ void ForwardPass::each_token(const std::function<void(int64_t token)>& body) {
   });
 }
 
-void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int n, Rows& out) {
+void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int n, float eps,
+                       Rows& out) {
   static const VectorWeight ones(1 << 16, 1.0f);
   VectorWeight more_ones;
   const VectorWeight* factors = weight.vector.empty() ? &ones : &weight.vector;
@@ -67,9 +68,9 @@ void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int 
       float* to = out.row(token) + part * n;
       const int64_t at = int64_t{part % n_weights} * n;
       if (kind == NormKind::rms) {
-        rms_norm_row(from, factors->data() + at, n, config.norm_eps, to);
+        rms_norm_row(from, factors->data() + at, n, eps, to);
       } else {
-        layer_norm_row(from, factors->data() + at, n, config.norm_eps, to);
+        layer_norm_row(from, factors->data() + at, n, eps, to);
       }
       if (!weight.bias.empty()) add_row(weight.bias.data(), n, to);
     }
@@ -127,6 +128,7 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
                     .window_len = layer_config().has_window ? config.window_len : 0,
                     .softcap = config.attn_softcap,
                     .alibi_bias = config.alibi_bias,
+                    .causal = arch.causal,
                     .sinks = layer_weights()[Role::attn_sinks].vector},
                    q_in.data.data(), out.data.data(), pool_);
 }

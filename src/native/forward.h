@@ -58,9 +58,9 @@ class ForwardPass {
 
   // Rows of `n` elements each, n_tokens * rows.width / n of them, normed by weight and bias (either
   // may be empty). Where the weight has several rows, one for each of a token's in turn.
-  void norm(const Rows& in, const Weight& weight, NormKind kind, int n, Rows& out);
+  void norm(const Rows& in, const Weight& weight, NormKind kind, int n, float eps, Rows& out);
   void norm(const Rows& in, const Weight& weight, Rows& out) {
-    norm(in, weight, arch.norm, in.width, out);
+    norm(in, weight, arch.norm, in.width, config.norm_eps, out);
   }
   // out = (in W^T) * scale + bias, or (in W^T + bias) * scale, where the weight has them.
   void linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out);

@@ -30,7 +30,7 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
     return attention_block(pass, *attention, in);
   }
   const auto& ffn = std::get<FeedForward>(branch.block);
-  if (pass.layer_config().has_experts) return experts_block(pass, ffn, in);
+  if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);
 }
 
@@ -41,7 +41,10 @@ void ForwardPass::run_layers() {
     const auto is_parallel = [&](const Branch& branch) {
       return branch.parallel || config.parallel;
     };
-    const bool keeps_input = std::ranges::any_of(arch.layer, is_parallel);
+    const bool keeps_input = std::ranges::any_of(arch.layer, [&](const Branch& branch) {
+      const auto* ffn = std::get_if<FeedForward>(&branch.block);
+      return is_parallel(branch) || (ffn != nullptr && ffn->experts.router_reads_layer_input);
+    });
     if (keeps_input) {
       resize(layer_input, x.width);
       std::copy_n(x.data.begin(), static_cast<size_t>(n_tokens) * x.width,
@@ -51,7 +54,8 @@ void ForwardPass::run_layers() {
       const Rows& from = is_parallel(part) ? layer_input : x;
       run_block(*this, part, block_input(*this, part, from));
       if (part.post_norm != Role::none) {
-        norm(branch, layer_weights()[part.post_norm], branch);
+        const float eps = arch.post_norm_eps.value_or(config.norm_eps);
+        norm(branch, layer_weights()[part.post_norm], arch.norm, branch.width, eps, branch);
         tap(part.post_tap, "MUL", branch);
       }
       add(branch, config.residual_scale, x);

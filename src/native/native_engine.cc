@@ -95,7 +95,9 @@ struct NativeEngine::Impl {
       }
       pass.tap("inpL", "ADD", pass.x);
     }
-    if (const Weight& norm = outside[Role::token_embd_norm]) pass.norm(pass.x, norm, pass.x);
+    if (arch.embedding_norm != Arch::EmbeddingNorm::none) {
+      pass.norm(pass.x, outside[Role::token_embd_norm], pass.x);
+    }
   }
 
   // Runs ids through all layers; appends the normed last hidden states to `hidden`.
@@ -206,7 +208,10 @@ void NativeEngine::reset(int n_ctx) {
   impl_->timing.load_ms += watch.elapsed_ms();
 }
 
-void NativeEngine::eval(std::span<const TokenId> ids) { eval_in_batches(ids, kMaxBatch, nullptr); }
+void NativeEngine::eval(std::span<const TokenId> ids) {
+  const int whole = std::max(1, static_cast<int>(ids.size()));
+  eval_in_batches(ids, impl_->arch.causal ? kMaxBatch : whole, nullptr);
+}
 
 void NativeEngine::eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                                   const TapSink& sink) {

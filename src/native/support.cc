@@ -65,21 +65,27 @@ bool computes_with(const Arch& arch, std::string_view key) {
   return arch.logit_scale.key != nullptr;
 }
 
+bool has_router(const ModelFile& model) {
+  return std::ranges::any_of(model.tensors(), [](const TensorView& tensor) {
+    return tensor.name.find(".ffn_gate_inp.") != std::string::npos;
+  });
+}
+
 // A tensor whose role no layer of the architecture has; "" = none.
 std::string unknown_tensor(const ModelFile& model, const Arch& arch) {
   for (const TensorView& tensor : model.tensors()) {
     const std::string_view name = tensor.name;
     if (is_harmless_tensor(model, name)) continue;
     const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : std::string_view::npos;
-    if (dot == std::string_view::npos) continue;  // said when weights are bound
-    const std::string_view rest = name.substr(dot + 1);
+    const bool in_layer = dot != std::string_view::npos;
+    const std::string_view rest = in_layer ? name.substr(dot + 1) : name;
     bool is_known = false;
     for (size_t role = 1; role < kNRoles && !is_known; ++role) {
       const std::string_view stem = role_name(static_cast<Role>(role));
       if (!rest.starts_with(stem) || rest.size() <= stem.size()) continue;
       const std::string_view end = rest.substr(stem.size());
-      is_known = (end == ".weight" || end == ".bias" || end == ".scale") &&
-                 knows_role(arch, static_cast<Role>(role));
+      is_known = (end == ".weight" || end == ".bias" || end == ".scale" || end == ".scales") &&
+                 (in_layer ? knows_role : knows_outside)(arch, static_cast<Role>(role));
     }
     if (!is_known) return tensor.name;
   }
@@ -105,12 +111,13 @@ std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
   }
   for (const std::string_view key : {"expert_count", "attention.sliding_window", "logit_scale"}) {
     if (computes_with(*arch, key)) continue;
+    if (key == "expert_count" && !has_router(model)) continue;  // a key that nothing follows from
     const std::string full = fmt::format("{}.{}", name, key);
     if (present_and_set(model, full)) {
       return fmt::format("'{}' is set and native does not implement it", full);
     }
   }
-  if (model.get_bool(name + ".attention.causal") == std::optional(false)) {
+  if (arch->causal && model.get_bool(name + ".attention.causal") == std::optional(false)) {
     return fmt::format("'{}.attention.causal' is false: native computes causal models", name);
   }
   if (const std::string key = key_with_many_values(model, name + "."); !key.empty()) {

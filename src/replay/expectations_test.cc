@@ -49,6 +49,7 @@ TEST(Expectations, TheFileSaysWhichLayersSeeAWindow) {
   const auto layers = [](const std::function<void(GgufWriter&)>& change) {
     const Expectations expectations = expectations_of("gemma3", [&](GgufWriter& metadata) {
       metadata.set_u32("gemma3.attention.sliding_window", 2);
+      metadata.set_u32("gemma3.block_count", 7);
       change(metadata);
     });
     std::string seen;
