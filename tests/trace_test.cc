@@ -170,6 +170,30 @@ TEST(Trace, GridsAndFloatsOfFourBitsAreRecomputed) {
   }
 }
 
+// ik_llama.cpp rounds such weights to 8 bits when it meets many ids. (Its products with IQ3_XXS are
+// wrong: tests/realbugs.)
+TEST(Trace, WeightsThatIkRoundsAgainAreRecomputed) {
+  SKIP_WITHOUT(ik);
+  const TempDir dir;
+  write_tiny_model(dir.file("f32.gguf"), {.n_embd = 256, .n_ff = 512});
+  std::string ids = "5";
+  for (int id = 6; id < 46; ++id) ids += "," + std::to_string(id);
+  for (const char* name : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_S"}) {
+    const TypeInfo& type = *find_type_by_name(name);
+    ModelEdit edit(dir.file("f32.gguf"));
+    const std::vector<int64_t> shape = edit.shape("blk.0.attn_q.weight");
+    edit.replace("blk.0.attn_q.weight", type.type, shape, random_blocks(type, shape[0] * shape[1]));
+    edit.write(dir.file("m.gguf"));
+    const CrossvalResult result = run_crossval(
+        CROSSVAL_BIN, {"trace", "--model", dir.file("m.gguf"), "--tokens", ids, "--backend", "ik"},
+        {.env = {{"IK_LLAMA_CPP_DIR", ik}}});
+    const auto* product = find_tap(result.json(), "Qcur-0", "MUL_MAT");
+    ASSERT_NE(product, nullptr) << name << result.run.err;
+    EXPECT_EQ((*product)["arithmetic"], "q8_K, 8-bit weights") << name;
+    EXPECT_EQ((*product)["verdict"], "ok") << name;
+  }
+}
+
 TEST(Trace, EngineThatDoesNotComputeIsNamed) {
   SKIP_WITHOUT(ik);
   const CrossvalResult result =

@@ -38,15 +38,20 @@ void put_point(uint64_t values, uint64_t signs, uint8_t* codes) {
   std::memcpy(codes, &point, sizeof point);
 }
 
-float quarter_of(float scale, uint32_t step) {
-  return scale * (0.5f + static_cast<float>(step)) * 0.25f;
-}
+// Four bits of scale: (step + 1/2) / 4.
+constexpr std::array<float, 16> kQuarters = [] {
+  std::array<float, 16> quarters{};
+  for (size_t step = 0; step < quarters.size(); ++step) {
+    quarters[step] = (static_cast<float>(step) + 0.5f) / 4;
+  }
+  return quarters;
+}();
 
 // Nibbles, the lower one first.
 void put_scales(float scale, const uint8_t* steps, float* d) {
   for (int j = 0; j < kGroups; ++j) {
-    d[2 * j] = quarter_of(scale, steps[j] & 15);
-    d[2 * j + 1] = quarter_of(scale, steps[j] >> 4);
+    d[2 * j] = scale * kQuarters[steps[j] & 15];
+    d[2 * j + 1] = scale * kQuarters[steps[j] >> 4];
   }
 }
 
@@ -60,7 +65,7 @@ void unpack_iq2_xxs(const std::byte* row, int64_t n, uint8_t* codes, float* d, f
         put_point(kIq2XxsGrid[block.groups[j][k]], kEvenSignMasks[signs >> (7 * k) & 127],
                   codes + i * kLen + 32 * j + 8 * k);
       }
-      d[i * kGroups + j] = quarter_of(scale, signs >> 28);
+      d[i * kGroups + j] = scale * kQuarters[signs >> 28];
     }
   }
 }
@@ -79,10 +84,12 @@ void unpack_iq2_xs(const std::byte* row, int64_t n, uint8_t* codes, float* d, fl
 void unpack_iq2_s(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
   for (int64_t i = 0; i < n / kLen; ++i) {
     const auto block = load_as<BlockIQ2S>(row + i * int64_t{sizeof(BlockIQ2S)});
-    for (int j = 0; j < kLen / 8; ++j) {
-      const uint32_t high = uint32_t{block.high[j / 4]} >> (2 * (j % 4)) & 3;
-      put_point(kIq2SGrid[block.low[j] | high << 8], kSignMasks[block.signs[j]],
-                codes + i * kLen + 8 * j);
+    for (int j = 0; j < kGroups; ++j) {
+      const uint32_t high = block.high[j];
+      for (int k = 0; k < 4; ++k) {
+        put_point(kIq2SGrid[block.low[4 * j + k] | (high >> (2 * k) & 3) << 8],
+                  kSignMasks[block.signs[4 * j + k]], codes + i * kLen + 32 * j + 8 * k);
+      }
     }
     put_scales(f16_to_f32(block.d), block.scales, d + i * (kLen / kSubLen));
   }
