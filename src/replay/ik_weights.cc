@@ -75,9 +75,10 @@ Block round_again(const std::byte* at, const Format& format, const Kind& kind) {
   float d[kLen / 16];
   format.unpack(at, kLen, codes, d, nullptr);
   const float unit = scale_of(at, format) * kind.unit;
+  const bool any = unit != 0 && std::isfinite(unit);  // else the scale alone says what comes of it
   int multiples[kLen], largest = 0;
   for (int i = 0; i < kLen; ++i) {
-    const float steps = unit == 0 ? 0 : d[i / format.sub_block_len] / unit;  // exact
+    const float steps = any ? d[i / format.sub_block_len] / unit : 0;  // exact
     multiples[i] = (codes[i] - format.offset) * static_cast<int>(steps);
     largest = std::max(largest, std::abs(multiples[i]));
   }
