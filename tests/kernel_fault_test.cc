@@ -1,5 +1,6 @@
 // The test worker with a broken kernel (support/tools/faulty_worker.cc) does what the fault suite
-// relies on: the named tensor is the first that differs, and what follows is computed from it.
+// relies on: the named tensor is the first that differs, and what follows is computed from it. And
+// a trace that could not recompute a product says so.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -32,14 +33,19 @@ Captured capture(const std::string& backend, const std::string& model) {
   return out;
 }
 
-TEST(KernelFault, BeginsAtTheNamedTensorAndReachesTheLogits) {
-  SKIP_WITHOUT(llama_new);
+// "" where llama.cpp is not set up.
+std::string real_worker() {
   const CrossvalResult backends =
       run_crossval(CROSSVAL_BIN, {"backends"}, {.env = {{"LLAMA_CPP_DIR", llama_new}}});
-  std::string worker;
   for (const auto& backend : backends.json()["backends"]) {
-    if (backend["name"] == "llama" && backend["worker"].is_string()) worker = backend["worker"];
+    if (backend["name"] == "llama" && backend["worker"].is_string()) return backend["worker"];
   }
+  return "";
+}
+
+TEST(KernelFault, BeginsAtTheNamedTensorAndReachesTheLogits) {
+  SKIP_WITHOUT(llama_new);
+  const std::string worker = real_worker();
   if (worker.empty()) GTEST_SKIP() << "llama.cpp is not set up; `make engines` does that";
   const TempDir dir;
   const std::string model = dir.file("m.gguf");
@@ -63,6 +69,31 @@ TEST(KernelFault, BeginsAtTheNamedTensorAndReachesTheLogits) {
   }
   unsetenv("CROSSVAL_KERNEL_FAULT");
   unsetenv("CROSSVAL_REAL_WORKER");
+}
+
+TEST(KernelFault, ATraceThatCouldNotRecomputeAProductIsInconclusive) {
+  SKIP_WITHOUT(llama_new);
+  const std::string worker = real_worker();
+  if (worker.empty()) GTEST_SKIP() << "llama.cpp is not set up; `make engines` does that";
+  const TempDir dir;
+  const std::string model = dir.file("m.gguf");
+  write_tiny_model(model);
+  const auto trace = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = {
+        "trace",   "--tokens", "5,9,77,31", "--backend", "worker:" FAULTY_WORKER_BIN,
+        "--model", model};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_crossval(CROSSVAL_BIN, args,
+                        {.env = {{"CROSSVAL_REAL_WORKER", worker},
+                                 {"CROSSVAL_KERNEL_FAULT", "ffn_up-0 MUL_MAT unknown"}}});
+  };
+  const CrossvalResult result = trace({});
+  EXPECT_EQ(result.run.exit_code, 5) << result.run.err;
+  const auto& json = result.json();
+  EXPECT_EQ(json["status"], "inconclusive");
+  EXPECT_EQ(json["coverage"]["not_recomputed"][0], "MUL_MAT_unknown with F32");
+  EXPECT_LT(json["coverage"]["recomputed"], json["coverage"]["of"]);
+  EXPECT_EQ(trace({"--accept", "unchecked"}).run.exit_code, 0);
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ void prepare_activations(const float* x, int64_t x_stride, int64_t n_tokens, int
         kernels.round_q8_k(x + t * x_stride, row_len, key.offset, key.sub_block_len, row);
       } else {
         kernels.round_q8(x + t * x_stride, row_len, key.offset, key.type == ActivationType::Q8_1,
-                         row);
+                         key.sub_block_len, row);
       }
     }
   });

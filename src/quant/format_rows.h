@@ -16,8 +16,11 @@ extern const Format kQ6_K;                             // q6_k.cc
 extern const Format kQ2_K, kQ3_K;                      // q23_k.cc
 extern const Format kQ4_K, kQ5_K;                      // q45_k.cc
 extern const Format kIQ4_NL, kIQ4_XS;                  // iq4.cc
+extern const Format kIQ1_S, kIQ1_M;                    // iq1.cc
+extern const Format kIQ2_XXS, kIQ2_XS, kIQ2_S;         // iq2.cc
+extern const Format kIQ3_XXS, kIQ3_S;                  // iq3.cc
 extern const Format kTQ1_0, kTQ2_0;                    // tq.cc
-extern const Format kMXFP4;                            // fp4.cc
+extern const Format kMXFP4, kNVFP4;                    // fp4.cc
 extern const Format kQ1_0, kQ2_0;                      // q12.cc
 extern const Format kI2_S;                             // i2_s.cc
 extern const Format kI2_S_ARM, kI2_S_32, kI2_S_QK256;  // i2_s_layouts.cc, not in the table
@@ -60,7 +63,7 @@ void look_up_nibbles(const uint8_t* packed, const std::array<uint8_t, 16>& table
   for (int j = 0; j < kLen; ++j) codes[j] = table[codes[j]];
 }
 
-// first_bad_scale of a format whose blocks hold codes alone.
+// first_bad_scale of a format whose blocks hold codes alone, or scales that are always finite.
 inline int64_t no_scales(const std::byte*, int64_t) { return -1; }
 
 // Format::dequantize of a format of codes, from how it unpacks.

@@ -7,8 +7,9 @@ namespace crossval {
 namespace {
 
 const Format* const kFormats[] = {
-    &kF32,  &kF16,  &kBF16,   &kQ4_0,   &kQ4_1,  &kQ5_0,  &kQ5_1, &kQ8_0,   &kQ2_K,  &kQ3_K, &kQ4_K,
-    &kQ5_K, &kQ6_K, &kIQ4_NL, &kIQ4_XS, &kTQ1_0, &kTQ2_0, &kI2_S, &kIQ2_BN, &kMXFP4, &kQ1_0, &kQ2_0,
+    &kF32,    &kF16,    &kBF16,  &kQ4_0,  &kQ4_1,  &kQ5_0,    &kQ5_1,   &kQ8_0,  &kQ2_K,    &kQ3_K,
+    &kQ4_K,   &kQ5_K,   &kQ6_K,  &kIQ1_S, &kIQ1_M, &kIQ2_XXS, &kIQ2_XS, &kIQ2_S, &kIQ3_XXS, &kIQ3_S,
+    &kIQ4_NL, &kIQ4_XS, &kTQ1_0, &kTQ2_0, &kI2_S,  &kIQ2_BN,  &kMXFP4,  &kNVFP4, &kQ1_0,    &kQ2_0,
 };
 
 }  // namespace

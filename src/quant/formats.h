@@ -47,7 +47,7 @@ struct Format {
   int block_len;              // weights in a stored block, and its bytes
   int block_bytes;
   int sub_block_len;  // weights sharing one d (and m): 32 or 16; 0 = plain float format
-  int code_bits;      // codes < 2^code_bits: 2, 4, 5, 6 or 8; 0 = plain float format
+  int code_bits;      // codes < 2^code_bits: 2, 4 to 8; 0 = plain float format
   int offset;         // subtracted from codes: 8 for Q4_0, 128 for Q8_0 stored as u8, ...
   bool has_min;       // m is not always 0 (then offset is 0)
   // n weights (a whole number of blocks) of one row to f32, exactly as ggml's dequantize_row_*

@@ -1,6 +1,7 @@
-// MXFP4: 4-bit floats (E2M1), kept doubled so that they are whole numbers, under a power of two for
-// 32 weights. Layout: ggml/src/ggml-common.h `block_mxfp4`, ggml-quants.c `dequantize_row_mxfp4`,
-// and ggml-impl.h for the scale (llama.cpp).
+// MXFP4 and NVFP4: 4-bit floats (E2M1), kept doubled so that they are whole numbers, under a power
+// of two for 32 weights or a float of 8 bits (E4M3 without a sign) for 16. Layout:
+// ggml/src/ggml-common.h `block_mxfp4`, `block_nvfp4`, ggml-quants.c `dequantize_row_mxfp4`,
+// `dequantize_row_nvfp4`, and ggml-impl.h for the scales (llama.cpp).
 #include <array>
 #include <bit>
 #include <cmath>
@@ -22,6 +23,13 @@ struct BlockMXFP4 {
 static_assert(sizeof(BlockMXFP4) == 17);
 constexpr int kLen = 32;
 
+constexpr int kNvLen = 64, kNvSubLen = 16, kNvSubs = kNvLen / kNvSubLen;
+struct BlockNVFP4 {
+  uint8_t d[kNvSubs];
+  uint8_t codes[kNvSubs][kNvSubLen / 2];
+};
+static_assert(sizeof(BlockNVFP4) == 36);
+
 // Half of 2^(e - 127): the codes are doubled. 0 and 1 are denormal; 255, a NaN in the standard, is
 // the next power here.
 float half_of_e8m0(uint8_t e) {
@@ -33,6 +41,28 @@ void unpack_mxfp4(const std::byte* row, int64_t n, uint8_t* codes, float* d, flo
     const auto block = load_as<BlockMXFP4>(row + i * int64_t{sizeof(BlockMXFP4)});
     look_up_nibbles<kLen>(block.codes, kCodes, codes + i * kLen);
     d[i] = half_of_e8m0(block.e);
+  }
+}
+
+// Half of an E4M3 number (ggml-impl.h `ggml_ue4m3_to_fp32`). The sign's bit is not looked at, and
+// the NaN is 0 but for its negative twin.
+constexpr std::array<float, 256> kHalvesOfE4M3 = [] {
+  std::array<float, 256> values{};
+  for (uint32_t e = 0; e < values.size(); ++e) {
+    const uint32_t exponent = e >> 3 & 15, mantissa = e & 7;
+    const uint32_t steps = exponent == 0 ? mantissa : (8 + mantissa) << (exponent - 1);
+    values[e] = e == 0x7f ? 0.0f : static_cast<float>(steps) / 1024.0f;
+  }
+  return values;
+}();
+
+void unpack_nvfp4(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
+  for (int64_t i = 0; i < n / kNvLen; ++i) {
+    const auto block = load_as<BlockNVFP4>(row + i * int64_t{sizeof(BlockNVFP4)});
+    for (int j = 0; j < kNvSubs; ++j) {
+      look_up_nibbles<kNvSubLen>(block.codes[j], kCodes, codes + i * kNvLen + j * kNvSubLen);
+      d[i * kNvSubs + j] = kHalvesOfE4M3[block.d[j]];
+    }
   }
 }
 
@@ -67,5 +97,18 @@ const Format kMXFP4 = {
     .dequantize = dequantize_codes<unpack_mxfp4, sizeof(BlockMXFP4), kLen, kLen, kOffset>,
     .unpack = unpack_mxfp4,
     .first_non_finite = first_overflow};
+
+const Format kNVFP4 = {
+    .type = GgmlType::NVFP4,
+    .activation = ActivationType::Q8_0,
+    .block_len = kNvLen,
+    .block_bytes = sizeof(BlockNVFP4),
+    .sub_block_len = kNvSubLen,
+    .code_bits = 5,
+    .offset = kOffset,
+    .has_min = false,
+    .dequantize = dequantize_codes<unpack_nvfp4, sizeof(BlockNVFP4), kNvLen, kNvSubLen, kOffset>,
+    .unpack = unpack_nvfp4,
+    .first_non_finite = no_scales};  // 240 is the largest of them
 
 }  // namespace crossval

@@ -33,30 +33,39 @@ inline int32_t round_block(const float* x, int n, float scale, int8_t* codes) {
 
 // Q8_0 and Q8_1 as ggml's x86 paths round (ggml-cpu/arch/x86/quants.c `quantize_row_q8_1`):
 // factor 127 / amax, half to even, d and s = d * sum kept as f16. A block with a value that is not
-// finite gets d = s = NaN: ggml would launder it into numbers.
-inline void round_q8(const float* x, int64_t n, int offset, bool has_sum, const RoundedRow& out) {
-  constexpr int kLen = 32;
+// finite gets d = s = NaN: ggml would launder it into numbers. Sub-blocks of 16 share the d of
+// their block (NVFP4; s is of formats with a minimum, which have sub-blocks of 32).
+template <int kSubLen>
+void round_q8_of(const float* x, int64_t n, int offset, bool has_sum, const RoundedRow& out) {
+  constexpr int kLen = 32, kSubs = kLen / kSubLen;
   for (int64_t block = 0; block < n / kLen; ++block) {
     const float* values = x + block * kLen;
     int8_t* codes = out.codes + block * kLen;
     const uint32_t largest = max_magnitude(values, kLen);
     const float amax = std::bit_cast<float>(largest);
     const float factor = 127.0f / amax;
-    float d = amax / 127.0f;
-    int32_t sum = 0;
-    if (largest >= 0x7f800000u) {
-      d = std::numeric_limits<float>::quiet_NaN();
-      std::memset(codes, 0, kLen);
-    } else if (magnitude_bits(factor) >= 0x7f800000u) {  // amax so small that d is 0 in f16
-      std::memset(codes, 0, kLen);
-    } else {
-      sum = round_block(values, kLen, factor, codes);
+    // Else not finite, or so small that d is 0 in f16.
+    const bool usable = largest < 0x7f800000u && magnitude_bits(factor) < 0x7f800000u;
+    const float d = largest < 0x7f800000u ? amax / 127.0f : std::numeric_limits<float>::quiet_NaN();
+    for (int sub = 0; sub < kSubs; ++sub) {
+      int32_t sum = 0;
+      if (usable) {
+        sum = round_block(values + sub * kSubLen, kSubLen, factor, codes + sub * kSubLen);
+      } else {
+        std::memset(codes + sub * kSubLen, 0, static_cast<size_t>(kSubLen));
+      }
+      const int64_t i = (block * kSubs + sub) * out.sub_stride;
+      out.d[i] = f16_to_f32(f32_to_f16(d));
+      out.s[i] = has_sum ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
+      out.sums[i] = offset * sum;
     }
-    const int64_t i = block * out.sub_stride;
-    out.d[i] = f16_to_f32(f32_to_f16(d));
-    out.s[i] = has_sum ? f16_to_f32(f32_to_f16(d * static_cast<float>(sum))) : 0.0f;
-    out.sums[i] = offset * sum;
   }
+}
+
+inline void round_q8(const float* x, int64_t n, int offset, bool has_sum, int sub_len,
+                     const RoundedRow& out) {
+  return sub_len == 16 ? round_q8_of<16>(x, n, offset, has_sum, out)
+                       : round_q8_of<32>(x, n, offset, has_sum, out);
 }
 
 // Q8_K (ggml-quants.c `quantize_row_q8_K_ref`): 256 values, factor -127 / (the value of largest

@@ -35,8 +35,8 @@ inline __attribute__((always_inline)) void dot_sub_block(const uint8_t* codes,
         }
       }
     }
-  } else if constexpr (kBits <= 6) {
-    constexpr int kFit = kBits <= 4 ? 8 : kBits == 5 ? 4 : 2;
+  } else if constexpr (kBits <= 7) {
+    constexpr int kFit = kBits <= 4 ? 8 : 1 << (7 - kBits);
     constexpr int kRun = kFit < kSteps ? kFit : kSteps;
     const I ones = Simd::broadcast_i16(1);
 #pragma GCC unroll 16
@@ -192,6 +192,7 @@ IntKernel int_kernel_for(int code_bits, int sub_block_len, bool has_min) {
     if (code_bits <= 4) return int_kernel_of_bits<4>(sub_block_len, has_min);
     if (code_bits == 5) return int_kernel_of_bits<5>(sub_block_len, has_min);
     if (code_bits == 6) return int_kernel_of_bits<6>(sub_block_len, has_min);
+    if (code_bits == 7) return int_kernel_of_bits<7>(sub_block_len, has_min);
   }
   return int_kernel_of_bits<8>(sub_block_len, has_min);
 }

@@ -108,7 +108,8 @@ struct Kernels {
   // expand_codes and float_kernel for one token, without the float panel in between.
   void (*coded_kernel)(const CodedArgs& args);
   // ggml's rounding of n activations (a multiple of 32, or of 256 for Q8_K).
-  void (*round_q8)(const float* x, int64_t n, int offset, bool has_sum, const RoundedRow& out);
+  void (*round_q8)(const float* x, int64_t n, int offset, bool has_sum, int sub_len,
+                   const RoundedRow& out);
   void (*round_q8_k)(const float* x, int64_t n, int offset, int sub_len, const RoundedRow& out);
 };
 

@@ -201,27 +201,30 @@ bool roundings_agree(const Kernels& kernels, Numbers& numbers) {
     x[static_cast<size_t>(i)] = numbers.next_float() * (i < 256 ? 1e-6f : 1.0f);
   }
   for (size_t i = 512; i < 544; ++i) x[i] = 0.0f;
-  const auto round_with = [&](const Kernels& table, bool q8_k, std::vector<int8_t>& codes,
-                              std::vector<float>& scales, std::vector<int32_t>& sums) {
+  const auto round_with = [&](const Kernels& table, bool q8_k, int sub_len,
+                              std::vector<int8_t>& codes, std::vector<float>& scales,
+                              std::vector<int32_t>& sums) {
     codes.assign(kLen, 0);
     scales.assign(kLen, 0.0f);
     sums.assign(kLen, 0);
     const RoundedRow row = {1, codes.data(), scales.data(), scales.data() + kLen / 2, sums.data()};
     if (q8_k) {
-      table.round_q8_k(x.data(), kLen, 32, 16, row);
+      table.round_q8_k(x.data(), kLen, 32, sub_len, row);
     } else {
-      table.round_q8(x.data(), kLen, 8, true, row);
+      table.round_q8(x.data(), kLen, 8, true, sub_len, row);
     }
   };
   for (const bool q8_k : {false, true}) {
-    std::vector<int8_t> codes[2];
-    std::vector<float> scales[2];
-    std::vector<int32_t> sums[2];
-    round_with(scalar_kernels(), q8_k, codes[0], scales[0], sums[0]);
-    round_with(kernels, q8_k, codes[1], scales[1], sums[1]);
-    if (!same_bits(codes[0], codes[1]) || !same_bits(scales[0], scales[1]) ||
-        !same_bits(sums[0], sums[1])) {
-      return false;
+    for (const int sub_len : {16, 32}) {
+      std::vector<int8_t> codes[2];
+      std::vector<float> scales[2];
+      std::vector<int32_t> sums[2];
+      round_with(scalar_kernels(), q8_k, sub_len, codes[0], scales[0], sums[0]);
+      round_with(kernels, q8_k, sub_len, codes[1], scales[1], sums[1]);
+      if (!same_bits(codes[0], codes[1]) || !same_bits(scales[0], scales[1]) ||
+          !same_bits(sums[0], sums[1])) {
+        return false;
+      }
     }
   }
   return true;
@@ -231,7 +234,7 @@ bool roundings_agree(const Kernels& kernels, Numbers& numbers) {
 
 std::string check_kernels(const Kernels& kernels) {
   Numbers numbers;
-  for (const int bits : {4, 5, 6, 8}) {
+  for (const int bits : {4, 5, 6, 7, 8}) {
     for (const int sub_len : {16, 32}) {
       for (const bool has_min : {false, true}) {
         if (!int_kernels_agree(kernels, bits, sub_len, has_min, numbers)) {

@@ -101,9 +101,9 @@ TEST(LiftedModel, SaysWhatItCannotDo) {
   const TempDir dir;
   testing::write_tiny_model(dir.file("m.gguf"));
   testing::ModelEdit edit(dir.file("m.gguf"));
-  edit.add("extra", GgmlType::IQ1_S, {256}, std::vector<std::byte>(50));
-  edit.write(dir.file("iq1.gguf"));
-  EXPECT_EQ(error_of(*ModelFile::open(dir.file("iq1.gguf")), dir.path()).code, "unsupported_type");
+  edit.add("extra", GgmlType::Q8_K, {256}, std::vector<std::byte>(292));
+  edit.write(dir.file("q8_k.gguf"));
+  EXPECT_EQ(error_of(*ModelFile::open(dir.file("q8_k.gguf")), dir.path()).code, "unsupported_type");
   EXPECT_EQ(error_of(*ModelFile::open(dir.file("m.gguf")), dir.file("absent")).code,
             "cannot_write");
 }

@@ -40,9 +40,36 @@ std::vector<int> scale_offsets(GgmlType type) {
       return {52};
     case GgmlType::TQ2_0:
       return {64};
+    case GgmlType::IQ1_M:
+      return {48};
     default:
       return {0};
   }
+}
+
+int scale_bytes(GgmlType type) {
+  return type == GgmlType::F32 ? 4 : type == GgmlType::IQ1_M ? 8 : 2;
+}
+
+void put_scale(GgmlType type, float value, std::byte* at) {
+  if (type == GgmlType::F32) {
+    std::memcpy(at, &value, sizeof value);
+    return;
+  }
+  const uint16_t h = type == GgmlType::BF16 ? f32_to_bf16(value) : f32_to_f16(value);
+  if (type != GgmlType::IQ1_M) {
+    std::memcpy(at, &h, sizeof h);
+    return;
+  }
+  for (int i = 0; i < 4; ++i) {  // the upper nibbles of four u16
+    const int nibble = h >> (4 * i) & 15;
+    at[2 * i + 1] = (at[2 * i + 1] & std::byte{15}) | static_cast<std::byte>(nibble << 4);
+  }
+}
+
+// MXFP4 and NVFP4: their scales are floats of 8 bits.
+bool has_f8_scales(const Format& format) {
+  return format.type == GgmlType::MXFP4 || format.type == GgmlType::NVFP4;
 }
 
 // Random bytes with sane scales: every f16 scale of every format gets a modest finite value.
@@ -57,17 +84,10 @@ struct Weights {
       std::byte* const own = bytes.data() + block * format.block_bytes;
       if (format.type == GgmlType::MXFP4) {  // a power of two between 2^-9 and 2^-2
         own[0] = static_cast<std::byte>(118 + random() % 8);
-        continue;
       }
+      if (has_f8_scales(format)) continue;
       for (const int offset : scale_offsets(format.type)) {
-        std::byte* at = bytes.data() + block * format.block_bytes + offset;
-        const float f = value(random);
-        if (format.type == GgmlType::F32) {
-          std::memcpy(at, &f, 4);
-        } else {
-          const uint16_t h = format.type == GgmlType::BF16 ? f32_to_bf16(f) : f32_to_f16(f);
-          std::memcpy(at, &h, 2);
-        }
+        put_scale(format.type, value(random), own + offset);
       }
     }
     view = {&format, bytes.data(), n_rows, row_len, row_bytes};
@@ -178,7 +198,7 @@ TEST_P(EveryFormat, ExtremeCodesGiveOneTokenTheBitsOfMany) {
     Weights w(format, n_rows, n, 41);
     const Weights scales(format, n_rows, n, 41);
     std::fill(w.bytes.begin(), w.bytes.end(), static_cast<std::byte>(fill));
-    const int scale_len = format.type == GgmlType::F32 ? 4 : 2;
+    const int scale_len = scale_bytes(format.type);
     for (int64_t block = 0; block < n_rows * n / format.block_len; ++block) {
       for (const int offset : scale_offsets(format.type)) {
         const int64_t at = block * format.block_bytes + offset;
@@ -242,16 +262,12 @@ TEST_P(EveryFormat, NonFiniteActivationsAndWeightsAreNotLaundered) {
         }
       }
     }
-    if (format.type == GgmlType::MXFP4) continue;  // its scales are powers of two, never NaN
+    if (has_f8_scales(format)) continue;  // which are never NaN
     // A NaN in row 18 of the weights: only the results of that row.
     Weights w(format, n_rows, n, 29);
     const int at = scale_offsets(format.type)[0];
-    std::memset(w.bytes.data() + 18 * w.view.row_bytes + format.block_bytes + at, 0x7f,
-                format.type == GgmlType::F32 ? 4 : 2);
-    if (format.type == GgmlType::F32)
-      w.bytes[static_cast<size_t>(18 * w.view.row_bytes + 6)] = std::byte{0xff};
-    if (format.type == GgmlType::BF16)
-      w.bytes[static_cast<size_t>(18 * w.view.row_bytes + 2)] = std::byte{0xff};
+    std::memset(w.bytes.data() + 18 * w.view.row_bytes + format.block_bytes + at, 0xff,
+                static_cast<size_t>(scale_bytes(format.type)));
     const std::vector<float> x = random_floats(n_tokens * n, 6);
     std::vector<float> y(static_cast<size_t>(n_tokens * n_rows));
     matmul(w.view, x.data(), n, n_tokens, y.data(), n_rows, numerics, pool);
