@@ -21,6 +21,7 @@ struct Window {
   int period = 0;  // 0 = the architecture knows no windows
   int default_len = 0;
   bool first_sees_all = false;  // of each period the first layer, not the last, has no window
+  int fixed_len = 0;            // so many positions, whatever the key says beyond being there
   int only_with_n_layers = 0;   // other sizes have none; 0 = all have
   bool rope_in_windows_only = false;
   // Windowed layers turn with a base of their own: rope.freq_base_swa, else this; 0 = as the
@@ -63,6 +64,7 @@ struct Arch {
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
   bool rope_factors = false;    // divides angles by rope_freqs, where the file has them
+  bool output_bias = true;      // a bias of the output matrix counts, where the file has it
   bool causal = true;  // false: every token of an evaluation sees all of them, nothing before
   std::optional<float> post_norm_eps = {};  // where norms behind the blocks have one of their own
   int no_rope_period = 0;                   // every so-manieth layer does not rotate (SmolLM3)

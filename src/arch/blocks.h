@@ -95,7 +95,8 @@ struct Branch {
   bool norm_optional = false;
   Role norm_instead = Role::none;
   std::variant<Attention, FeedForward> block;
-  Role post_norm = Role::none;  // of the block's result
+  Role post_norm = Role::none;          // of the block's result
+  Role post_norm_instead = Role::none;  // its other name in files
   // Reads what the layer got, not what the branch before it made of it.
   bool parallel = false;
   bool is_dense = false;  // stays dense where other branches of the layer have experts (Arctic)

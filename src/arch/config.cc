@@ -92,6 +92,7 @@ void read_windows(const Keys& keys, const Arch& arch, Config& config) {
   }
   config.window_len = keys.count("attention.sliding_window", arch.window.default_len, INT32_MAX);
   if (config.window_len == 0) return;
+  if (arch.window.fixed_len != 0) config.window_len = arch.window.fixed_len;
   constexpr const char* pattern = "attention.sliding_window_pattern";
   std::vector<bool> flags = keys.flags(pattern);
   if (flags.empty()) {

@@ -28,6 +28,8 @@ std::vector<Arch> grok_archs() {
                }};
   grok.layer[0].post_norm = Role::attn_out_norm;
   grok.layer[0].post_tap = "attn_out_norm";
+  grok.layer[1].post_norm = Role::layer_out_norm;
+  grok.layer[1].post_norm_instead = Role::ffn_post_norm;
   return {grok};
 }
 

@@ -2,6 +2,7 @@
 // (arXiv:2508.10925: sinks, windows, a clamped SwiGLU with biases).
 // Source: llama.cpp src/models/ under the names of the rows.
 #include "arch/archs.h"
+#include "arch/config.h"
 
 namespace crossval {
 namespace {
@@ -57,9 +58,15 @@ std::vector<Arch> mixture_archs() {
   Arch smallthinker =
       mixture("smallthinker", RopeStyle::neox, {},
               {.act = Act::relu, .gating = Gating::key, .router_reads_layer_input = true});
+  smallthinker.window = {
+      .period = 4, .first_sees_all = true, .fixed_len = 4096, .rope_in_windows_only = true};
   // The dense part, the experts beside it behind a norm of their own, both from the layer's input.
   Arch arctic = {
       .name = "arctic", .rope = RopeStyle::norm, .layer = pre_norm_layer({}, {.dense = {}})};
+  // Its dense part is as wide as the model.
+  arctic.adjust = [](const Keys&, Config& config) {
+    for (LayerConfig& layer : config.layers) layer.n_ff = config.n_embd;
+  };
   arctic.layer[1].sum_tap = nullptr;
   arctic.layer[1].is_dense = true;
   arctic.layer.push_back({.norm = Role::ffn_norm_exps,

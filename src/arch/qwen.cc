@@ -36,8 +36,11 @@ std::vector<Arch> qwen_archs() {
   const auto by_sections = [](Arch arch, RopeStyle style, std::string_view name) {
     arch.name = name;
     arch.rope = style;
+    arch.output_bias = false;
     return arch;
   };
+  Arch dream = not_causal(dense("dream", {}, false));
+  dream.output_bias = false;
   return {
       qwen,
       by_sections(dense("", {}, false), RopeStyle::multi, "qwen2vl"),
@@ -46,7 +49,7 @@ std::vector<Arch> qwen_archs() {
       by_sections(mixture("", normed, {}), RopeStyle::interleaved, "qwen3vlmoe"),
       by_sections(dense("", {.out_bias = true}, false), RopeStyle::multi, "paddleocr"),
       // Predicts all tokens at once: no causal mask.
-      not_causal(dense("dream", {}, false)),
+      dream,
       not_causal(mixture("rnd1", normed, {})),
       not_causal(mixture("llada-moe", normed, {.weights_norm = Experts::Norm::no})),
       dense("qwen2", {}, false),

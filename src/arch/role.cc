@@ -27,6 +27,7 @@ std::string_view role_name(Role role) {
       "attn_sub_norm",
       "attn_output_norm",
       "post_attention_norm",
+      "layer_output_norm",
       "attn_sinks",
       "attn_gate",
       "ffn_norm",

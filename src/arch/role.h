@@ -30,6 +30,7 @@ enum class Role : uint8_t {
   attn_sub_norm,
   attn_out_norm,
   attn_post_norm,
+  layer_out_norm,
   attn_sinks,
   attn_gate,
   // feed-forward

@@ -139,6 +139,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   Lister outside(config, -1, all);
   outside.matrix(Role::token_embd, config.n_embd, config.n_vocab);
   outside.matrix(Role::output, config.n_embd, config.n_vocab, false);
+  outside.last().uses_bias = arch.output_bias;
   if (arch.norm_weights) outside.norm(Role::output_norm, config.n_embd);
   if (arch.embedding_norm == Arch::EmbeddingNorm::with_weights)
     outside.norm(Role::token_embd_norm, config.n_embd);
@@ -157,7 +158,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     for (const Branch& branch : arch.layer) {
       if (arch.norm_weights) {
         list.norm(branch.norm, config.n_embd, !branch.norm_optional);
-        list.norm(branch.post_norm, config.n_embd);
+        list.norm(branch.post_norm, config.n_embd, branch.post_norm_instead == Role::none);
+        list.norm(branch.post_norm_instead, config.n_embd, false);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
         list_attention(model, *attention, config, sizes, model.find_tensor(fused.name()) != nullptr,
@@ -199,7 +201,9 @@ bool knows_role(const Arch& arch, Role role) {
     return std::ranges::find(roles, role) != roles.end();
   };
   return std::ranges::any_of(arch.layer, [&](const Branch& branch) {
-    if (is_one_of({branch.norm, branch.post_norm})) return true;
+    if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead})) {
+      return true;
+    }
     if (const auto* attention = std::get_if<Attention>(&branch.block)) {
       return is_one_of({Role::attn_qkv, Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_output,
                         attention->sub_norm}) ||
@@ -211,10 +215,11 @@ bool knows_role(const Arch& arch, Role role) {
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
     if (ffn.dense.act_scales && role == Role::ffn_act) return true;
+    if (ffn.dense.act_scales && role == Role::ffn_act) return true;
     return ffn.has_experts &&
            is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,
-                      Role::ffn_down_exps, Role::ffn_gate_shexp, Role::ffn_up_shexp,
-                      Role::ffn_down_shexp, Role::ffn_gate_inp_shexp});
+                      Role::ffn_gate_up_exps, Role::ffn_down_exps, Role::ffn_gate_shexp,
+                      Role::ffn_up_shexp, Role::ffn_down_shexp, Role::ffn_gate_inp_shexp});
   });
 }
 

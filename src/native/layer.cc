@@ -55,7 +55,10 @@ void ForwardPass::run_layers() {
       run_block(*this, part, block_input(*this, part, from));
       if (part.post_norm != Role::none) {
         const float eps = arch.post_norm_eps.value_or(config.norm_eps);
-        norm(branch, layer_weights()[part.post_norm], arch.norm, branch.width, eps, branch);
+        const WeightsByRole& weights_here = layer_weights();
+        const bool other = part.post_norm_instead != Role::none && !weights_here[part.post_norm];
+        norm(branch, weights_here[other ? part.post_norm_instead : part.post_norm], arch.norm,
+             branch.width, eps, branch);
         tap(part.post_tap, "MUL", branch);
       }
       add(branch, config.residual_scale, x);

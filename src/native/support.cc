@@ -82,9 +82,10 @@ std::string unknown_tensor(const ModelFile& model, const Arch& arch) {
     bool is_known = false;
     for (size_t role = 1; role < kNRoles && !is_known; ++role) {
       const std::string_view stem = role_name(static_cast<Role>(role));
-      if (!rest.starts_with(stem) || rest.size() <= stem.size()) continue;
+      if (!rest.starts_with(stem)) continue;
       const std::string_view end = rest.substr(stem.size());
-      is_known = (end == ".weight" || end == ".bias" || end == ".scale" || end == ".scales") &&
+      is_known = (end.empty() || end == ".weight" || end == ".bias" || end == ".scale" ||
+                  end == ".scales") &&
                  (in_layer ? knows_role : knows_outside)(arch, static_cast<Role>(role));
     }
     if (!is_known) return tensor.name;

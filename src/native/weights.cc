@@ -26,7 +26,10 @@ class Binder {
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
     }
-    const TensorView* tensor = find(spec.name(), shape, spec.required);
+    // Some converters leave ".weight" out (PLaMo 3's norms).
+    const bool is_bare =
+        model_.find_tensor(spec.name()) == nullptr && model_.find_tensor(spec.stem()) != nullptr;
+    const TensorView* tensor = find(is_bare ? spec.stem() : spec.name(), shape, spec.required);
     if (tensor == nullptr) return;
     if (spec.is_linear) {
       out.matrix = weight_view(*tensor);

@@ -51,7 +51,7 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
   if (tap.first_position + n_tokens > n_keys) return;
   const LayerConfig* sizes = layer(tap.layer);
   const int64_t window = sizes != nullptr && sizes->has_window ? config_->window_len : INT64_MAX;
-  if (config_->alibi_bias != 0) return;  // then a mask holds distances
+  if (!arch_->causal || config_->alibi_bias != 0) return;  // then a mask holds distances
   for (int64_t t = 0; t < n_tokens; ++t) {
     for (int64_t key = 0; key < n_keys; ++key) {
       const size_t offset = static_cast<size_t>(t * n_keys + key) * width;
