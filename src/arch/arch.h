@@ -38,10 +38,16 @@ struct Factor {
   bool divides = false;
 };
 
+// Biases without which a file is not whole. Others are optional wherever there is a matrix.
+struct Biases {
+  bool norms = false, qkv = false, attn_output = false, ffn = false, output = false;
+};
+
 struct Arch {
   std::string_view name;  // general.architecture
   RopeStyle rope = RopeStyle::norm;
   NormKind norm = NormKind::rms;
+  Biases biases = {};
   bool norm_weights = true;  // false: norms without weights (OLMo)
   std::vector<Branch> layer;
   Window window = {};

@@ -57,9 +57,10 @@ struct Ffn {
 // the file says it (expert_gating_func).
 enum class Gating { softmax, sigmoid, softmax_weight, key };
 
-// Which layers have experts where the model has any: all, or all but the first
-// leading_dense_block_count, or of those every interleave_moe_layer_step-th.
-enum class ExpertLayers { all, after_leading, interleaved };
+// Which layers have experts where the model has any: all, all but the first
+// leading_dense_block_count, of those every interleave_moe_layer_step-th, or those for which the
+// file has a router.
+enum class ExpertLayers { all, after_leading, interleaved, with_router };
 
 struct Experts {
   Act act = Act::silu;

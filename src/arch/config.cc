@@ -171,7 +171,8 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
                           out.n_groups, out.n_experts),
               keys.model().path(), "correct the expert_group_* metadata keys");
   }
-  const int n_leading = experts.layers == ExpertLayers::all
+  const bool by_file = experts.layers == ExpertLayers::with_router;
+  const int n_leading = experts.layers == ExpertLayers::all || by_file
                             ? 0
                             : keys.count("leading_dense_block_count", 0, kMaxLayers);
   const int step = experts.layers == ExpertLayers::interleaved
@@ -179,7 +180,8 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
                        : 1;
   for (int layer = 0; layer < config.n_layers; ++layer) {
     config.layers[static_cast<size_t>(layer)].has_experts =
-        layer >= n_leading && (layer + 1) % step == 0;
+        layer >= n_leading && (layer + 1) % step == 0 &&
+        (!by_file || keys.model().find_tensor(fmt::format("blk.{}.ffn_gate_inp.weight", layer)));
   }
 }
 

@@ -10,6 +10,7 @@ std::vector<Arch> falcon_archs() {
   Arch falcon = {.name = "falcon",
                  .rope = RopeStyle::neox,
                  .norm = NormKind::layer,
+                 .biases = {.norms = true},
                  .layer = parallel_layer({}, {.dense = gelu})};
   falcon.layer[0].norm = Role::attn_norm_2;
   falcon.layer[0].norm_optional = true;

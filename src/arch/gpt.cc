@@ -13,6 +13,7 @@ Arch gpt(std::string_view name, RopeStyle rope, const Attention& attention = {})
   return {.name = name,
           .rope = rope,
           .norm = NormKind::layer,
+          .biases = {.norms = true, .qkv = true, .attn_output = true, .ffn = true},
           .layer = pre_norm_layer(attention, {.dense = kGelu})};
 }
 
@@ -26,6 +27,8 @@ std::vector<Arch> gpt_archs() {
   Arch mpt =
       gpt("mpt", RopeStyle::none,
           {.qk_norm = QkNorm::row, .qk_norm_optional = true, .qk_norm_kind = NormKind::layer});
+  std::get<FeedForward>(mpt.layer[1].block).dense.act_scales = true;
+  mpt.biases = {};
   mpt.position_embedding = Arch::PositionEmbedding::if_present;
   mpt.alibi_key = true;
   mpt.clamp_key = true;
@@ -34,10 +37,13 @@ std::vector<Arch> gpt_archs() {
   bloom.adjust = [](const Keys&, Config& config) { config.alibi_bias = 8; };
   Arch gptneox = gpt("gptneox", RopeStyle::neox);
   gptneox.parallel_key = true;
+  Arch pockettts = gpt("pockettts", RopeStyle::norm);
+  pockettts.biases = {.norms = true};
   // Scores over the length of a head, not its root.
   Arch jais = {.name = "jais",
                .rope = RopeStyle::none,
                .norm = NormKind::layer,
+               .biases = {.norms = true, .qkv = true, .attn_output = true, .ffn = true},
                .layer = pre_norm_layer({}, {.dense = {}}),
                .alibi_key = true,
                .adjust = [](const Keys&, Config& config) {
@@ -50,7 +56,7 @@ std::vector<Arch> gpt_archs() {
           gptneox,
           jais,
           gpt("codeshell", RopeStyle::neox),
-          gpt("pockettts", RopeStyle::norm),
+          pockettts,
           gpt("starcoder2", RopeStyle::neox)};
 }
 

@@ -21,6 +21,8 @@ std::vector<Arch> grok_archs() {
                .logit_scale = {.key = "logit_scale", .fallback = 0.5773502691896257f},
                .attn_softcap = 30.0f,
                .final_softcap = 0.0f,
+               // Before the cap, and 1 in the softmax.
+               .scaled_queries = true,
                // Scores are scaled by this instead of the root of a head's length.
                .adjust = [](const Keys& keys, Config& config) {
                  config.kq_scale =

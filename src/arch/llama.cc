@@ -47,10 +47,13 @@ std::vector<Arch> llama_archs() {
   smollm3.attention_scale_key = true;
   Arch orion = relative("orion", RopeStyle::neox);
   orion.norm = NormKind::layer;
+  orion.biases = {.norms = true};
   Arch nemotron = relative("nemotron", RopeStyle::neox, {}, relu2);
   nemotron.norm = NormKind::layer;
+  nemotron.biases = {.norms = true};
   Arch jais2 = relative("jais2", RopeStyle::neox, {}, relu2);
   jais2.norm = NormKind::layer;
+  jais2.biases = {.norms = true, .attn_output = true, .ffn = true};
   Arch arcee = relative("arcee", RopeStyle::norm, {}, relu2);
   arcee.attention_scale_key = true;
   arcee.rope_factors = true;
@@ -62,6 +65,7 @@ std::vector<Arch> llama_archs() {
       "stablelm", RopeStyle::neox,
       {.qk_norm = QkNorm::each_head, .qk_norm_optional = true, .qk_norm_kind = NormKind::layer});
   stablelm.norm = NormKind::layer;
+  stablelm.biases = {.norms = true};
   stablelm.layer[1].norm_optional = true;
   Arch deci = relative("deci", RopeStyle::norm);
   deci.attention_scale_key = true;
@@ -78,7 +82,8 @@ std::vector<Arch> llama_archs() {
   nanbeige.attention_scale_key = true;
   nanbeige.rope_factors = true;
   Arch plamo3 = relative("plamo3", RopeStyle::neox, {.qk_norm = QkNorm::head});
-  plamo3.layer = both_norms_layer({.qk_norm = QkNorm::head}, {.dense = {.fused = true}});
+  plamo3.layer =
+      both_norms_layer({.qk_norm = QkNorm::head, .qkv_scale = false}, {.dense = {.fused = true}});
   plamo3.window = {.period = 8, .rope_base = 10000, .rope_scale_alone = true};
   Arch llada = relative("llada", RopeStyle::norm, {.out_bias = false}, {.biases = false});
   llada.causal = false;

@@ -46,7 +46,7 @@ std::vector<Arch> mixture_archs() {
   Arch hy_v3 = mixture("hy_v3", RopeStyle::neox, {.qk_norm = QkNorm::head},
                        {.gating = Gating::key,
                         .weights_norm = Experts::Norm::key,
-                        .layers = ExpertLayers::after_leading,
+                        .layers = ExpertLayers::with_router,
                         .selection_bias = true,
                         .shared = true,
                         .scales = true,

@@ -10,6 +10,7 @@ std::vector<Arch> phi_archs() {
   const Arch phi2 = {.name = "phi2",
                      .rope = RopeStyle::neox,
                      .norm = NormKind::layer,
+                     .biases = {.norms = true, .attn_output = true, .ffn = true, .output = true},
                      .layer = parallel_layer({}, {.dense = gelu}),
                      .scaled_queries = true};
   Arch phi3 = {.name = "phi3",
@@ -18,6 +19,7 @@ std::vector<Arch> phi_archs() {
                .scaled_queries = true};
   Arch phimoe = {.name = "phimoe",
                  .rope = RopeStyle::neox,
+                 .biases = {.norms = true, .attn_output = true, .output = true},
                  .layer = pre_norm_layer({}, {.has_experts = true}),
                  .scaled_queries = true};
   for (Arch* arch : {&phi3, &phimoe}) {

@@ -28,6 +28,7 @@ std::vector<Arch> qwen_archs() {
   };
   const Attention normed = {.qk_norm = QkNorm::head};
   Arch qwen = dense("qwen", {}, false);
+  qwen.biases = {.qkv = true};
   // Its feed_forward_length counts gate and up together.
   qwen.adjust = [](const Keys&, Config& config) {
     config.n_ff /= 2;

@@ -10,12 +10,20 @@ namespace {
 // Lists the specs of one layer, or of what stands outside the layers (layer -1).
 class Lister {
  public:
-  Lister(const Config& config, int layer, std::vector<TensorSpec>& out)
-      : config_(config), layer_(layer), out_(out) {}
+  Lister(const Arch& arch, const Config& config, int layer, std::vector<TensorSpec>& out)
+      : biases(arch.biases), config_(config), layer_(layer), out_(out) {}
+
+  const Biases& biases;
 
   void norm(Role role, int64_t n, bool required = true) {
     if (role != Role::none)
       out_.push_back({.role = role, .layer = layer_, .shape = {n}, .required = required});
+  }
+  // A norm of the residual stream.
+  void layer_norm(Role role, bool required = true) {
+    if (role == Role::none) return;
+    norm(role, config_.n_embd, required);
+    last().needs_bias = biases.norms;
   }
   void each_head_norm(Role role, int64_t n, int64_t n_heads, bool required) {
     out_.push_back({.role = role, .layer = layer_, .shape = {n, n_heads}, .required = required});
@@ -53,6 +61,7 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
   if (is_fused) {
     list.matrix(Role::attn_qkv, config.n_embd, n_q + 2 * n_kv, true, attention.qkv_scale);
+    list.last().needs_bias = list.biases.qkv;
   } else {
     list.matrix(Role::attn_q, config.n_embd, n_q);
     list.matrix(Role::attn_k, config.n_embd, n_kv);
@@ -85,12 +94,14 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   list.norm(attention.sub_norm, n_q);
   list.matrix(Role::attn_output, n_q, config.n_embd);
   list.last().uses_bias = attention.out_bias;
+  list.last().needs_bias = list.biases.attn_output;
 }
 
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
   const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
     list.matrix(role, ne0, ne1, true, ffn.scales);
     list.last().uses_bias = ffn.biases;
+    list.last().needs_bias = list.biases.ffn;
   };
   if (ffn.gated && !ffn.fused) matrix(Role::ffn_gate, config.n_embd, n_ff);
   matrix(Role::ffn_up, config.n_embd, ffn.fused ? 2 * n_ff : n_ff);
@@ -136,13 +147,14 @@ std::string TensorSpec::stem() const {
 
 std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, const Config& config) {
   std::vector<TensorSpec> all;
-  Lister outside(config, -1, all);
+  Lister outside(arch, config, -1, all);
   outside.matrix(Role::token_embd, config.n_embd, config.n_vocab);
   outside.matrix(Role::output, config.n_embd, config.n_vocab, false);
   outside.last().uses_bias = arch.output_bias;
-  if (arch.norm_weights) outside.norm(Role::output_norm, config.n_embd);
+  outside.last().needs_bias = arch.biases.output;
+  if (arch.norm_weights) outside.layer_norm(Role::output_norm);
   if (arch.embedding_norm == Arch::EmbeddingNorm::with_weights)
-    outside.norm(Role::token_embd_norm, config.n_embd);
+    outside.layer_norm(Role::token_embd_norm);
   if (arch.position_embedding != Arch::PositionEmbedding::none) {
     outside.matrix(Role::position_embd, config.n_embd, config.n_ctx_train,
                    arch.position_embedding == Arch::PositionEmbedding::always);
@@ -153,13 +165,13 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
-    Lister list(config, layer, all);
+    Lister list(arch, config, layer, all);
     const TensorSpec fused = {.role = Role::attn_qkv, .layer = layer};
     for (const Branch& branch : arch.layer) {
       if (arch.norm_weights) {
-        list.norm(branch.norm, config.n_embd, !branch.norm_optional);
-        list.norm(branch.post_norm, config.n_embd, branch.post_norm_instead == Role::none);
-        list.norm(branch.post_norm_instead, config.n_embd, false);
+        list.layer_norm(branch.norm, !branch.norm_optional);
+        list.layer_norm(branch.post_norm, branch.post_norm_instead == Role::none);
+        list.layer_norm(branch.post_norm_instead, false);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
         list_attention(model, *attention, config, sizes, model.find_tensor(fused.name()) != nullptr,
@@ -214,7 +226,6 @@ bool knows_role(const Arch& arch, Role role) {
     }
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
-    if (ffn.dense.act_scales && role == Role::ffn_act) return true;
     if (ffn.dense.act_scales && role == Role::ffn_act) return true;
     return ffn.has_experts &&
            is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,

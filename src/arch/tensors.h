@@ -21,6 +21,7 @@ struct TensorSpec {
   bool is_linear = false;  // a matrix, or one for each expert, of a product: may have a scale
   bool uses_scale = true;  // and engines multiply by it whatever the matrix' type
   bool uses_bias = true;   // a bias beside it counts
+  bool needs_bias = false;
   bool is_used = true;     // false: files have it, and engines leave it out
   bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
   bool is_scales = false;  // or in ".scales" (MPT's activation)

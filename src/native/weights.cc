@@ -50,7 +50,7 @@ class Binder {
       return;
     }
     std::vector<int64_t> bias(shape.begin() + (spec.is_linear ? 1 : 0), shape.end());
-    out.bias = vector(find(spec.stem() + ".bias", bias, false));
+    out.bias = vector(find(spec.stem() + ".bias", bias, spec.needs_bias));
   }
 
   // A tensor that would change the result and that nothing has bound.

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "arch/archs.h"
+#include "arch/tensors.h"
 #include "base/error.h"
 #include "replay/expect_parameter.h"
 #include "replay/replay.h"
@@ -246,19 +247,27 @@ bool Expectations::needs_scale(std::string_view name) const {
   return weight == nullptr || weight->type == GgmlType::NVFP4;
 }
 
+// The tensors that a graph of this architecture has to read.
+std::set<std::string> Expectations::needed_tensors() const {
+  std::set<std::string> needed;
+  for (const TensorSpec& spec : tensors_of(*model_, *arch_, *config_)) {
+    if (!spec.is_used) continue;
+    needed.insert(spec.name());
+    if (spec.uses_bias && !spec.is_bias) needed.insert(spec.stem() + ".bias");
+    if (spec.is_linear && needs_scale(spec.stem() + ".scale"))
+      needed.insert(spec.stem() + ".scale");
+  }
+  return needed;
+}
+
 Expectations::Unread Expectations::unread_weights(const std::set<std::string>& used) const {
   Unread unread;
+  const std::set<std::string> needed = config_ ? needed_tensors() : std::set<std::string>{};
   for (const TensorView& tensor : model_->tensors()) {
     const std::string& name = tensor.name;
     if (used.contains(name)) continue;
     if (name.ends_with(".input_scale")) continue;  // for kernels that round activations to 4 bits
-    const bool is_known =
-        config_ && name != "rope_freqs.weight" &&  // see expect_rope
-        (name == "token_embd.weight" || name.starts_with("output") || name.starts_with("blk."));
-    // Layers behind the last are for guessing several tokens ahead.
-    const bool is_beyond =
-        config_ && name.starts_with("blk.") && std::atoi(name.c_str() + 4) >= config_->n_layers;
-    const bool is_needed = is_known && !is_beyond && needs_scale(name);
+    const bool is_needed = needed.contains(name) && !name.starts_with("rope_");  // see expect_rope
     (is_needed ? unread.needed : unread.others).push_back(name);
   }
   return unread;

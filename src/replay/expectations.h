@@ -62,6 +62,7 @@ class Expectations {
 
  private:
   bool needs_scale(std::string_view name) const;
+  std::set<std::string> needed_tensors() const;
   void expect_order(const Tap& tap, Expected& expected) const;
   void expect_rope(const Tap& tap, Expected& expected) const;
   void expect_norm(const Tap& tap, Expected& expected) const;

@@ -1,0 +1,154 @@
+#include "support/arch_model.h"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "arch/tensors.h"
+#include "gguf/writer.h"
+#include "support/temp_dir.h"
+#include "support/tiny_vocabulary.h"
+
+namespace crossval::testing {
+namespace {
+
+constexpr int kNEmbd = 64, kNHeads = 4, kNKvHeads = 2, kNFf = 96, kNCtx = 256;
+
+// Keys that several architectures share; each reads what it knows.
+void set_keys(GgufWriter& out, const Arch& arch) {
+  const auto key = [&](const char* name) { return std::string(arch.name) + "." + name; };
+  out.set_string("general.architecture", arch.name);
+  out.set_u32(key("block_count"), 2);
+  out.set_u32(key("context_length"), kNCtx);
+  out.set_u32(key("embedding_length"), kNEmbd);
+  out.set_u32(key("feed_forward_length"), kNFf);
+  out.set_u32(key("attention.head_count"), kNHeads);
+  out.set_u32(key("attention.head_count_kv"), kNKvHeads);
+  out.set_f32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
+  out.set_f32(key("attention.layer_norm_epsilon"), 1e-5f);
+  const bool by_sections = arch.rope == RopeStyle::multi || arch.rope == RopeStyle::interleaved;
+  if (by_sections) {
+    out.set_i32_array(key("rope.dimension_sections"), std::vector<int32_t>{3, 3, 2, 0});
+  }
+  if (arch.window.period != 0) out.set_u32(key("attention.sliding_window"), 8);
+  if (arch.logit_scale.key != nullptr) out.set_f32(key("logit_scale"), 0.75f);
+  if (arch.residual_scale.key != nullptr) out.set_f32(key("residual_scale"), 0.6f);
+  if (arch.embedding_scale.key != nullptr) out.set_f32(key("embedding_scale"), 3.0f);
+  if (arch.attention_scale_key) out.set_f32(key("attention.scale"), 0.3f);
+  if (arch.final_softcap) out.set_f32(key("final_logit_softcapping"), 20.0f);
+  if (arch.attn_softcap) out.set_f32(key("attn_logit_softcapping"), 25.0f);
+  if (arch.alibi_key) out.set_f32(key("attention.max_alibi_bias"), 8.0f);
+  if (arch.clamp_key) out.set_f32(key("attention.clamp_kqv"), 1.5f);
+  if (arch.parallel_key) out.set_bool(key("use_parallel_residual"), true);
+  for (const Branch& branch : arch.layer) {
+    const auto* ffn = std::get_if<FeedForward>(&branch.block);
+    if (ffn == nullptr || !ffn->has_experts) continue;
+    out.set_u32(key("expert_count"), 4);
+    out.set_u32(key("expert_used_count"), 2);
+    out.set_u32(key("expert_feed_forward_length"), kNFf);
+    out.set_f32(key("expert_weights_scale"), 1.25f);
+    out.set_bool(key("expert_weights_norm"), true);
+    out.set_u32(key("expert_gating_func"), 2);
+    if (ffn->experts.layers != ExpertLayers::all) out.set_u32(key("leading_dense_block_count"), 1);
+    if (ffn->experts.layers == ExpertLayers::interleaved) {
+      out.set_u32(key("interleave_moe_layer_step"), 1);
+    }
+    if (ffn->experts.clamp_key) out.set_f32(key("swiglu_clamp_exp"), 0.5f);
+    if (ffn->experts.shared) {
+      out.set_u32(key("expert_shared_count"), 1);
+      out.set_u32(key("expert_shared_feed_forward_length"), kNFf);
+    }
+  }
+}
+
+// A name of the role in files that llama.cpp takes for this architecture, or none of both names.
+bool is_left_out(const Arch& arch, const TensorSpec& spec) {
+  if (spec.role == Role::rope_factors_long || spec.role == Role::rope_factors_short) return true;
+  if (spec.role == Role::rope_freqs) return !arch.rope_factors;
+  // Two names of one norm.
+  for (const Branch& branch : arch.layer) {
+    if (branch.post_norm_instead == spec.role && spec.role != Role::none) return true;
+  }
+  return false;
+}
+
+class Maker {
+ public:
+  explicit Maker(uint64_t seed) : random_(seed) {}
+
+  // Wide enough in Q and K that rotation, scale and eps matter.
+  std::vector<float> values(const TensorSpec& spec) {
+    size_t n = 1;
+    for (const int64_t size : spec.shape) n *= size != 0 ? static_cast<size_t>(size) : 1;
+    const bool is_query_or_key =
+        spec.role == Role::attn_q || spec.role == Role::attn_k || spec.role == Role::attn_qkv;
+    const float gain = is_query_or_key ? 2.0f : 1.0f;
+    const float deviation = gain / std::sqrt(static_cast<float>(spec.shape[0]));
+    if (spec.role == Role::token_embd) return normal(n, 0, 1);
+    if (spec.role == Role::position_embd) return normal(n, 0, 0.5f);
+    if (spec.role == Role::rope_freqs) return uniform(n, 1, 3);
+    if (spec.role == Role::exp_probs_b) return normal(n, 0, 0.2f);
+    return spec.is_linear ? normal(n, 0, deviation) : uniform(n, 0.5f, 1.5f);
+  }
+  std::vector<float> bias(const TensorSpec& spec) {
+    const size_t first = spec.is_linear ? 1 : 0;
+    size_t n = 1;
+    for (size_t i = first; i < spec.shape.size(); ++i) {
+      n *= spec.shape[i] != 0 ? static_cast<size_t>(spec.shape[i]) : 1;
+    }
+    return normal(n, 0, 0.1f);
+  }
+
+ private:
+  std::vector<float> normal(size_t n, float mean, float deviation) {
+    std::normal_distribution<float> draw(mean, deviation);
+    std::vector<float> out(n);
+    for (float& x : out) x = draw(random_);
+    return out;
+  }
+  std::vector<float> uniform(size_t n, float low, float high) {
+    std::uniform_real_distribution<float> draw(low, high);
+    std::vector<float> out(n);
+    for (float& x : out) x = draw(random_);
+    return out;
+  }
+
+  std::mt19937_64 random_;
+};
+
+}  // namespace
+
+void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) {
+  GgufWriter out;
+  set_keys(out, arch);
+  const int n_vocab = set_tiny_vocabulary(out, TinyVocabulary::gpt2, false);
+  // Its keys alone, so that they are read as from any file.
+  const TempDir dir;
+  out.write(dir.file("keys.gguf"));
+  const auto keys = ModelFile::open(dir.file("keys.gguf"));
+  Config config = read_config(*keys, arch);
+  config.n_vocab = n_vocab;
+  Maker maker(seed);
+  std::vector<std::unique_ptr<std::vector<float>>> kept;
+  const auto add = [&](const std::string& name, const std::vector<int64_t>& shape,
+                       std::vector<float> values) {
+    kept.push_back(std::make_unique<std::vector<float>>(std::move(values)));
+    out.add_tensor(name, GgmlType::F32, shape, std::as_bytes(std::span(*kept.back())));
+  };
+  for (const TensorSpec& spec : tensors_of(*keys, arch, config)) {
+    if (is_left_out(arch, spec)) continue;
+    std::vector<int64_t> shape;
+    for (const int64_t n : spec.shape) {
+      if (n != 0) shape.push_back(n);
+    }
+    add(spec.name(), shape, maker.values(spec));
+    if (!spec.needs_bias) continue;
+    const std::vector<int64_t> rest(shape.begin() + (spec.is_linear ? 1 : 0), shape.end());
+    add(spec.stem() + ".bias", rest, maker.bias(spec));
+  }
+  out.write(path);
+}
+
+}  // namespace crossval::testing
