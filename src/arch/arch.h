@@ -69,9 +69,12 @@ struct Arch {
   bool scaled_queries = false;  // llama.cpp multiplies the scale into the queries: same result
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
-  bool rope_factors = false;    // divides angles by rope_freqs, where the file has them
-  bool output_bias = true;      // a bias of the output matrix counts, where the file has it
-  bool causal = true;  // false: every token of an evaluation sees all of them, nothing before
+  // Angles are divided by rope_freqs, or by rope_factors_long or _short as the context is, where
+  // the file has them.
+  bool rope_factors = false;
+  bool tied_output = false;  // files hold no output matrix: that of the embedding serves
+  bool output_bias = true;   // a bias of the output matrix counts, where the file has it
+  bool causal = true;        // false: every token of an evaluation sees all of them, nothing before
   std::optional<float> post_norm_eps = {};  // where norms behind the blocks have one of their own
   int no_rope_period = 0;                   // every so-manieth layer does not rotate (SmolLM3)
   bool parallel_key = false;                // use_parallel_residual decides (GPT-NeoX)

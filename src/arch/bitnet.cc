@@ -16,6 +16,7 @@ Arch bitnet(std::string_view name, Act act) {
   return {.name = name,
           .rope = RopeStyle::neox,
           .layer = pre_norm_layer({.sub_norm = Role::attn_sub_norm}, {.dense = ffn}),
+          .tied_output = true,
           .weight_scales = true,
           .f32_beside_f16 = true};
 }

@@ -31,6 +31,8 @@ struct Attention {
   bool qk_norm_after_rope = false;
   bool sinks = false;          // a logit per head that takes part in the softmax alone
   Role sub_norm = Role::none;  // norm of the heads before they meet attn_output
+  bool fused = false;          // queries, keys and values come from one matrix in every file
+  bool grouped = true;         // false: as many heads of keys as of queries
   bool qkv_scale = true;       // a factor beside attn_qkv counts
   bool out_bias = true;        // a bias of attn_output counts
   // The heads are multiplied with this function of a product of the block's input: one value a
@@ -68,7 +70,8 @@ struct Experts {
   enum class Norm { no, yes, key } weights_norm = Norm::yes;  // key: expert_weights_norm
   ExpertLayers layers = ExpertLayers::all;
   bool selection_bias = false;  // exp_probs_b, where the file has it
-  bool biases = false;          // of router and experts, where the file has them
+  bool biases = false;          // of router and experts
+  bool scale_key = false;       // expert_weights_scale is read
   bool shared = false;          // a feed-forward part beside the experts that every token takes
   bool shared_gate = false;     // multiplied with the sigmoid of a product of its own
   bool scales = false;

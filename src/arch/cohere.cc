@@ -13,14 +13,15 @@ std::vector<Arch> cohere_archs() {
       .layer = parallel_layer(
           {.qk_norm = QkNorm::each_head, .qk_norm_optional = true, .qk_norm_kind = NormKind::layer},
           {.dense = {}}),
-      .logit_scale = {.key = "logit_scale", .fallback = 0}};
+      .logit_scale = {.key = "logit_scale", .fallback = 0},
+      .tied_output = true};
   const Arch cohere2 = {.name = "cohere2",
                         .rope = RopeStyle::norm,
                         .norm = NormKind::layer,
                         .layer = parallel_layer({}, {.dense = {.scales = true}}),
                         .window = {.period = 4, .rope_in_windows_only = true},
                         .logit_scale = {.key = "logit_scale", .fallback = 0},
-                        .rope_factors = true};
+                        .tied_output = true};
   // Leading dense layers rotate too.
   const Arch cohere2moe = {
       .name = "cohere2moe",
@@ -30,13 +31,13 @@ std::vector<Arch> cohere_archs() {
                                    .experts = {.gating = Gating::key,
                                                .weights_norm = Experts::Norm::key,
                                                .layers = ExpertLayers::after_leading,
+                                               .scale_key = true,
                                                .shared = true,
                                                .scales = true,
                                                .default_sigmoid = true,
                                                .sum_factor = 0.5f}}),
       .window = {.period = 4, .first_sees_all = true, .rope_in_windows_only = true},
       .logit_scale = {.key = "logit_scale", .fallback = 0},
-      .rope_factors = true,
       .adjust = [](const Keys& keys, Config& config) {
         const int n_leading = keys.count("leading_dense_block_count", 0, config.n_layers);
         for (int layer = 0; layer < n_leading; ++layer) {

@@ -125,7 +125,7 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
   out.n_used = keys.required_int("expert_used_count", out.n_experts);
   out.n_ff = keys.count("expert_feed_forward_length", 0, kMaxWidth);
   if (out.n_ff == 0) out.n_ff = config.n_ff;
-  out.weights_scale = keys.optional_float("expert_weights_scale", 0);
+  if (experts.scale_key) out.weights_scale = keys.optional_float("expert_weights_scale", 0);
   if (out.weights_scale == 0) out.weights_scale = 1;
   out.weights_norm = experts.weights_norm == Experts::Norm::key
                          ? keys.optional_bool("expert_weights_norm", false)

@@ -16,30 +16,32 @@ Arch mixture(std::string_view name, RopeStyle rope, const Attention& attention,
 }  // namespace
 
 std::vector<Arch> deepseek_archs() {
-  Arch deepseek = mixture(
-      "deepseek", RopeStyle::norm, {},
-      {.weights_norm = Experts::Norm::no, .layers = ExpertLayers::after_leading, .shared = true});
-  deepseek.attention_scale_key = true;
-  deepseek.rope_factors = true;
-  Arch bailingmoe = mixture("bailingmoe", RopeStyle::norm, {},
-                            {.weights_norm = Experts::Norm::key, .shared = true});
-  bailingmoe.rope_factors = true;
+  Arch deepseek = mixture("deepseek", RopeStyle::norm, {},
+                          {.weights_norm = Experts::Norm::no,
+                           .layers = ExpertLayers::after_leading,
+                           .scale_key = true,
+                           .shared = true});
+  Arch bailingmoe =
+      mixture("bailingmoe", RopeStyle::norm, {},
+              {.weights_norm = Experts::Norm::key, .scale_key = true, .shared = true});
   return {
       deepseek,
-      mixture("dots1", RopeStyle::neox, {.qk_norm = QkNorm::head},
+      mixture("dots1", RopeStyle::neox, {.qk_norm = QkNorm::head, .grouped = false},
               {.gating = Gating::key,
                .weights_norm = Experts::Norm::key,
                .layers = ExpertLayers::after_leading,
                .selection_bias = true,
+               .scale_key = true,
                .shared = true}),
       mixture("ernie4_5-moe", RopeStyle::norm, {.out_bias = false},
               {.layers = ExpertLayers::interleaved, .selection_bias = true, .shared = true}),
       bailingmoe,
-      mixture("bailingmoe2", RopeStyle::neox, {.qk_norm = QkNorm::head},
+      mixture("bailingmoe2", RopeStyle::neox, {.qk_norm = QkNorm::head, .fused = true},
               {.gating = Gating::key,
                .weights_norm = Experts::Norm::key,
                .layers = ExpertLayers::after_leading,
                .selection_bias = true,
+               .scale_key = true,
                .shared = true}),
   };
 }

@@ -11,7 +11,7 @@ std::vector<Arch> falcon_archs() {
                  .rope = RopeStyle::neox,
                  .norm = NormKind::layer,
                  .biases = {.norms = true},
-                 .layer = parallel_layer({}, {.dense = gelu})};
+                 .layer = parallel_layer({.fused = true}, {.dense = gelu})};
   falcon.layer[0].norm = Role::attn_norm_2;
   falcon.layer[0].norm_optional = true;
   falcon.layer[0].norm_instead = Role::attn_norm;

@@ -11,6 +11,7 @@ constexpr Experts kExperts = {.gating = Gating::key,
                               .weights_norm = Experts::Norm::key,
                               .layers = ExpertLayers::after_leading,
                               .selection_bias = true,
+                              .scale_key = true,
                               .shared = true,
                               .default_sigmoid = true};
 

@@ -24,7 +24,8 @@ std::vector<Arch> gemma_archs() {
                 .rope = RopeStyle::neox,
                 .layer = pre_norm_layer({}, geglu),
                 .embedding_by_width = true,
-                .scaled_queries = true};
+                .scaled_queries = true,
+                .tied_output = true};
   gemma.layer[0].sum_tap = "sa_out";
   Arch gemma2 = {.name = "gemma2",
                  .rope = RopeStyle::neox,
@@ -34,6 +35,7 @@ std::vector<Arch> gemma_archs() {
                  .attn_softcap = 50.0f,
                  .final_softcap = 30.0f,
                  .scaled_queries = true,
+                 .tied_output = true,
                  .adjust = [](const Keys&, Config& config) { scale_by_width(config, 46); }};
   gemma2.layer[0].sum_tap = "sa_out";
   Arch gemma3 = {.name = "gemma3",

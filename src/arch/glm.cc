@@ -16,6 +16,7 @@ std::vector<Arch> glm_archs() {
                            .weights_norm = Experts::Norm::key,
                            .layers = ExpertLayers::after_leading,
                            .selection_bias = true,
+                           .scale_key = true,
                            .shared = true,
                            .default_sigmoid = true};
   Arch glm4moe = {.name = "glm4moe",

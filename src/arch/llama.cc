@@ -31,10 +31,9 @@ std::vector<Arch> llama_archs() {
                      .product_tap = "ffn_sqr(relu)",
                      .product_op = "SQR"};
   const FeedForward mixtral = {
-      .dense = {.scales = true}, .has_experts = true, .experts = {.shared = true, .scales = true}};
+      .dense = {.scales = true}, .has_experts = true, .experts = {.scales = true}};
   Arch llama = relative("llama", RopeStyle::norm);
   llama.layer = pre_norm_layer({}, mixtral);
-  llama.attention_scale_key = true;
   llama.rope_factors = true;
   Arch mistral3 = llama;
   mistral3.name = "mistral3";
@@ -44,7 +43,6 @@ std::vector<Arch> llama_archs() {
   baichuan.adjust = adjust_baichuan;
   Arch smollm3 = relative("smollm3", RopeStyle::norm);
   smollm3.no_rope_period = 4;
-  smollm3.attention_scale_key = true;
   Arch orion = relative("orion", RopeStyle::neox);
   orion.norm = NormKind::layer;
   orion.biases = {.norms = true};
@@ -55,12 +53,10 @@ std::vector<Arch> llama_archs() {
   jais2.norm = NormKind::layer;
   jais2.biases = {.norms = true, .attn_output = true, .ffn = true};
   Arch arcee = relative("arcee", RopeStyle::norm, {}, relu2);
-  arcee.attention_scale_key = true;
   arcee.rope_factors = true;
   Arch seed_oss = relative("seed_oss", RopeStyle::neox);
   seed_oss.layer[1].norm = Role::attn_post_norm;
   seed_oss.layer[1].norm_tap = "attn_post_norm";
-  seed_oss.attention_scale_key = true;
   Arch stablelm = relative(
       "stablelm", RopeStyle::neox,
       {.qk_norm = QkNorm::each_head, .qk_norm_optional = true, .qk_norm_kind = NormKind::layer});
@@ -68,25 +64,27 @@ std::vector<Arch> llama_archs() {
   stablelm.biases = {.norms = true};
   stablelm.layer[1].norm_optional = true;
   Arch deci = relative("deci", RopeStyle::norm);
-  deci.attention_scale_key = true;
   deci.rope_factors = true;
   Arch exaone = relative("exaone", RopeStyle::neox);
   exaone.rope_factors = true;
   Arch hunyuan = relative("hunyuan-dense", RopeStyle::neox,
                           {.qk_norm = QkNorm::head, .qk_norm_after_rope = true});
-  hunyuan.rope_factors = true;
   Arch hunyuan_vl = hunyuan;
   hunyuan_vl.name = "hunyuan_vl";
   hunyuan_vl.adjust = adjust_sections;
   Arch nanbeige = relative("nanbeige", RopeStyle::norm, {}, {.scales = true});
-  nanbeige.attention_scale_key = true;
   nanbeige.rope_factors = true;
   Arch plamo3 = relative("plamo3", RopeStyle::neox, {.qk_norm = QkNorm::head});
-  plamo3.layer =
-      both_norms_layer({.qk_norm = QkNorm::head, .qkv_scale = false}, {.dense = {.fused = true}});
+  plamo3.layer = both_norms_layer({.qk_norm = QkNorm::head, .fused = true, .qkv_scale = false},
+                                  {.dense = {.fused = true}});
   plamo3.window = {.period = 8, .rope_base = 10000, .rope_scale_alone = true};
   Arch llada = relative("llada", RopeStyle::norm, {.out_bias = false}, {.biases = false});
   llada.causal = false;
+  Arch pangu = relative("pangu-embedded", RopeStyle::neox);
+  pangu.biases = {.attn_output = true};
+  Arch openelm = relative("openelm", RopeStyle::neox,
+                          {.qk_norm = QkNorm::head, .fused = true, .qkv_scale = false});
+  openelm.tied_output = true;
   return {
       llama,
       llada,
@@ -95,9 +93,9 @@ std::vector<Arch> llama_archs() {
       relative("xverse", RopeStyle::norm),
       exaone,
       relative("ernie4_5", RopeStyle::norm, {.out_bias = false}),
-      relative("pangu-embedded", RopeStyle::neox),
+      pangu,
       relative("maincoder", RopeStyle::norm, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
-      relative("openelm", RopeStyle::neox, {.qk_norm = QkNorm::head, .qkv_scale = false}),
+      openelm,
       hunyuan,
       hunyuan_vl,
       nanbeige,

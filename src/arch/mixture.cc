@@ -17,7 +17,7 @@ Arch mixture(std::string_view name, RopeStyle rope, const Attention& attention,
 }  // namespace
 
 std::vector<Arch> mixture_archs() {
-  Arch dbrx = mixture("dbrx", RopeStyle::neox, {}, {});
+  Arch dbrx = mixture("dbrx", RopeStyle::neox, {.fused = true}, {});
   dbrx.norm = NormKind::layer;
   dbrx.layer[1].norm = Role::attn_out_norm;
   dbrx.layer[1].norm_tap = "attn_out_norm";
@@ -27,6 +27,7 @@ std::vector<Arch> mixture_archs() {
                           .gating = Gating::softmax_weight,
                           .weights_norm = Experts::Norm::no,
                           .biases = true});
+  gpt_oss.biases = {.attn_output = true};
   gpt_oss.layer[1].norm = Role::attn_post_norm;
   gpt_oss.layer[1].norm_tap = "attn_post_norm";
   gpt_oss.window = {.period = 2};
@@ -34,12 +35,12 @@ std::vector<Arch> mixture_archs() {
   mellum.window = {.period = 4, .rope_unscaled = true};
   Arch hunyuan = mixture("hunyuan-moe", RopeStyle::neox,
                          {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}, {.shared = true});
-  hunyuan.rope_factors = true;
   Arch exaone_moe = mixture("exaone-moe", RopeStyle::neox, {.qk_norm = QkNorm::head},
                             {.gating = Gating::key,
                              .weights_norm = Experts::Norm::key,
                              .layers = ExpertLayers::after_leading,
                              .selection_bias = true,
+                             .scale_key = true,
                              .shared = true});
   exaone_moe.window = {.period = 4, .default_len = 128, .rope_in_windows_only = true};
   exaone_moe.rope_factors = true;
@@ -48,11 +49,11 @@ std::vector<Arch> mixture_archs() {
                         .weights_norm = Experts::Norm::key,
                         .layers = ExpertLayers::with_router,
                         .selection_bias = true,
+                        .scale_key = true,
                         .shared = true,
                         .scales = true,
                         .default_sigmoid = true});
   std::get<FeedForward>(hy_v3.layer[1].block).dense.scales = true;
-  hy_v3.rope_factors = true;
   Arch maple = mixture("maple", RopeStyle::neox, {.qk_norm = QkNorm::head}, {.clamp_key = true});
   maple.window = {.period = 1, .rope_in_windows_only = true};
   Arch smallthinker =

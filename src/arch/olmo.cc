@@ -19,7 +19,7 @@ std::vector<Arch> olmo_archs() {
   const Arch olmoe = {.name = "olmoe",
                       .rope = RopeStyle::neox,
                       .layer = pre_norm_layer(
-                          {.qk_norm = QkNorm::row},
+                          {.qk_norm = QkNorm::row, .grouped = false},
                           {.has_experts = true, .experts = {.weights_norm = Experts::Norm::no}})};
   // 32B (64 layers) has windows, and rotates in those alone.
   const Arch exaone4 = {.name = "exaone4",

@@ -14,6 +14,7 @@ class Lister {
       : biases(arch.biases), config_(config), layer_(layer), out_(out) {}
 
   const Biases& biases;
+  bool expert_biases = false;
 
   void norm(Role role, int64_t n, bool required = true) {
     if (role != Role::none)
@@ -22,6 +23,11 @@ class Lister {
   // A norm of the residual stream.
   void layer_norm(Role role, bool required = true) {
     if (role == Role::none) return;
+    // Parallel branches share one.
+    const auto is_it = [&](const TensorSpec& spec) {
+      return spec.role == role && spec.layer == layer_;
+    };
+    if (std::ranges::any_of(out_, is_it)) return;
     norm(role, config_.n_embd, required);
     last().needs_bias = biases.norms;
   }
@@ -41,7 +47,8 @@ class Lister {
                     .layer = layer_,
                     .shape = {ne0, ne1, config_.experts.n_experts},
                     .is_linear = true,
-                    .uses_scale = uses_scale});
+                    .uses_scale = uses_scale,
+                    .needs_bias = expert_biases});
   }
   void vector(Role role, int64_t n, bool required, bool is_bias = false) {
     out_.push_back(
@@ -118,7 +125,9 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
   const Experts& experts = ffn.experts;
   const ExpertConfig& e = config.experts;
   list.matrix(Role::ffn_gate_inp, config.n_embd, e.n_experts, true, false);
+  list.last().needs_bias = experts.biases;
   if (experts.selection_bias) list.vector(Role::exp_probs_b, e.n_experts, false, true);
+  list.expert_biases = experts.biases;
   // Gate and up in one, where the file has them so.
   list.experts(Role::ffn_gate_up_exps, config.n_embd, 2 * int64_t{e.n_ff}, experts.scales);
   if (model.find_tensor(list.last().name()) == nullptr) {
@@ -174,8 +183,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list.layer_norm(branch.post_norm_instead, false);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
-        list_attention(model, *attention, config, sizes, model.find_tensor(fused.name()) != nullptr,
-                       list);
+        list_attention(model, *attention, config, sizes,
+                       attention->fused || model.find_tensor(fused.name()) != nullptr, list);
         continue;
       }
       const auto& ffn = std::get<FeedForward>(branch.block);

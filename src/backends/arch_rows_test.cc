@@ -73,6 +73,7 @@ TEST_P(ArchRows, ResultsDoNotDependOnHowThePromptIsCut) {
 TEST_P(ArchRows, NativeComputesWhatLlamaCppComputes) {
   // What is of bitnet.cpp and ik_llama.cpp alone has its own tests.
   if (arch_->weight_scales && arch_->name != "bitnet") return;
+  if (arch_->name == "qwen3tts") return;  // llama.cpp takes it with a vocabulary of 3072 alone
   if (!std::filesystem::exists(kEngineDir + "/VERSION")) {
     GTEST_SKIP() << "needs " << kEngineDir << ", which `make engines` brings";
   }
@@ -90,7 +91,9 @@ TEST_P(ArchRows, NativeComputesWhatLlamaCppComputes) {
                                                       .on_message = {}});
   unsetenv("LLAMA_CPP_DIR");
   const std::vector<float> theirs = logits_of(*engine, kIds.size());
-  NativeEngine ours = native(Numerics::exact);
+  // On weights in F32 `ggml` differs from `exact` in nothing but gelu, which ggml reads from a
+  // table.
+  NativeEngine ours = native(Numerics::ggml);
   EXPECT_LT(nmse(logits_of(ours, kIds.size()), theirs), 1e-8);
 }
 

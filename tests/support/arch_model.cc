@@ -25,7 +25,8 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   out.set_u32(key("embedding_length"), kNEmbd);
   out.set_u32(key("feed_forward_length"), kNFf);
   out.set_u32(key("attention.head_count"), kNHeads);
-  out.set_u32(key("attention.head_count_kv"), kNKvHeads);
+  const auto& attention = std::get<Attention>(arch.layer[0].block);
+  out.set_u32(key("attention.head_count_kv"), attention.grouped ? kNKvHeads : kNHeads);
   out.set_f32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
   out.set_f32(key("attention.layer_norm_epsilon"), 1e-5f);
   const bool by_sections = arch.rope == RopeStyle::multi || arch.rope == RopeStyle::interleaved;
@@ -33,6 +34,9 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     out.set_i32_array(key("rope.dimension_sections"), std::vector<int32_t>{3, 3, 2, 0});
   }
   if (arch.window.period != 0) out.set_u32(key("attention.sliding_window"), 8);
+  if (arch.window.period == 1) {
+    out.set_i32_array(key("attention.sliding_window_pattern"), std::vector<int32_t>{1, 0});
+  }
   if (arch.logit_scale.key != nullptr) out.set_f32(key("logit_scale"), 0.75f);
   if (arch.residual_scale.key != nullptr) out.set_f32(key("residual_scale"), 0.6f);
   if (arch.embedding_scale.key != nullptr) out.set_f32(key("embedding_scale"), 3.0f);
@@ -66,7 +70,9 @@ void set_keys(GgufWriter& out, const Arch& arch) {
 // A name of the role in files that llama.cpp takes for this architecture, or none of both names.
 bool is_left_out(const Arch& arch, const TensorSpec& spec) {
   if (spec.role == Role::rope_factors_long || spec.role == Role::rope_factors_short) return true;
-  if (spec.role == Role::rope_freqs) return !arch.rope_factors;
+  if (spec.role == Role::output && arch.tied_output) return true;
+  // Phi-3 divides by the other two alone.
+  if (spec.role == Role::rope_freqs) return !arch.rope_factors || arch.scaled_queries;
   // Two names of one norm.
   for (const Branch& branch : arch.layer) {
     if (branch.post_norm_instead == spec.role && spec.role != Role::none) return true;
