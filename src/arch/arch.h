@@ -63,8 +63,11 @@ struct Arch {
   bool scaled_queries = false;  // llama.cpp multiplies the scale into the queries: same result
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
-  bool rope_factors = false;    // divides angles by rope_freqs, where the file has them
-  bool output_bias = true;      // a bias of the output matrix counts, where the file has it
+  // rope.scaling.yarn_log_multiplier bears on YaRN's magnitude: DeepSeek's way of scaling scores by
+  // it; `both`: rotated keys and queries too.
+  enum class YarnLog { none, scores, both } yarn_log = YarnLog::none;
+  bool rope_factors = false;  // divides angles by rope_freqs, where the file has them
+  bool output_bias = true;    // a bias of the output matrix counts, where the file has it
   bool causal = true;  // false: every token of an evaluation sees all of them, nothing before
   std::optional<float> post_norm_eps = {};  // where norms behind the blocks have one of their own
   int no_rope_period = 0;                   // every so-manieth layer does not rotate (SmolLM3)

@@ -23,6 +23,7 @@ std::vector<Arch> glm_archs();
 std::vector<Arch> gpt_archs();
 std::vector<Arch> granite_archs();
 std::vector<Arch> grok_archs();
+std::vector<Arch> latent_archs();
 std::vector<Arch> llama_archs();
 std::vector<Arch> mixture_archs();
 std::vector<Arch> olmo_archs();

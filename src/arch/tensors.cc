@@ -47,16 +47,26 @@ class Lister {
   std::vector<TensorSpec>& out_;
 };
 
+// One value an element of the heads, or one a head where the file has so few.
+void list_gate(const ModelFile& model, const Config& config, const LayerConfig& layer,
+               int64_t n_heads_elements, Lister& list) {
+  list.matrix(Role::attn_gate, config.n_embd, n_heads_elements, true, false);
+  const TensorView* gate = model.find_tensor(list.last().name());
+  if (gate != nullptr && gate->n_rows() == layer.n_heads) list.last().shape[1] = layer.n_heads;
+}
+
 void list_attention(const ModelFile& model, const Attention& attention, const Config& config,
                     const LayerConfig& layer, bool is_fused, Lister& list) {
   const int64_t n_q = int64_t{layer.n_heads} * config.head_dim;
   const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
+  const int64_t n_v = int64_t{layer.n_kv_heads} * config.value_dim;
+  const int64_t n_out = int64_t{layer.n_heads} * config.value_dim;
   if (is_fused) {
-    list.matrix(Role::attn_qkv, config.n_embd, n_q + 2 * n_kv, true, attention.qkv_scale);
+    list.matrix(Role::attn_qkv, config.n_embd, n_q + n_kv + n_v, true, attention.qkv_scale);
   } else {
     list.matrix(Role::attn_q, config.n_embd, n_q);
     list.matrix(Role::attn_k, config.n_embd, n_kv);
-    list.matrix(Role::attn_v, config.n_embd, n_kv);
+    list.matrix(Role::attn_v, config.n_embd, n_v);
   }
   const bool required = !attention.qk_norm_optional;
   switch (attention.qk_norm) {
@@ -75,16 +85,54 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
       list.norm(Role::attn_k_norm, n_kv, required);
       break;
   }
-  if (attention.gate != Attention::Gate::none) {
-    list.matrix(Role::attn_gate, config.n_embd, n_q, true, false);
-    // One value a head where the file has so few.
-    const TensorView* gate = model.find_tensor(list.last().name());
-    if (gate != nullptr && gate->n_rows() == layer.n_heads) list.last().shape[1] = layer.n_heads;
-  }
+  if (attention.gate != Attention::Gate::none) list_gate(model, config, layer, n_out, list);
   if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
-  list.norm(attention.sub_norm, n_q);
-  list.matrix(Role::attn_output, n_q, config.n_embd);
+  list.norm(attention.sub_norm, n_out);
+  list.matrix(Role::attn_output, n_out, config.n_embd);
   list.last().uses_bias = attention.out_bias;
+}
+
+// Neither scales nor biases beside these matrices count, but a scale of attn_output.
+void list_latent(const ModelFile& model, const LatentAttention& attention, const Config& config,
+                 const LayerConfig& layer, Lister& list) {
+  const LatentConfig& latent = layer.latent;
+  const int64_t n_heads = layer.n_heads, n_rot = config.rope.n_dims;
+  const int64_t n_plain = latent.key_len - n_rot;  // of each head's key, what is not rotated
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1, true, false);
+    list.last().uses_bias = false;
+  };
+  const auto each_head = [&](Role role, int64_t ne0, int64_t ne1) {
+    matrix(role, ne0, ne1);
+    list.last().shape[2] = n_heads;
+  };
+  if (latent.q_rank > 0) {
+    matrix(Role::attn_q_a, config.n_embd, latent.q_rank);
+    list.norm(Role::attn_q_a_norm, latent.q_rank);
+    matrix(Role::attn_q_b, latent.q_rank, n_heads * latent.key_len);
+  } else {
+    matrix(Role::attn_q, config.n_embd, n_heads * latent.key_len);
+  }
+  matrix(Role::attn_kv_a_mqa, config.n_embd, latent.rank + n_rot);
+  list.norm(Role::attn_kv_a_norm, latent.rank);
+  if (latent.absorbed) {
+    each_head(Role::attn_k_b, n_plain, latent.rank);
+    each_head(Role::attn_v_b, latent.rank, latent.value_len);
+  } else {
+    matrix(Role::attn_kv_b, latent.rank, n_heads * (n_plain + latent.value_len));
+  }
+  if (attention.key_norm) list.norm(Role::attn_k_norm, n_rot);
+  if (attention.gate) list_gate(model, config, layer, n_heads * latent.value_len, list);
+  list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd);
+  list.last().uses_bias = false;
+  if (!attention.indexer) return;
+  for (const Role role :
+       {Role::indexer_k_norm, Role::indexer_proj, Role::indexer_attn_k, Role::indexer_attn_q_b}) {
+    list.norm(role, 0, false);
+    list.last().is_used = false;
+  }
+  list.vector(Role::indexer_k_norm, 0, false, true);
+  list.last().is_used = false;
 }
 
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
@@ -166,6 +214,10 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
                        list);
         continue;
       }
+      if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
+        list_latent(model, *latent, config, sizes, list);
+        continue;
+      }
       const auto& ffn = std::get<FeedForward>(branch.block);
       if (sizes.has_experts && !branch.is_dense) {
         list_experts(model, ffn, config, sizes, list);
@@ -211,6 +263,15 @@ bool knows_role(const Arch& arch, Role role) {
               is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
              (attention->sinks && role == Role::attn_sinks) ||
              (attention->gate != Attention::Gate::none && role == Role::attn_gate);
+    }
+    if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
+      return is_one_of({Role::attn_q, Role::attn_q_a, Role::attn_q_a_norm, Role::attn_q_b,
+                        Role::attn_kv_a_mqa, Role::attn_kv_a_norm, Role::attn_kv_b, Role::attn_k_b,
+                        Role::attn_v_b, Role::attn_output}) ||
+             (latent->key_norm && role == Role::attn_k_norm) ||
+             (latent->gate && role == Role::attn_gate) ||
+             (latent->indexer && is_one_of({Role::indexer_k_norm, Role::indexer_proj,
+                                            Role::indexer_attn_k, Role::indexer_attn_q_b}));
     }
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;

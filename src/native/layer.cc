@@ -29,6 +29,9 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* attention = std::get_if<Attention>(&branch.block)) {
     return attention_block(pass, *attention, in);
   }
+  if (const auto* attention = std::get_if<LatentAttention>(&branch.block)) {
+    return latent_attention_block(pass, *attention, in);
+  }
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);

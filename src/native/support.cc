@@ -26,9 +26,9 @@ bool present_and_set(const ModelFile& model, const std::string& key) {
 
 // A key that holds a value for each layer where native reads one number; "" = none.
 std::string key_with_many_values(const ModelFile& model, const std::string& prefix) {
-  constexpr std::string_view read_per_layer[] = {"feed_forward_length", "attention.head_count",
-                                                 "attention.head_count_kv",
-                                                 "attention.sliding_window_pattern"};
+  constexpr std::string_view read_per_layer[] = {
+      "feed_forward_length", "attention.head_count", "attention.head_count_kv",
+      "attention.sliding_window_pattern", "attention.indexer.types"};
   for (const auto& [key, value] : model.metadata()) {
     if (!key.starts_with(prefix)) continue;
     const std::string_view name = std::string_view(key).substr(prefix.size());
