@@ -46,6 +46,7 @@ struct Attention {
 struct LatentAttention {
   bool own_window_lengths = false;  // layers with a window have lengths of their own
   bool key_norm = false;            // of the shared piece of key, before it is rotated
+  bool sinks = false;               // a logit per head that takes part in the softmax alone
   bool gate = false;                // heads are multiplied with the sigmoid of a product
   bool temperature = false;         // attention.temperature_scale: queries grow with their position
   bool yarn_scores = true;          // YaRN's magnitude bears on scores, not on the rotated parts
@@ -120,6 +121,8 @@ struct Branch {
   // Reads what the layer got, not what the branch before it made of it.
   bool parallel = false;
   bool is_dense = false;  // stays dense where other branches of the layer have experts (Arctic)
+  // Of hyper connections: the matrix that weighs the streams, and what its products meet.
+  Role hyper_fn = Role::none, hyper_base = Role::none, hyper_scale = Role::none;
   // llama.cpp's names for the normed input, the normed result and the sum.
   const char* norm_tap = nullptr;
   const char* post_tap = nullptr;

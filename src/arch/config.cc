@@ -184,7 +184,7 @@ void read_latents(const Keys& keys, const Arch& arch, const LatentAttention& att
   for (LayerConfig& layer : config.layers) read_latent(keys, attention, layer, config);
   config.n_kv_heads = config.layers[0].n_kv_heads;
   scale_latent_scores(keys, arch, attention.yarn_scores, config);
-  if (attention.indexer) config.n_seen = keys.required_int("attention.indexer.top_k", INT32_MAX);
+  if (attention.indexer) config.n_seen = keys.count("attention.indexer.top_k", 0, INT32_MAX);
   if (!attention.temperature) return;
   config.temperature.scale = keys.optional_float("attention.temperature_scale", 0);
   if (config.temperature.scale == 0) return;
@@ -280,7 +280,9 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   Config config;
   config.arch = model.architecture();
   config.n_embd = keys.required_int("embedding_length", kMaxWidth);
-  config.n_layers = keys.required_int("block_count", kMaxLayers);
+  // The last ones guess tokens further ahead: no logits of the next come through them.
+  const int n_all = keys.required_int("block_count", kMaxLayers);
+  config.n_layers = n_all - keys.count("nextn_predict_layers", 0, n_all - 1);
   config.n_ctx_train = keys.required_int("context_length", INT32_MAX);
   config.layers.resize(static_cast<size_t>(config.n_layers));
   const auto n_ff = keys.per_layer("feed_forward_length", config.n_layers, {}, kMaxWidth);
@@ -335,6 +337,11 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   if (arch.alibi_key) config.alibi_bias = keys.optional_float("attention.max_alibi_bias", 0);
   if (arch.clamp_key) config.clamp_qkv = keys.optional_float("attention.clamp_kqv", 0);
   if (arch.parallel_key) config.parallel = keys.optional_bool("use_parallel_residual", true);
+  if (arch.hyper_connections) {
+    config.hyper = {.count = keys.required_int("hyper_connection.count", 64),
+                    .eps = keys.optional_float("hyper_connection.epsilon", 0),
+                    .magnitude = keys.optional_float("hyper_connection.magnitude", 1)};
+  }
   if (arch.adjust != nullptr) arch.adjust(keys, config);
   return config;
 }

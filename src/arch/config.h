@@ -58,6 +58,12 @@ struct ExpertConfig {
   int n_groups = 0, n_groups_used = 0;
 };
 
+// Streams of the residual beside one another (Arch::hyper_connections).
+struct HyperConfig {
+  int count = 0;  // 0 = there is one, which has no weights
+  float eps = 0, magnitude = 1;
+};
+
 // Queries are multiplied with log(floor((position + offset) / length) + 1) * scale + 1.
 struct TemperatureConfig {
   float scale = 0;  // 0 = they are not
@@ -82,6 +88,7 @@ struct Config {
   bool parallel = false;  // see Arch::parallel_key
   int n_seen = 0;         // positions a token sees at most, chosen by an indexer; 0 = all
   TemperatureConfig temperature;
+  HyperConfig hyper;
   ExpertConfig experts;
   std::vector<LayerConfig> layers;
 

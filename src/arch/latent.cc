@@ -27,6 +27,16 @@ void adjust_minicpm3(const Keys&, Config& config) {
   config.logit_scale = 256.0f / static_cast<float>(config.n_embd);
 }
 
+void set_hyper_roles(std::vector<Branch>& layer) {
+  layer[0].hyper_fn = Role::hc_attn_fn;
+  layer[0].hyper_base = Role::hc_attn_base;
+  layer[0].hyper_scale = Role::hc_attn_scale;
+  layer[0].sum_tap = "hc_attn_out";
+  layer[1].hyper_fn = Role::hc_ffn_fn;
+  layer[1].hyper_base = Role::hc_ffn_base;
+  layer[1].hyper_scale = Role::hc_ffn_scale;
+}
+
 }  // namespace
 
 std::vector<Arch> latent_archs() {
@@ -65,6 +75,15 @@ std::vector<Arch> latent_archs() {
                                                                   .indexer = true},
                                                   scaled_ffn),
                           .window = {.period = 1}};
+  Arch hy_v4 = {
+      .name = "hy_v4",
+      .rope = RopeStyle::norm,
+      .layer = pre_norm_layer(
+          LatentAttention{.sinks = true, .gate = true, .yarn_scores = false, .indexer = true},
+          {.has_experts = true, .experts = experts}),
+      .hyper_connections = true};
+  std::get<FeedForward>(hy_v4.layer[1].block).experts.clamp_key = true;
+  set_hyper_roles(hy_v4.layer);
   const LatentAttention minicpm = {.yarn_scores = false,
                                    .row_tap = "kv_pe_compresseed",
                                    .latent_tap = "kv_compressed",
@@ -80,6 +99,7 @@ std::vector<Arch> latent_archs() {
       deepseek32,
       glm_dsa,
       dots3note,
+      hy_v4,
       {.name = "minicpm3",
        .rope = RopeStyle::neox,
        .layer = pre_norm_layer(minicpm, {}),

@@ -17,6 +17,9 @@ enum class Role : uint8_t {
   rope_freqs,
   rope_factors_long,
   rope_factors_short,
+  output_hc_fn,
+  output_hc_base,
+  output_hc_scale,
   // attention
   attn_norm,
   attn_norm_2,
@@ -46,6 +49,13 @@ enum class Role : uint8_t {
   indexer_proj,
   indexer_attn_k,
   indexer_attn_q_b,
+  // hyper connections
+  hc_attn_fn,
+  hc_attn_base,
+  hc_attn_scale,
+  hc_ffn_fn,
+  hc_ffn_base,
+  hc_ffn_scale,
   // feed-forward
   ffn_norm,
   ffn_norm_exps,

@@ -39,6 +39,13 @@ class Lister {
     out_.push_back(
         {.role = role, .layer = layer_, .shape = {n}, .required = required, .is_bias = is_bias});
   }
+  // Weights of hyper connections: n_sets for each of the streams.
+  void hyper(Role fn, Role base, Role scale, int n_sets) {
+    const int64_t n = config_.hyper.count;
+    matrix(fn, n * config_.n_embd, n_sets * n, true, false);
+    vector(base, n_sets * n, true);
+    vector(scale, n_sets, true);
+  }
   TensorSpec& last() { return out_.back(); }
 
  private:
@@ -121,6 +128,7 @@ void list_latent(const ModelFile& model, const LatentAttention& attention, const
   } else {
     matrix(Role::attn_kv_b, latent.rank, n_heads * (n_plain + latent.value_len));
   }
+  if (attention.sinks) list.vector(Role::attn_sinks, n_heads, true);
   if (attention.key_norm) list.norm(Role::attn_k_norm, n_rot);
   if (attention.gate) list_gate(model, config, layer, n_heads * latent.value_len, list);
   list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd);
@@ -199,6 +207,9 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     outside.vector(role, arch.rope_factors ? config.rope.n_dims / 2 : 0, false);
     outside.last().is_used = arch.rope_factors;
   }
+  if (arch.hyper_connections) {
+    outside.hyper(Role::output_hc_fn, Role::output_hc_base, Role::output_hc_scale, 1);
+  }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(config, layer, all);
@@ -208,6 +219,9 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list.norm(branch.norm, config.n_embd, !branch.norm_optional);
         list.norm(branch.post_norm, config.n_embd, branch.post_norm_instead == Role::none);
         list.norm(branch.post_norm_instead, config.n_embd, false);
+      }
+      if (arch.hyper_connections) {
+        list.hyper(branch.hyper_fn, branch.hyper_base, branch.hyper_scale, 2);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
         list_attention(model, *attention, config, sizes, model.find_tensor(fused.name()) != nullptr,
@@ -237,6 +251,10 @@ bool knows_outside(const Arch& arch, Role role) {
     case Role::rope_factors_long:
     case Role::rope_factors_short:
       return true;
+    case Role::output_hc_fn:
+    case Role::output_hc_base:
+    case Role::output_hc_scale:
+      return arch.hyper_connections;
     case Role::output_norm:
       return arch.norm_weights;
     case Role::token_embd_norm:
@@ -253,7 +271,8 @@ bool knows_role(const Arch& arch, Role role) {
     return std::ranges::find(roles, role) != roles.end();
   };
   return std::ranges::any_of(arch.layer, [&](const Branch& branch) {
-    if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead})) {
+    if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead,
+                   branch.hyper_fn, branch.hyper_base, branch.hyper_scale})) {
       return true;
     }
     if (const auto* attention = std::get_if<Attention>(&branch.block)) {
@@ -269,6 +288,7 @@ bool knows_role(const Arch& arch, Role role) {
                         Role::attn_kv_a_mqa, Role::attn_kv_a_norm, Role::attn_kv_b, Role::attn_k_b,
                         Role::attn_v_b, Role::attn_output}) ||
              (latent->key_norm && role == Role::attn_k_norm) ||
+             (latent->sinks && role == Role::attn_sinks) ||
              (latent->gate && role == Role::attn_gate) ||
              (latent->indexer && is_one_of({Role::indexer_k_norm, Role::indexer_proj,
                                             Role::indexer_attn_k, Role::indexer_attn_q_b}));

@@ -99,15 +99,17 @@ class ForwardPass {
   int layer = -1;             // the one being computed, -1 outside
   TapWriter* taps = nullptr;  // null = nobody watches
   Rows x;                     // residual stream [n_tokens, n_embd]
-  Rows layer_input;           // the same, before the layer, where a branch reads it
-  Rows normed, branch;        // [n_tokens, n_embd]
-  Rows qkv, q, k, v, heads;   // sized by layer
-  Rows q_row, kv_row;         // latent attention: what queries, and keys and values, are made of
-  Rows k_shared;              // and the piece of key that all heads share
-  Rows gate, up;              // [n_tokens, n_ff]
-  Rows both;                  // what is split in two, or put together
-  Rows router;                // [n_tokens, n_experts]
-  Rows mixture;               // [n_tokens, n_embd]
+  Rows streams;               // of hyper connections [n_tokens, count * n_embd]
+  Rows hyper_normed, hyper_weights;
+  Rows layer_input;          // the same, before the layer, where a branch reads it
+  Rows normed, branch;       // [n_tokens, n_embd]
+  Rows qkv, q, k, v, heads;  // sized by layer
+  Rows q_row, kv_row;        // latent attention: what queries, and keys and values, are made of
+  Rows k_shared;             // and the piece of key that all heads share
+  Rows gate, up;             // [n_tokens, n_ff]
+  Rows both;                 // what is split in two, or put together
+  Rows router;               // [n_tokens, n_experts]
+  Rows mixture;              // [n_tokens, n_embd]
   ExpertScratch experts;
 
  private:
@@ -117,6 +119,13 @@ class ForwardPass {
   const VectorWeight* rope_factors_ = nullptr;
   RopeTable rope_table_, window_rope_table_;
 };
+
+// Hyper connections: the streams begin as copies of x; a branch reads their sum, in x, and is added
+// to each; at the end x is a last sum of them.
+void begin_streams(ForwardPass& pass);
+void read_streams(ForwardPass& pass, const Branch& branch);
+void add_to_streams(ForwardPass& pass, const char* tap);
+void end_streams(ForwardPass& pass);
 
 // The blocks. `in` and the result, in pass.branch, are [n_tokens, n_embd].
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);

@@ -40,6 +40,7 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 }  // namespace
 
 void ForwardPass::run_layers() {
+  if (arch.hyper_connections) begin_streams(*this);
   for (layer = 0; layer < config.n_layers; ++layer) {
     const auto is_parallel = [&](const Branch& branch) {
       return branch.parallel || config.parallel;
@@ -54,6 +55,7 @@ void ForwardPass::run_layers() {
                   layer_input.data.begin());
     }
     for (const Branch& part : arch.layer) {
+      if (arch.hyper_connections) read_streams(*this, part);
       const Rows& from = is_parallel(part) ? layer_input : x;
       run_block(*this, part, block_input(*this, part, from));
       if (part.post_norm != Role::none) {
@@ -64,11 +66,16 @@ void ForwardPass::run_layers() {
              branch.width, eps, branch);
         tap(part.post_tap, "MUL", branch);
       }
+      if (arch.hyper_connections) {
+        add_to_streams(*this, part.sum_tap);
+        continue;
+      }
       add(branch, config.residual_scale, x);
       tap(part.sum_tap, "ADD", x);
     }
   }
   layer = -1;
+  if (arch.hyper_connections) end_streams(*this);
 }
 
 }  // namespace crossval

@@ -42,6 +42,14 @@ std::string key_with_many_values(const ModelFile& model, const std::string& pref
   return "";
 }
 
+// Of a layer that guesses tokens further ahead (config.cc).
+bool is_behind_last_layer(const ModelFile& model, std::string_view name) {
+  const std::string arch = model.architecture();
+  const int64_t n_ahead = model.get_int(arch + ".nextn_predict_layers").value_or(0);
+  const int64_t n_layers = model.get_int(arch + ".block_count").value_or(0);
+  return n_ahead > 0 && n_ahead < n_layers && layer_of_tensor(name) >= n_layers - n_ahead;
+}
+
 // The scale that some layouts of I2_S keep in a tensor beside the weights (gguf/settle_i2_s.cc).
 bool is_i2_s_scale(const ModelFile& model, std::string_view name) {
   for (const std::string_view end : {".scale", ".scales"}) {
@@ -95,10 +103,23 @@ std::string unknown_tensor(const ModelFile& model, const Arch& arch) {
 
 }  // namespace
 
+int64_t layer_of_tensor(std::string_view name) {
+  if (!name.starts_with("blk.")) return -1;
+  const size_t dot = name.find('.', 4);
+  if (dot == std::string_view::npos || dot == 4 || dot > 10) return -1;
+  int64_t layer = 0;
+  for (const char digit : name.substr(4, dot - 4)) {
+    if (digit < '0' || digit > '9') return -1;
+    layer = layer * 10 + (digit - '0');
+  }
+  return layer;
+}
+
 bool is_harmless_tensor(const ModelFile& model, std::string_view name) {
   // Only kernels that round activations to 4 bits read input scales; a classifier's head gives no
   // logits of tokens.
-  return name.ends_with(".input_scale") || name.starts_with("cls.") || is_i2_s_scale(model, name);
+  return is_behind_last_layer(model, name) || name.ends_with(".input_scale") ||
+         name.starts_with("cls.") || is_i2_s_scale(model, name);
 }
 
 std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
