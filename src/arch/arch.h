@@ -75,6 +75,12 @@ struct Arch {
   bool scaled_queries = false;  // llama.cpp multiplies the scale into the queries: same result
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
+  // Several streams of residual, each with weights that depend on all of them: a block reads their
+  // sum and is added to each (arXiv:2409.19606; Hunyuan 4's way of it).
+  bool hyper_connections = false;
+  // rope.scaling.yarn_log_multiplier bears on YaRN's magnitude: DeepSeek's way of scaling scores by
+  // it; `both`: rotated keys and queries too.
+  enum class YarnLog { none, scores, both } yarn_log = YarnLog::none;
   // Angles are divided by rope_freqs, or by rope_factors_long or _short as the context is, where
   // the file has them.
   bool rope_factors = false;

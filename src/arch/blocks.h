@@ -41,6 +41,27 @@ struct Attention {
   const char* out_tap = "attn_out";  // llama.cpp's names
 };
 
+// Multi-head latent attention (arXiv:2405.04434, 2.1): of each token a short row is kept from which
+// every head makes its keys and values, and beside it one rotated piece of key that all heads
+// share. Where the file has attn_k_b and attn_v_b, queries meet the row itself instead (the
+// "absorbed" form: the same sums in another order, with one key head).
+struct LatentAttention {
+  bool own_window_lengths = false;  // layers with a window have lengths of their own
+  bool key_norm = false;            // of the shared piece of key, before it is rotated
+  bool sinks = false;               // a logit per head that takes part in the softmax alone
+  bool gate = false;                // heads are multiplied with the sigmoid of a product
+  bool temperature = false;         // attention.temperature_scale: queries grow with their position
+  bool yarn_scores = true;          // YaRN's magnitude bears on scores, not on the rotated parts
+  // An indexer chooses the attention.indexer.top_k positions that a token sees (arXiv:2512.02556).
+  // Up to so many all are seen, whatever it finds: native computes that.
+  bool indexer = false;
+  // llama.cpp's names of the row before its norm and after, of queries and of keys.
+  const char* row_tap = "kv_cmpr_pe";
+  const char* latent_tap = "kv_cmpr";
+  const char* query_tap = "Qcur";
+  const char* key_tap = "Kcur";
+};
+
 struct Ffn {
   Act act = Act::silu;
   bool gated = true;
@@ -118,12 +139,14 @@ struct Branch {
   // before made.
   bool norm_optional = false;
   Role norm_instead = Role::none;
-  std::variant<Attention, FeedForward, SelectiveScan, ShortConv> block;
+  std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv> block;
   Role post_norm = Role::none;          // of the block's result
   Role post_norm_instead = Role::none;  // its other name in files
   // Reads what the layer got, not what the branch before it made of it.
   bool parallel = false;
   bool is_dense = false;  // stays dense where other branches of the layer have experts (Arctic)
+  // Of hyper connections: the matrix that weighs the streams, and what its products meet.
+  Role hyper_fn = Role::none, hyper_base = Role::none, hyper_scale = Role::none;
   // llama.cpp's names for the normed input, the normed result and the sum.
   const char* norm_tap = nullptr;
   const char* post_tap = nullptr;
@@ -131,7 +154,8 @@ struct Branch {
 };
 
 // Attention, then the feed-forward part, each behind its norm: what most models are.
-inline std::vector<Branch> pre_norm_layer(const Attention& attention, const FeedForward& ffn) {
+template <typename AnyAttention = Attention>
+std::vector<Branch> pre_norm_layer(const AnyAttention& attention, const FeedForward& ffn) {
   return {
       {.norm = Role::attn_norm, .block = attention, .norm_tap = "attn_norm", .sum_tap = "ffn_inp"},
       {.norm = Role::ffn_norm, .block = ffn, .norm_tap = "ffn_norm", .sum_tap = "l_out"}};

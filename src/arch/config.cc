@@ -16,10 +16,17 @@ constexpr int64_t kMaxWidth = int64_t{1} << 24;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxExperts = 1 << 16;
 
+// The file holds a tenth of it (llama.cpp src/models/deepseek2.cpp).
+float yarn_log_multiplier(const Keys& keys, const Arch& arch) {
+  if (arch.yarn_log == Arch::YarnLog::none) return 0;
+  return keys.optional_float("rope.scaling.yarn_log_multiplier", 0) / 0.1f;
+}
+
 // llama-model.cpp `load_hparams` and llama-context.cpp (llama.cpp v0.5.0): how the scaling keys
 // become freq_scale, ext_factor and attn_factor.
-RopeConfig read_rope(const Keys& keys, const Config& config, RopeStyle style) {
+RopeConfig read_rope(const Keys& keys, const Config& config, const Arch& arch) {
   RopeConfig rope;
+  const RopeStyle style = arch.rope;
   rope.style = style;
   rope.n_dims = keys.optional_int("rope.dimension_count", config.head_dim, config.head_dim);
   rope.freq_base = keys.optional_float("rope.freq_base", 10000.0f);
@@ -42,8 +49,14 @@ RopeConfig read_rope(const Keys& keys, const Config& config, RopeStyle style) {
     // multiplies it in and cancels it once, which leaves 1 for factors above 1.
     rope.ext_factor = 1.0f;
     const float scale = 1.0f / rope.freq_scale;
-    const float mscale = scale <= 1.0f ? 1.0f : 0.1f * std::log(scale) + 1.0f;
-    rope.attn_factor = mscale * (1.0f / (1.0f + 0.1f * std::log(scale)));
+    const auto mscale = [&](float multiplier) {
+      return scale <= 1.0f ? 1.0f : 0.1f * multiplier * std::log(scale) + 1.0f;
+    };
+    rope.attn_factor = mscale(1.0f);
+    if (const float all = yarn_log_multiplier(keys, arch); all != 0) {
+      rope.attn_factor = mscale(arch.yarn_log == Arch::YarnLog::both ? all : 1.0f) / mscale(all);
+    }
+    rope.attn_factor *= 1.0f / (1.0f + 0.1f * std::log(scale));
   }
   rope.attn_factor *= keys.optional_float("rope.scaling.attn_factor", 1.0f);
   rope.beta_fast = keys.optional_float("rope.scaling.yarn_beta_fast", 32.0f);
@@ -65,17 +78,16 @@ void read_heads(const Keys& keys, Config& config) {
   const std::string& path = keys.model().path();
   const int default_dim = config.n_embd / config.n_heads;
   config.head_dim = keys.optional_int("attention.key_length", default_dim, kMaxWidth);
-  if (keys.optional_int("attention.value_length", config.head_dim, kMaxWidth) != config.head_dim) {
-    bad_input("unsupported_heads", "key and value heads differ in length", path,
-              "native does not know this; compare two other engines");
-  }
+  config.value_dim = keys.optional_int("attention.value_length", default_dim, kMaxWidth);
   if (config.head_dim == default_dim && config.n_embd % config.n_heads != 0) {
     bad_input("bad_hyperparameter",
               fmt::format("embedding_length {} is no multiple of head_count {}", config.n_embd,
                           config.n_heads),
               path, "correct the metadata or convert the model again");
   }
-  for (const LayerConfig& layer : config.layers) {
+  for (LayerConfig& layer : config.layers) {
+    layer.head_dim = config.head_dim;
+    layer.value_dim = config.value_dim;
     if (layer.n_heads == 0 && layer.n_kv_heads == 0 && config.n_heads != 0) continue;
     if (layer.n_kv_heads > 0 && layer.n_heads % layer.n_kv_heads == 0) continue;
     bad_input("bad_hyperparameter",
@@ -157,6 +169,67 @@ void read_windows(const Keys& keys, const Arch& arch, Config& config) {
     config.window_rope.ext_factor = 0;
     config.window_rope.attn_factor = 1;
   }
+}
+
+// llama.cpp src/models/deepseek2.cpp, minicpm3.cpp, dots3note.cpp (layers with a window may have
+// lengths of their own, under the same keys with "_swa").
+void read_latent(const Keys& keys, const LatentAttention& attention, LayerConfig& layer,
+                 Config& config) {
+  const auto read = [&](std::string name) {
+    if (attention.own_window_lengths && layer.has_window) name += "_swa";
+    return keys.count(name.c_str(), 0, kMaxWidth);
+  };
+  LatentConfig& out = layer.latent;
+  const int n_rot = config.rope.n_dims;
+  out.rank = read("attention.kv_lora_rank");
+  // Small models of the family have no such row, whatever the key says.
+  if (keys.model().find_tensor("blk.0.attn_q_a.weight") != nullptr) {
+    out.q_rank = keys.required_int("attention.q_lora_rank", kMaxWidth);
+  }
+  out.key_len = read("attention.key_length_mla");
+  out.value_len = read("attention.value_length_mla");
+  out.absorbed = out.key_len != 0 && out.value_len != 0;
+  if (out.absorbed) {
+    layer.head_dim = out.rank + n_rot;
+    layer.value_dim = out.rank;
+    layer.n_kv_heads = 1;
+  } else {
+    out.key_len = layer.head_dim;
+    out.value_len = layer.value_dim;
+    layer.n_kv_heads = layer.n_heads;
+  }
+  if (out.rank == 0 || n_rot > out.key_len || (out.absorbed && n_rot == out.key_len)) {
+    bad_input("bad_hyperparameter",
+              fmt::format("heads of {} and {} from rows of {}, {} elements of them rotated, make "
+                          "no sense",
+                          out.key_len, out.value_len, out.rank, n_rot),
+              keys.model().path(), "correct the attention.* and rope.* metadata keys");
+  }
+}
+
+// deepseek2.cpp: what YaRN took from attn_factor comes back, squared with the multiplier's.
+void scale_latent_scores(const Keys& keys, const Arch& arch, bool yarn, Config& config) {
+  float mscale = 1;
+  if (yarn) {
+    const float log_scale = std::log(1.0f / config.rope.freq_scale);
+    mscale = config.rope.attn_factor * (1.0f + 0.1f * log_scale) *
+             (1.0f + 0.1f * yarn_log_multiplier(keys, arch) * log_scale);
+  }
+  for (LayerConfig& layer : config.layers) {
+    layer.kq_scale = mscale * mscale / std::sqrt(static_cast<float>(layer.latent.key_len));
+  }
+}
+
+void read_latents(const Keys& keys, const Arch& arch, const LatentAttention& attention,
+                  Config& config) {
+  for (LayerConfig& layer : config.layers) read_latent(keys, attention, layer, config);
+  config.n_kv_heads = config.layers[0].n_kv_heads;
+  scale_latent_scores(keys, arch, attention.yarn_scores, config);
+  if (attention.indexer) config.n_seen = keys.count("attention.indexer.top_k", 0, INT32_MAX);
+  if (!attention.temperature) return;
+  config.temperature.scale = keys.optional_float("attention.temperature_scale", 0);
+  if (config.temperature.scale == 0) return;
+  config.temperature.length = keys.required_int("attention.temperature_length", INT32_MAX);
 }
 
 void read_experts(const Keys& keys, const Experts& experts, Config& config) {
@@ -250,7 +323,9 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   Config config;
   config.arch = model.architecture();
   config.n_embd = keys.required_int("embedding_length", kMaxWidth);
-  config.n_layers = keys.required_int("block_count", kMaxLayers);
+  // The last ones guess tokens further ahead: no logits of the next come through them.
+  const int n_all = keys.required_int("block_count", kMaxLayers);
+  config.n_layers = n_all - keys.count("nextn_predict_layers", 0, n_all - 1);
   config.n_ctx_train = keys.required_int("context_length", INT32_MAX);
   config.layers.resize(static_cast<size_t>(config.n_layers));
   read_layer_sizes(keys, arch, config);
@@ -268,13 +343,18 @@ Config read_config(const ModelFile& model, const Arch& arch) {
     const float scale = keys.optional_float("attention.scale", 0);
     if (scale != 0) config.kq_scale = scale;
   }
-  if (arch.rope != RopeStyle::none) config.rope = read_rope(keys, config, arch.rope);
+  if (arch.rope != RopeStyle::none) config.rope = read_rope(keys, config, arch);
   for (size_t layer = 0; layer < config.layers.size(); ++layer) {
     config.layers[layer].has_rope =
         arch.rope != RopeStyle::none &&
         (arch.no_rope_period == 0 || (layer + 1) % static_cast<size_t>(arch.no_rope_period) != 0);
   }
   read_windows(keys, arch, config);
+  (void)arch.has_branch([&](const Branch& branch) {
+    const auto* latent = std::get_if<LatentAttention>(&branch.block);
+    if (latent != nullptr) read_latents(keys, arch, *latent, config);
+    return latent != nullptr;
+  });
   const FeedForward* with_experts = nullptr;
   (void)arch.has_branch([&](const Branch& branch) {
     const auto* ffn = std::get_if<FeedForward>(&branch.block);
@@ -297,6 +377,11 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   if (arch.alibi_key) config.alibi_bias = keys.optional_float("attention.max_alibi_bias", 0);
   if (arch.clamp_key) config.clamp_qkv = keys.optional_float("attention.clamp_kqv", 0);
   if (arch.parallel_key) config.parallel = keys.optional_bool("use_parallel_residual", true);
+  if (arch.hyper_connections) {
+    config.hyper = {.count = keys.required_int("hyper_connection.count", 64),
+                    .eps = keys.optional_float("hyper_connection.epsilon", 0),
+                    .magnitude = keys.optional_float("hyper_connection.magnitude", 1)};
+  }
   if (arch.adjust != nullptr) arch.adjust(keys, config);
   return config;
 }

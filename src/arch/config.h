@@ -29,9 +29,20 @@ struct RopeConfig {
   bool operator==(const RopeConfig&) const = default;
 };
 
+// Multi-head latent attention (blocks.h).
+struct LatentConfig {
+  int rank = 0;    // of the row that keys and values are made of; 0 = ordinary attention
+  int q_rank = 0;  // of the row that queries are made of; 0 = they are made of the input
+  int key_len = 0, value_len = 0;  // of a head
+  bool absorbed = false;
+};
+
 // What may differ from layer to layer.
 struct LayerConfig {
   int n_heads = 0, n_kv_heads = 0, n_ff = 0;
+  int head_dim = 0, value_dim = 0;  // of keys and values as the cache holds them
+  float kq_scale = 0;               // instead of the model's; 0 = that
+  LatentConfig latent;
   bool has_window = false;  // sees only Config::window_len positions
   bool has_rope = true;
   bool has_experts = false;  // instead of a dense feed-forward part
@@ -59,11 +70,25 @@ struct RecurrentConfig {
   bool plain_norms = false;  // of dt, B and C, without weights (Falcon Mamba)
 };
 
+// Streams of the residual beside one another (Arch::hyper_connections).
+struct HyperConfig {
+  int count = 0;  // 0 = there is one, which has no weights
+  float eps = 0, magnitude = 1;
+};
+
+// Queries are multiplied with log(floor((position + offset) / length) + 1) * scale + 1.
+struct TemperatureConfig {
+  float scale = 0;  // 0 = they are not
+  int length = 0;
+  float offset = 0;
+};
+
 struct Config {
   std::string arch;
   int n_vocab = 0, n_embd = 0, n_layers = 0, n_ctx_train = 0;
   int n_heads = 0, n_kv_heads = 0, n_ff = 0;  // of the first layer that has them
-  int head_dim = 0;                           // of queries, keys and values
+  int head_dim = 0;                           // of queries and keys
+  int value_dim = 0;                          // of values
   float norm_eps = 0;
   float kq_scale = 0;  // scores are multiplied by it before softcap and softmax
   RopeConfig rope, window_rope;
@@ -73,12 +98,17 @@ struct Config {
   float alibi_bias = 0;   // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
   float clamp_qkv = 0;    // 0 = none
   bool parallel = false;  // see Arch::parallel_key
+  int n_seen = 0;         // positions a token sees at most, chosen by an indexer; 0 = all
+  TemperatureConfig temperature;
+  HyperConfig hyper;
   ExpertConfig experts;
   RecurrentConfig recurrent;
   std::vector<LayerConfig> layers;
 
-  int n_q() const { return n_heads * head_dim; }      // width of all query heads
-  int n_kv() const { return n_kv_heads * head_dim; }  // width of all key (or value) heads
+  float kq_scale_of(int layer) const {
+    const float own = layers[static_cast<size_t>(layer)].kq_scale;
+    return own != 0 ? own : kq_scale;
+  }
   const RopeConfig& rope_of(int layer) const {
     return layers[static_cast<size_t>(layer)].has_window ? window_rope : rope;
   }

@@ -56,6 +56,13 @@ class Lister {
     out_.push_back(
         {.role = role, .layer = layer_, .shape = {n}, .required = required, .is_bias = is_bias});
   }
+  // Weights of hyper connections: n_sets for each of the streams.
+  void hyper(Role fn, Role base, Role scale, int n_sets) {
+    const int64_t n = config_.hyper.count;
+    matrix(fn, n * config_.n_embd, n_sets * n, true, false);
+    vector(base, n_sets * n, true);
+    vector(scale, n_sets, true);
+  }
   TensorSpec& last() { return out_.back(); }
 
  private:
@@ -64,17 +71,27 @@ class Lister {
   std::vector<TensorSpec>& out_;
 };
 
+// One value an element of the heads, or one a head where the file has so few.
+void list_gate(const ModelFile& model, const Config& config, const LayerConfig& layer,
+               int64_t n_heads_elements, Lister& list) {
+  list.matrix(Role::attn_gate, config.n_embd, n_heads_elements, true, false);
+  const TensorView* gate = model.find_tensor(list.last().name());
+  if (gate != nullptr && gate->n_rows() == layer.n_heads) list.last().shape[1] = layer.n_heads;
+}
+
 void list_attention(const ModelFile& model, const Attention& attention, const Config& config,
                     const LayerConfig& layer, bool is_fused, Lister& list) {
   const int64_t n_q = int64_t{layer.n_heads} * config.head_dim;
   const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
+  const int64_t n_v = int64_t{layer.n_kv_heads} * config.value_dim;
+  const int64_t n_out = int64_t{layer.n_heads} * config.value_dim;
   if (is_fused) {
-    list.matrix(Role::attn_qkv, config.n_embd, n_q + 2 * n_kv, true, attention.qkv_scale);
+    list.matrix(Role::attn_qkv, config.n_embd, n_q + n_kv + n_v, true, attention.qkv_scale);
     list.last().needs_bias = list.biases.qkv;
   } else {
     list.matrix(Role::attn_q, config.n_embd, n_q);
     list.matrix(Role::attn_k, config.n_embd, n_kv);
-    list.matrix(Role::attn_v, config.n_embd, n_kv);
+    list.matrix(Role::attn_v, config.n_embd, n_v);
   }
   const bool required = !attention.qk_norm_optional;
   switch (attention.qk_norm) {
@@ -93,17 +110,56 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
       list.norm(Role::attn_k_norm, n_kv, required);
       break;
   }
-  if (attention.gate != Attention::Gate::none) {
-    list.matrix(Role::attn_gate, config.n_embd, n_q, true, false);
-    // One value a head where the file has so few.
-    const TensorView* gate = model.find_tensor(list.last().name());
-    if (gate != nullptr && gate->n_rows() == layer.n_heads) list.last().shape[1] = layer.n_heads;
-  }
+  if (attention.gate != Attention::Gate::none) list_gate(model, config, layer, n_out, list);
   if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
-  list.norm(attention.sub_norm, n_q);
-  list.matrix(Role::attn_output, n_q, config.n_embd);
+  list.norm(attention.sub_norm, n_out);
+  list.matrix(Role::attn_output, n_out, config.n_embd);
   list.last().uses_bias = attention.out_bias;
   list.last().needs_bias = list.biases.attn_output;
+}
+
+// Neither scales nor biases beside these matrices count, but a scale of attn_output.
+void list_latent(const ModelFile& model, const LatentAttention& attention, const Config& config,
+                 const LayerConfig& layer, Lister& list) {
+  const LatentConfig& latent = layer.latent;
+  const int64_t n_heads = layer.n_heads, n_rot = config.rope.n_dims;
+  const int64_t n_plain = latent.key_len - n_rot;  // of each head's key, what is not rotated
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1, true, false);
+    list.last().uses_bias = false;
+  };
+  const auto each_head = [&](Role role, int64_t ne0, int64_t ne1) {
+    matrix(role, ne0, ne1);
+    list.last().shape[2] = n_heads;
+  };
+  if (latent.q_rank > 0) {
+    matrix(Role::attn_q_a, config.n_embd, latent.q_rank);
+    list.norm(Role::attn_q_a_norm, latent.q_rank);
+    matrix(Role::attn_q_b, latent.q_rank, n_heads * latent.key_len);
+  } else {
+    matrix(Role::attn_q, config.n_embd, n_heads * latent.key_len);
+  }
+  matrix(Role::attn_kv_a_mqa, config.n_embd, latent.rank + n_rot);
+  list.norm(Role::attn_kv_a_norm, latent.rank);
+  if (latent.absorbed) {
+    each_head(Role::attn_k_b, n_plain, latent.rank);
+    each_head(Role::attn_v_b, latent.rank, latent.value_len);
+  } else {
+    matrix(Role::attn_kv_b, latent.rank, n_heads * (n_plain + latent.value_len));
+  }
+  if (attention.sinks) list.vector(Role::attn_sinks, n_heads, true);
+  if (attention.key_norm) list.norm(Role::attn_k_norm, n_rot);
+  if (attention.gate) list_gate(model, config, layer, n_heads * latent.value_len, list);
+  list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd);
+  list.last().uses_bias = false;
+  if (!attention.indexer) return;
+  for (const Role role :
+       {Role::indexer_k_norm, Role::indexer_proj, Role::indexer_attn_k, Role::indexer_attn_q_b}) {
+    list.norm(role, 0, false);
+    list.last().is_used = false;
+  }
+  list.vector(Role::indexer_k_norm, 0, false, true);
+  list.last().is_used = false;
 }
 
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
@@ -174,6 +230,9 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     outside.vector(role, arch.rope_factors ? config.rope.n_dims / 2 : 0, false);
     outside.last().is_used = arch.rope_factors;
   }
+  if (arch.hyper_connections) {
+    outside.hyper(Role::output_hc_fn, Role::output_hc_base, Role::output_hc_scale, 1);
+  }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(arch, config, layer, all);
@@ -184,9 +243,16 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list.layer_norm(branch.post_norm, branch.post_norm_instead == Role::none);
         list.layer_norm(branch.post_norm_instead, false);
       }
+      if (arch.hyper_connections) {
+        list.hyper(branch.hyper_fn, branch.hyper_base, branch.hyper_scale, 2);
+      }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
         list_attention(model, *attention, config, sizes,
                        attention->fused || model.find_tensor(fused.name()) != nullptr, list);
+        continue;
+      }
+      if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
+        list_latent(model, *latent, config, sizes, list);
         continue;
       }
       if (list_recurrent(branch, config, layer, all)) continue;
@@ -216,6 +282,10 @@ bool knows_outside(const Arch& arch, Role role) {
     case Role::rope_factors_long:
     case Role::rope_factors_short:
       return true;
+    case Role::output_hc_fn:
+    case Role::output_hc_base:
+    case Role::output_hc_scale:
+      return arch.hyper_connections;
     case Role::output_norm:
     case Role::output_norm_lfm2:
       return arch.norm_weights && role == arch.output_norm;
@@ -233,7 +303,8 @@ bool knows_role(const Arch& arch, Role role) {
     return std::ranges::find(roles, role) != roles.end();
   };
   return arch.has_branch([&](const Branch& branch) {
-    if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead})) {
+    if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead,
+                   branch.hyper_fn, branch.hyper_base, branch.hyper_scale})) {
       return true;
     }
     if (const auto* attention = std::get_if<Attention>(&branch.block)) {
@@ -243,6 +314,16 @@ bool knows_role(const Arch& arch, Role role) {
               is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
              (attention->sinks && role == Role::attn_sinks) ||
              (attention->gate != Attention::Gate::none && role == Role::attn_gate);
+    }
+    if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
+      return is_one_of({Role::attn_q, Role::attn_q_a, Role::attn_q_a_norm, Role::attn_q_b,
+                        Role::attn_kv_a_mqa, Role::attn_kv_a_norm, Role::attn_kv_b, Role::attn_k_b,
+                        Role::attn_v_b, Role::attn_output}) ||
+             (latent->key_norm && role == Role::attn_k_norm) ||
+             (latent->sinks && role == Role::attn_sinks) ||
+             (latent->gate && role == Role::attn_gate) ||
+             (latent->indexer && is_one_of({Role::indexer_k_norm, Role::indexer_proj,
+                                            Role::indexer_attn_k, Role::indexer_attn_q_b}));
     }
     if (!std::holds_alternative<FeedForward>(branch.block)) {
       return recurrent_knows_role(branch, role);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kLanes = KvCache::kBlockLen;
 constexpr int kTokensPerItem = 8;
+// Many query heads may share one key (multi-head latent attention): no item takes them all.
+constexpr int kHeadsPerItem = 16;
 
 // One query row of a work item.
 struct Query {
@@ -21,7 +23,7 @@ struct Query {
 };
 
 struct Scratch {
-  std::vector<float> q;       // [n_queries, head_dim]
+  std::vector<float> q;       // [n_queries, key_len]
   std::vector<float> scores;  // [n_queries, padded kv_len]
   std::vector<float> out;     // [n_queries, value_stride]
 };
@@ -61,45 +63,50 @@ void softmax(const AttentionArgs& args, const Query& query, float* scores) {
   if (args.round_softmax && args.cache.v_type() == KvType::f16) round_to_f16(seen, n);
 }
 
-// All query rows of some tokens that share one key-value head.
-void attend(const AttentionArgs& args, int kv_head, int first_token, int n_tokens, const float* q,
-            float* out, Scratch& scratch) {
+// Query heads `first_head`... of some tokens, all of which share one key-value head.
+struct Item {
+  int kv_head, first_head, n_heads, first_token, n_tokens;
+};
+
+void attend(const AttentionArgs& args, const Item& item, const float* q, float* out,
+            Scratch& scratch) {
   const KvCache& cache = args.cache;
-  const int head_dim = cache.head_dim();
-  const int group = args.n_heads / cache.n_kv_heads(args.layer);
-  const int64_t row_width = static_cast<int64_t>(args.n_heads) * head_dim;
+  const int key_len = cache.shape(args.layer).key_len;
+  const int value_len = cache.shape(args.layer).value_len;
+  const int stride = cache.value_stride(args.layer);
+  const int64_t q_width = static_cast<int64_t>(args.n_heads) * key_len;
+  const int64_t out_width = static_cast<int64_t>(args.n_heads) * value_len;
   std::vector<Query> queries;
-  for (int token = first_token; token < first_token + n_tokens; ++token) {
-    for (int g = 0; g < group; ++g) {
+  for (int token = item.first_token; token < item.first_token + item.n_tokens; ++token) {
+    for (int head = item.first_head; head < item.first_head + item.n_heads; ++head) {
       const int kv_len = args.first_position + (args.causal ? token + 1 : args.n_tokens);
       const int kv_first = !args.causal          ? args.first_position
                            : args.window_len > 0 ? std::max(0, kv_len - args.window_len)
                                                  : 0;
-      queries.push_back({token, kv_head * group + g, kv_first, kv_len});
+      queries.push_back({token, head, kv_first, kv_len});
     }
   }
   const int n_queries = static_cast<int>(queries.size());
   const int kv_max = queries.back().kv_len;
   const int padded = (kv_max + kLanes - 1) / kLanes * kLanes;
-  scratch.q.resize(static_cast<size_t>(n_queries) * head_dim);
+  scratch.q.resize(static_cast<size_t>(n_queries) * key_len);
   scratch.scores.resize(static_cast<size_t>(n_queries) * padded);
-  scratch.out.resize(static_cast<size_t>(n_queries) * cache.value_stride());
+  scratch.out.resize(static_cast<size_t>(n_queries) * stride);
   for (int i = 0; i < n_queries; ++i) {
     const Query& query = queries[i];
-    float* copy = scratch.q.data() + static_cast<int64_t>(i) * head_dim;
-    std::memcpy(copy, q + query.token * row_width + query.head * head_dim,
-                sizeof(float) * head_dim);
-    round_to_kv_type(cache.k_type(), copy, head_dim);  // as ggml's dot product with such keys
+    float* copy = scratch.q.data() + static_cast<int64_t>(i) * key_len;
+    std::memcpy(copy, q + query.token * q_width + query.head * key_len, sizeof(float) * key_len);
+    round_to_kv_type(cache.k_type(), copy, key_len);  // as ggml's dot product with such keys
   }
   std::fill(scratch.scores.begin(), scratch.scores.end(), 0.0f);
-  const float* keys = cache.keys(args.layer, kv_head);
+  const float* keys = cache.keys(args.layer, item.kv_head);
   for (int block = 0; block * kLanes < kv_max; ++block) {
     // Lanes are positions: scores[i][block] += q[i][dim] * keys[dim][lane], in dim order.
     accumulate_outer({.n_rows = n_queries,
-                      .n_terms = head_dim,
+                      .n_terms = key_len,
                       .a = scratch.q.data(),
-                      .a_stride = head_dim,
-                      .b = keys + static_cast<int64_t>(block) * head_dim * kLanes,
+                      .a_stride = key_len,
+                      .b = keys + static_cast<int64_t>(block) * key_len * kLanes,
                       .b_stride = kLanes,
                       .out = scratch.scores.data() + static_cast<int64_t>(block) * kLanes,
                       .out_stride = padded});
@@ -111,8 +118,7 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
     common_end = std::min(common_end, queries[i].kv_len);
   }
   common_end = std::max(common_first, common_end);
-  const float* values = cache.values(args.layer, kv_head);
-  const int stride = cache.value_stride();
+  const float* values = cache.values(args.layer, item.kv_head);
   std::fill(scratch.out.begin(), scratch.out.end(), 0.0f);
   // Lanes are dimensions. The positions that every query sees at once, and before and behind them
   // each query's own rest: a value that a query does not see (which may be NaN) never meets it, not
@@ -139,22 +145,31 @@ void attend(const AttentionArgs& args, int kv_head, int first_token, int n_token
   }
   for (int i = 0; i < n_queries; ++i) {
     const Query& query = queries[i];
-    std::memcpy(out + query.token * row_width + query.head * head_dim,
-                scratch.out.data() + static_cast<int64_t>(i) * stride, sizeof(float) * head_dim);
+    std::memcpy(out + query.token * out_width + query.head * value_len,
+                scratch.out.data() + static_cast<int64_t>(i) * stride, sizeof(float) * value_len);
   }
 }
 
 }  // namespace
 
 void causal_attention(const AttentionArgs& args, const float* q, float* out, ThreadPool& pool) {
-  const int n_kv_heads = args.cache.n_kv_heads(args.layer);
-  const int n_parts = (args.n_tokens + kTokensPerItem - 1) / kTokensPerItem;
+  const int n_kv_heads = args.cache.shape(args.layer).n_heads;
+  const int group = args.n_heads / n_kv_heads;
+  const int parts_of_group = (group + kHeadsPerItem - 1) / kHeadsPerItem;
+  std::vector<Item> items;
+  for (int token = 0; token < args.n_tokens; token += kTokensPerItem) {
+    for (int part = 0; part < n_kv_heads * parts_of_group; ++part) {
+      const int kv_head = part / parts_of_group, first = part % parts_of_group * kHeadsPerItem;
+      items.push_back({.kv_head = kv_head,
+                       .first_head = kv_head * group + first,
+                       .n_heads = std::min(kHeadsPerItem, group - first),
+                       .first_token = token,
+                       .n_tokens = std::min(kTokensPerItem, args.n_tokens - token)});
+    }
+  }
   std::vector<Scratch> scratch(static_cast<size_t>(pool.n_threads()));
-  pool.run(static_cast<int64_t>(n_kv_heads) * n_parts, [&](int64_t item, int thread) {
-    const int part = static_cast<int>(item / n_kv_heads);
-    const int first = part * kTokensPerItem;
-    attend(args, static_cast<int>(item % n_kv_heads), first,
-           std::min(kTokensPerItem, args.n_tokens - first), q, out, scratch[thread]);
+  pool.run(static_cast<int64_t>(items.size()), [&](int64_t item, int thread) {
+    attend(args, items[static_cast<size_t>(item)], q, out, scratch[thread]);
   });
 }
 

@@ -26,10 +26,10 @@ struct AttentionArgs {
 };
 
 // out[t, h] = sum_j softmax_j(kq_scale * q[t, h] . k[j]) v[j] over positions j <= that of t.
-// q, out: [n_tokens, n_heads * head_dim]. Every sum runs in position (or dimension) order, so the
-// result does not depend on threads, on the batch, or on the instruction set. Where the cache is
-// f16 the query and (if round_softmax) the softmax weights are rounded through f16 too, as ggml's
-// f16 dot products do.
+// q: [n_tokens, n_heads * key_len], out: [n_tokens, n_heads * value_len]. Every sum runs in
+// position (or dimension) order, so the result does not depend on threads, on the batch, or on the
+// instruction set. Where the cache is f16 the query and (if round_softmax) the softmax weights are
+// rounded through f16 too, as ggml's f16 dot products do.
 void causal_attention(const AttentionArgs& args, const float* q, float* out, ThreadPool& pool);
 
 }  // namespace crossval

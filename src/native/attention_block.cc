@@ -23,7 +23,7 @@ void clamp(ForwardPass& pass, Rows& rows) {
 void project(ForwardPass& pass, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   if (const Weight& fused = weights[Role::attn_qkv]) {
-    pass.resize(pass.qkv, pass.q.width + 2 * pass.k.width);
+    pass.resize(pass.qkv, pass.q.width + pass.k.width + pass.v.width);
     pass.linear({"wqkv", "wqkv", "wqkv_b", true}, fused, in, pass.qkv);
     pass.each_token([&](int64_t token) {
       const float* from = pass.qkv.row(token);
@@ -53,34 +53,35 @@ void norm_queries_and_keys(ForwardPass& pass, const Attention& attention) {
   norm_one(Role::attn_k_norm, pass.k, after ? "Kcur_norm" : "Kcur_normed");
 }
 
-// Heads times a function of a product of their own.
-void gate_heads(ForwardPass& pass, const Attention& attention, const Rows& in) {
+}  // namespace
+
+void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, const Rows& in) {
   const Weight& weight = pass.layer_weights()[Role::attn_gate];
   const int n = static_cast<int>(weight.matrix.n_rows);
   pass.resize(pass.gate, n);
-  pass.linear({"attn_gate_proj", "attn_gate_proj", "attn_gate_proj", false}, weight, in, pass.gate);
+  pass.linear({tap, tap, tap, false}, weight, in, pass.gate);
   const int per_value = pass.heads.width / n;
   pass.each_token([&](int64_t token) {
     const float* gate = pass.gate.row(token);
     float* heads = pass.heads.row(token);
     for (int i = 0; i < pass.heads.width; ++i) {
       const float x = gate[i / per_value];
-      heads[i] *= attention.gate == Attention::Gate::sigmoid ? 1.0f / (1.0f + std::exp(-x))
-                  : x > 20.0f                                ? x
-                                                             : std::log1p(std::exp(x));
+      heads[i] *= gate_kind == Attention::Gate::sigmoid ? 1.0f / (1.0f + std::exp(-x))
+                  : x > 20.0f                           ? x
+                                                        : std::log1p(std::exp(x));
     }
   });
   pass.tap("attn_gated", "MUL", pass.heads);
 }
 
-}  // namespace
-
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const LayerConfig& layer = pass.layer_config();
   const int head_dim = pass.config.head_dim;
-  for (Rows* rows : {&pass.q, &pass.heads}) pass.resize(*rows, layer.n_heads * head_dim);
-  for (Rows* rows : {&pass.k, &pass.v}) pass.resize(*rows, layer.n_kv_heads * head_dim);
+  pass.resize(pass.q, layer.n_heads * head_dim);
+  pass.resize(pass.k, layer.n_kv_heads * head_dim);
+  pass.resize(pass.v, layer.n_kv_heads * pass.config.value_dim);
+  pass.resize(pass.heads, layer.n_heads * pass.config.value_dim);
   project(pass, in);
   const bool has_norm = attention.qk_norm != QkNorm::none;
   if (has_norm && !attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
@@ -97,7 +98,9 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
     pass.norm(pass.heads, weights[attention.sub_norm], pass.heads);
     pass.tap("attn_sub_norm", "MUL", pass.heads);
   }
-  if (attention.gate != Attention::Gate::none) gate_heads(pass, attention, in);
+  if (attention.gate != Attention::Gate::none) {
+    gate_heads(pass, attention.gate, "attn_gate_proj", in);
+  }
   const char* out = attention.out_tap;
   pass.linear({out, out, out, false}, weights[Role::attn_output], pass.heads, pass.branch);
 }

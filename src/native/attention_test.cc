@@ -12,6 +12,7 @@ namespace {
 
 struct Case {
   int n_heads, n_kv_heads, head_dim, n_tokens;
+  int value_len = head_dim;
 };
 
 struct Data {
@@ -19,7 +20,7 @@ struct Data {
     std::mt19937 random(11);
     std::normal_distribution<float> normal;
     k.resize(static_cast<size_t>(c.n_tokens) * c.n_kv_heads * c.head_dim);
-    v.resize(k.size());
+    v.resize(static_cast<size_t>(c.n_tokens) * c.n_kv_heads * c.value_len);
     for (auto* x : {&q, &k, &v}) {
       for (float& value : *x) value = normal(random);
     }
@@ -29,21 +30,23 @@ struct Data {
 
 // Evaluates in pieces of `cut` tokens with `n_threads` threads.
 std::vector<float> run(const Case& c, const Data& data, int cut, int n_threads) {
-  KvCache cache({c.n_kv_heads}, c.head_dim, KvType::f32, KvType::f32);
+  KvCache cache({{c.n_kv_heads, c.head_dim, c.value_len}}, KvType::f32, KvType::f32);
   cache.reset(c.n_tokens);
   ThreadPool pool(n_threads);
-  std::vector<float> out(data.q.size());
-  const int q_width = c.n_heads * c.head_dim, kv_width = c.n_kv_heads * c.head_dim;
+  std::vector<float> out(static_cast<size_t>(c.n_tokens) * c.n_heads * c.value_len);
+  const int q_width = c.n_heads * c.head_dim, out_width = c.n_heads * c.value_len;
+  const int k_width = c.n_kv_heads * c.head_dim, v_width = c.n_kv_heads * c.value_len;
   for (int first = 0; first < c.n_tokens; first += cut) {
     const int n = std::min(cut, c.n_tokens - first);
-    cache.append(0, first, n, data.k.data() + first * kv_width, data.v.data() + first * kv_width);
+    cache.append(0, first, n, data.k.data() + first * k_width, data.v.data() + first * v_width);
     causal_attention({cache, 0, c.n_heads, 0.25f, first, n}, data.q.data() + first * q_width,
-                     out.data() + first * q_width, pool);
+                     out.data() + first * out_width, pool);
   }
   return out;
 }
 
-const Case kCases[] = {{9, 3, 64, 45}, {4, 4, 20, 33}, {8, 1, 16, 18}, {1, 1, 7, 5}};
+const Case kCases[] = {{9, 3, 64, 45}, {4, 4, 20, 33},     {8, 1, 16, 18},
+                       {1, 1, 7, 5},   {4, 2, 24, 19, 16}, {40, 1, 18, 11, 32}};
 
 TEST(CausalAttention, MatchesADoubleReference) {
   for (const Case& c : kCases) {
@@ -61,14 +64,14 @@ TEST(CausalAttention, MatchesADoubleReference) {
           for (int d = 0; d < c.head_dim; ++d) dot += static_cast<double>(q[d]) * k[d];
           sum += p[static_cast<size_t>(j)] = std::exp(0.25 * dot);
         }
-        for (int d = 0; d < c.head_dim; ++d) {
+        for (int d = 0; d < c.value_len; ++d) {
           double expected = 0;
           for (int j = 0; j <= t; ++j) {
             expected +=
                 p[static_cast<size_t>(j)] / sum *
-                data.v[static_cast<size_t>((j * c.n_kv_heads + h / group) * c.head_dim + d)];
+                data.v[static_cast<size_t>((j * c.n_kv_heads + h / group) * c.value_len + d)];
           }
-          EXPECT_NEAR(out[static_cast<size_t>((t * c.n_heads + h) * c.head_dim + d)], expected,
+          EXPECT_NEAR(out[static_cast<size_t>((t * c.n_heads + h) * c.value_len + d)], expected,
                       2e-6);
         }
       }

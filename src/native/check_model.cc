@@ -19,26 +19,13 @@ namespace {
 
 constexpr const char* kAgain = "download or convert the model again";
 
-// -1 for tensors outside the layers.
-int64_t layer_of(std::string_view name) {
-  if (!name.starts_with("blk.")) return -1;
-  const size_t dot = name.find('.', 4);
-  if (dot == std::string_view::npos || dot == 4 || dot > 10) return -1;
-  int64_t layer = 0;
-  for (const char digit : name.substr(4, dot - 4)) {
-    if (digit < '0' || digit > '9') return -1;
-    layer = layer * 10 + (digit - '0');
-  }
-  return layer;
-}
-
 void check_layers(const ModelFile& model) {
   const std::string key = model.architecture() + ".block_count";
   const auto n_layers = model.get_int(key);
   if (!n_layers || *n_layers < 0 || *n_layers > 1 << 16) return;  // native's reader says it
   std::vector<bool> has(static_cast<size_t>(*n_layers));
   for (const TensorView& tensor : model.tensors()) {
-    const int64_t layer = layer_of(tensor.name);
+    const int64_t layer = layer_of_tensor(tensor.name);
     if (layer < 0) continue;
     if (layer >= *n_layers) {
       bad_input(
@@ -49,6 +36,9 @@ void check_layers(const ModelFile& model) {
     }
     has[static_cast<size_t>(layer)] = true;
   }
+  // Those that guess further ahead may be left out.
+  const auto n_ahead = model.get_int(model.architecture() + ".nextn_predict_layers").value_or(0);
+  if (n_ahead > 0 && n_ahead < *n_layers) has.resize(static_cast<size_t>(*n_layers - n_ahead));
   const auto missing = std::ranges::find(has, false);
   if (missing == has.end() || std::ranges::find(has, true) == has.end()) return;
   bad_input("missing_tensor",

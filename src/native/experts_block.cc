@@ -90,8 +90,8 @@ void expert_linear(ForwardPass& pass, const Weight& weight, int expert, const Ro
   const size_t n = pass.experts.slots.size();
   out.width = width;
   out.data.resize(std::max(out.data.size(), n * static_cast<size_t>(width)));
-  pass.product(expert_matrix(weight, expert, width), in.data.data(), static_cast<int64_t>(n),
-               out.data.data(), width);
+  pass.product(expert_matrix(weight, expert, width), in.data.data(), in.width,
+               static_cast<int64_t>(n), out.data.data(), width);
   const size_t at = static_cast<size_t>(expert);
   for (size_t i = 0; i < n; ++i) {
     float* row = out.row(static_cast<int64_t>(i));

@@ -82,16 +82,16 @@ void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int 
   });
 }
 
-void ForwardPass::product(const WeightView& w, const float* in, int64_t n, float* out,
-                          int64_t out_stride) {
-  matmul(w, in, w.row_len, n, out, out_stride, numerics_, pool_);
+void ForwardPass::product(const WeightView& w, const float* in, int64_t in_stride, int64_t n,
+                          float* out, int64_t out_stride) {
+  matmul(w, in, in_stride, n, out, out_stride, numerics_, pool_);
 }
 
 void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out) {
   const WeightView& w = weight.matrix;
   assert(w.row_len == in.width && w.n_rows == out.width);
   const bool scaled = !weight.scale.empty(), biased = !weight.bias.empty();
-  product(w, in.data.data(), n_tokens, out.data.data(), out.width);
+  product(w, in.data.data(), in.width, n_tokens, out.data.data(), out.width);
   const bool same_name =
       names.product == names.scaled ||
       (names.product && names.scaled && std::string_view(names.product) == names.scaled);
@@ -114,11 +114,11 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
   if (biased && !names.bias_first) add_bias();
 }
 
-void ForwardPass::rope(Rows& rows, int n_heads) {
+void ForwardPass::rope(Rows& rows, int n_heads, int head_len, int offset) {
   const RopeTable& table = layer_config().has_window ? window_rope_table_ : rope_table_;
   each_token([&](int64_t token) {
     for (int head = 0; head < n_heads; ++head) {
-      rotate_head(table, config.rope, token, rows.row(token) + head * config.head_dim);
+      rotate_head(table, config.rope, token, rows.row(token) + head * head_len + offset);
     }
   });
 }
@@ -128,7 +128,7 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
   causal_attention({.cache = cache_,
                     .layer = layer,
                     .n_heads = layer_config().n_heads,
-                    .kq_scale = config.kq_scale,
+                    .kq_scale = config.kq_scale_of(layer),
                     .first_position = first_position,
                     .n_tokens = n_tokens,
                     .round_softmax = !arch.f32_beside_f16,

@@ -74,10 +74,12 @@ class ForwardPass {
   }
   // out = (in W^T) * scale + bias, or (in W^T + bias) * scale, where the weight has them.
   void linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out);
-  // The product alone, for n rows that lie row_len and out_stride apart.
-  void product(const WeightView& w, const float* in, int64_t n, float* out, int64_t out_stride);
-  // Rotates n_heads heads of every row by its position.
-  void rope(Rows& heads, int n_heads);
+  // The product alone, for n rows that lie in_stride and out_stride apart.
+  void product(const WeightView& w, const float* in, int64_t in_stride, int64_t n, float* out,
+               int64_t out_stride);
+  // Rotates n_heads heads of every row by its position: of each the part from `offset`.
+  void rope(Rows& heads, int n_heads) { rope(heads, n_heads, config.head_dim, 0); }
+  void rope(Rows& heads, int n_heads, int head_len, int offset);
   // Appends k and v to the current layer's cache, then causal softmax attention of q over it.
   void attention(const Rows& q, const Rows& k, const Rows& v, Rows& out);
   // gate = act(gate) * up; `up` may be null.
@@ -109,12 +111,17 @@ class ForwardPass {
   int layer = -1;             // the one being computed, -1 outside
   TapWriter* taps = nullptr;  // null = nobody watches
   Rows x;                     // residual stream [n_tokens, n_embd]
-  Rows layer_input;           // the same, before the layer, where a branch reads it
-  Rows normed, branch;        // [n_tokens, n_embd]
-  Rows qkv, q, k, v, heads;   // sized by layer
-  Rows gate, up, both;        // [n_tokens, n_ff], both: twice as wide
-  Rows router;                // [n_tokens, n_experts]
-  Rows mixture;               // [n_tokens, n_embd]
+  Rows streams;               // of hyper connections [n_tokens, count * n_embd]
+  Rows hyper_normed, hyper_weights;
+  Rows layer_input;          // the same, before the layer, where a branch reads it
+  Rows normed, branch;       // [n_tokens, n_embd]
+  Rows qkv, q, k, v, heads;  // sized by layer
+  Rows q_row, kv_row;        // latent attention: what queries, and keys and values, are made of
+  Rows k_shared;             // and the piece of key that all heads share
+  Rows gate, up;             // [n_tokens, n_ff]
+  Rows both;                 // what is split in two, or put together
+  Rows router;               // [n_tokens, n_experts]
+  Rows mixture;              // [n_tokens, n_embd]
   ExpertScratch experts;
   RecurrentScratch recurrent;
   RecurrentState recurrent_state;  // of all tokens before this pass; reset with the cache
@@ -127,8 +134,18 @@ class ForwardPass {
   RopeTable rope_table_, window_rope_table_;
 };
 
+// Hyper connections: the streams begin as copies of x; a branch reads their sum, in x, and is added
+// to each; at the end x is a last sum of them.
+void begin_streams(ForwardPass& pass);
+void read_streams(ForwardPass& pass, const Branch& branch);
+void add_to_streams(ForwardPass& pass, const char* tap);
+void end_streams(ForwardPass& pass);
+
 // The blocks. `in` and the result, in pass.branch, are [n_tokens, n_embd].
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);
+// pass.heads times a function of a product of their own.
+void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, const Rows& in);
+void latent_attention_block(ForwardPass& pass, const LatentAttention& attention, const Rows& in);
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);
 void short_conv_block(ForwardPass& pass, const ShortConv& conv, const Rows& in);

@@ -11,28 +11,32 @@
 
 namespace crossval {
 
+// What a layer keeps of each position: heads of keys and as many of values, and their lengths.
+struct KvShape {
+  int n_heads = 0, key_len = 0, value_len = 0;
+};
+
 class KvCache {
  public:
   // Positions that one block of keys holds side by side; also the lanes of the score kernel.
   static constexpr int kBlockLen = 16;
 
-  // Heads of keys (and values) in each layer.
-  KvCache(std::vector<int> n_kv_heads, int head_dim, KvType k_type, KvType v_type);
+  // One shape for each layer.
+  KvCache(const std::vector<KvShape>& shapes, KvType k_type, KvType v_type);
 
   // Room for n_ctx positions; forgets everything.
   void reset(int n_ctx);
-  // k, v: [n_tokens, n_kv_heads(layer) * head_dim], for positions first_position...
+  // k: [n_tokens, n_heads * key_len], v: the same of value_len, for positions first_position...
   void append(int layer, int first_position, int n_tokens, const float* k, const float* v);
 
-  // Keys of one head, [n_blocks][head_dim][kBlockLen]: element (position, dim) lies at
-  // (position / kBlockLen * head_dim + dim) * kBlockLen + position % kBlockLen.
+  // Keys of one head, [n_blocks][key_len][kBlockLen]: element (position, dim) lies at
+  // (position / kBlockLen * key_len + dim) * kBlockLen + position % kBlockLen.
   const float* keys(int layer, int kv_head) const;
-  // Values of one head, [n_ctx][value_stride()]: padded with zeros to whole lanes.
+  // Values of one head, [n_ctx][value_stride(layer)]: padded with zeros to whole lanes.
   const float* values(int layer, int kv_head) const;
 
-  int value_stride() const { return value_stride_; }
-  int head_dim() const { return head_dim_; }
-  int n_kv_heads(int layer) const { return n_kv_heads_[static_cast<size_t>(layer)]; }
+  const KvShape& shape(int layer) const { return at(layer).shape; }
+  int value_stride(int layer) const { return at(layer).value_stride; }
   int n_ctx() const { return n_ctx_; }
   KvType k_type() const { return k_type_; }
   KvType v_type() const { return v_type_; }
@@ -43,14 +47,22 @@ class KvCache {
   };
   using Buffer = std::unique_ptr<float[], FreeDeleter>;  // calloc: untouched pages cost nothing
 
-  int64_t head_index(int layer, int kv_head) const {
-    return first_head_[static_cast<size_t>(layer)] + kv_head;
+  struct Layer {
+    KvShape shape;
+    int value_stride = 0;
+    int64_t first_key = 0, first_value = 0;  // floats before its own, for each position of n_ctx
+  };
+  const Layer& at(int layer) const { return layers_[static_cast<size_t>(layer)]; }
+  int64_t key_offset(int layer, int kv_head) const {
+    return (at(layer).first_key + int64_t{kv_head} * at(layer).shape.key_len) * n_ctx_;
+  }
+  int64_t value_offset(int layer, int kv_head) const {
+    return (at(layer).first_value + int64_t{kv_head} * at(layer).value_stride) * n_ctx_;
   }
 
-  std::vector<int> n_kv_heads_;      // by layer
-  std::vector<int64_t> first_head_;  // by layer, and the number of all
-  int head_dim_, value_stride_;
-  int n_ctx_ = 0;  // rounded up to whole blocks
+  std::vector<Layer> layers_;
+  int64_t key_width_ = 0, value_width_ = 0;  // floats of all layers for a position
+  int n_ctx_ = 0;                            // rounded up to whole blocks
   KvType k_type_, v_type_;
   Buffer keys_, values_;
 };

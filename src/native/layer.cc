@@ -35,6 +35,9 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* conv = std::get_if<ShortConv>(&branch.block)) {
     return short_conv_block(pass, *conv, in);
   }
+  if (const auto* attention = std::get_if<LatentAttention>(&branch.block)) {
+    return latent_attention_block(pass, *attention, in);
+  }
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);
@@ -43,6 +46,7 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 }  // namespace
 
 void ForwardPass::run_layers() {
+  if (arch.hyper_connections) begin_streams(*this);
   for (layer = 0; layer < config.n_layers; ++layer) {
     const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
     const auto is_parallel = [&](const Branch& branch) {
@@ -58,6 +62,7 @@ void ForwardPass::run_layers() {
                   layer_input.data.begin());
     }
     for (const Branch& part : branches) {
+      if (arch.hyper_connections) read_streams(*this, part);
       const Rows& from = is_parallel(part) ? layer_input : x;
       run_block(*this, part, block_input(*this, part, from));
       if (part.post_norm != Role::none) {
@@ -68,11 +73,16 @@ void ForwardPass::run_layers() {
              branch.width, eps, branch);
         tap(part.post_tap, "MUL", branch);
       }
+      if (arch.hyper_connections) {
+        add_to_streams(*this, part.sum_tap);
+        continue;
+      }
       add(branch, config.residual_scale, x);
       tap(part.sum_tap, "ADD", x);
     }
   }
   layer = -1;
+  if (arch.hyper_connections) end_streams(*this);
 }
 
 }  // namespace crossval

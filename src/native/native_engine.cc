@@ -33,9 +33,11 @@ const Arch& supported_arch(const ModelFile& model) {
   return *find_arch(model.architecture());
 }
 
-std::vector<int> kv_heads(const Config& config) {
-  std::vector<int> all;
-  for (const LayerConfig& layer : config.layers) all.push_back(layer.n_kv_heads);
+std::vector<KvShape> kv_shapes(const Config& config) {
+  std::vector<KvShape> all;
+  for (const LayerConfig& layer : config.layers) {
+    all.push_back({layer.n_kv_heads, layer.head_dim, layer.value_dim});
+  }
   return all;
 }
 
@@ -52,7 +54,7 @@ struct NativeEngine::Impl {
         arch(supported_arch(*model)),
         config(read_config(*model, arch)),
         weights(bind_weights(*model, arch, config)),
-        cache(kv_heads(config), config.head_dim, options.k_type, options.v_type),
+        cache(kv_shapes(config), options.k_type, options.v_type),
         pass(arch, config, weights, options.numerics, cache, *pool) {
     if (arch.f32_beside_f16 && output().matrix.format->type == GgmlType::F16) {
       output_numerics = Numerics::exact;
@@ -236,6 +238,13 @@ void NativeEngine::eval_in_batches(std::span<const TokenId> ids, int batch, TapW
     }
   }
   assert(impl_->n_past + n <= impl_->n_ctx);
+  const int n_seen = impl_->config.n_seen;
+  if (n_seen != 0 && impl_->n_past + n > n_seen) {
+    bad_input("native_unsupported",
+              fmt::format("behind position {} an indexer chooses what this model sees", n_seen),
+              impl_->model->path(),
+              "native does not compute that: use a shorter prompt, or compare two other engines");
+  }
   impl_->n_rows = n;
   impl_->hidden.data.resize(static_cast<size_t>(n) * static_cast<size_t>(impl_->hidden.width));
   const bool is_prompt = impl_->n_past == 0;

@@ -29,7 +29,8 @@ std::string key_with_many_values(const ModelFile& model, const std::string& pref
   constexpr std::string_view read_per_layer[] = {
       "feed_forward_length",        "attention.head_count",
       "attention.head_count_kv",    "attention.sliding_window_pattern",
-      "attention.recurrent_layers", "rope.dimension_sections"};
+      "attention.recurrent_layers", "rope.dimension_sections",
+      "attention.indexer.types"};
   for (const auto& [key, value] : model.metadata()) {
     if (!key.starts_with(prefix)) continue;
     const std::string_view name = std::string_view(key).substr(prefix.size());
@@ -41,6 +42,14 @@ std::string key_with_many_values(const ModelFile& model, const std::string& pref
     if (differ) return key;
   }
   return "";
+}
+
+// Of a layer that guesses tokens further ahead (config.cc).
+bool is_behind_last_layer(const ModelFile& model, std::string_view name) {
+  const std::string arch = model.architecture();
+  const int64_t n_ahead = model.get_int(arch + ".nextn_predict_layers").value_or(0);
+  const int64_t n_layers = model.get_int(arch + ".block_count").value_or(0);
+  return n_ahead > 0 && n_ahead < n_layers && layer_of_tensor(name) >= n_layers - n_ahead;
 }
 
 // The scale that some layouts of I2_S keep in a tensor beside the weights (gguf/settle_i2_s.cc).
@@ -96,10 +105,23 @@ std::string unknown_tensor(const ModelFile& model, const Arch& arch) {
 
 }  // namespace
 
+int64_t layer_of_tensor(std::string_view name) {
+  if (!name.starts_with("blk.")) return -1;
+  const size_t dot = name.find('.', 4);
+  if (dot == std::string_view::npos || dot == 4 || dot > 10) return -1;
+  int64_t layer = 0;
+  for (const char digit : name.substr(4, dot - 4)) {
+    if (digit < '0' || digit > '9') return -1;
+    layer = layer * 10 + (digit - '0');
+  }
+  return layer;
+}
+
 bool is_harmless_tensor(const ModelFile& model, std::string_view name) {
   // Only kernels that round activations to 4 bits read input scales; a classifier's head gives no
   // logits of tokens.
-  return name.ends_with(".input_scale") || name.starts_with("cls.") || is_i2_s_scale(model, name);
+  return is_behind_last_layer(model, name) || name.ends_with(".input_scale") ||
+         name.starts_with("cls.") || is_i2_s_scale(model, name);
 }
 
 std::optional<std::string> native_unsupported_reason(const ModelFile& model) {

@@ -13,6 +13,9 @@ namespace crossval {
 // a metadata key whose meaning native does not implement.
 std::optional<std::string> native_unsupported_reason(const ModelFile& model);
 
+// The N of "blk.N."; -1 for tensors outside the layers.
+int64_t layer_of_tensor(std::string_view name);
+
 // Tensors that no result depends on, or that are read as part of another.
 bool is_harmless_tensor(const ModelFile& model, std::string_view name);
 

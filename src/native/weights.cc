@@ -77,7 +77,10 @@ class Binder {
     used_.insert(name);
     std::vector<int64_t> actual = tensor->shape;
     while (actual.size() > shape.size() && actual.back() == 1) actual.pop_back();
-    if (actual != shape) {
+    // Files do not write a last dimension of one.
+    std::vector<int64_t> expected = shape;
+    while (expected.size() > actual.size() && expected.back() == 1) expected.pop_back();
+    if (actual != expected) {
       bad_input("wrong_shape",
                 fmt::format("tensor '{}' has shape [{}], expected [{}]", name,
                             fmt::join(tensor->shape, ", "), fmt::join(shape, ", ")),

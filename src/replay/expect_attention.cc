@@ -19,12 +19,14 @@ void Expectations::expect_attention(const Tap& tap, Queries queries, Expected& e
   const size_t mask_index = flash ? 3 : 1;
   // Attention has a mask; a softmax without one chooses experts.
   if (tap.sources.size() <= mask_index || tap.sources[mask_index].ne[0] == 0) return;
+  const float kq_scale =
+      layer(tap.layer) != nullptr ? config_->kq_scale_of(tap.layer) : config_->kq_scale;
   const size_t scale_index = flash ? kFlashScale : kSoftMaxScale;
   bool is_scaled = arch_->scaled_queries && queries != Queries::unscaled;
   if (arch_->scaled_queries && queries == Queries::unknown) {
-    is_scaled = !alike(as_float(expected.operation.params[scale_index]), config_->kq_scale);
+    is_scaled = !alike(as_float(expected.operation.params[scale_index]), kq_scale);
   }
-  expect_float(expected, scale_index, is_scaled ? 1.0f : config_->kq_scale, Cause::attention_scale,
+  expect_float(expected, scale_index, is_scaled ? 1.0f : kq_scale, Cause::attention_scale,
                "attention scale");
   expect_float(expected, flash ? kFlashBias : kSoftMaxBias, config_->alibi_bias,
                Cause::attention_scale, "position bias (ALiBi)");
@@ -49,6 +51,8 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
     return;
   }
   if (tap.first_position + n_tokens > n_keys) return;
+  // What an indexer chooses of more, replay does not know.
+  if (config_->n_seen != 0 && tap.first_position + n_tokens > config_->n_seen) return;
   const LayerConfig* sizes = layer(tap.layer);
   const int64_t window = sizes != nullptr && sizes->has_window ? config_->window_len : INT64_MAX;
   if (!arch_->causal || config_->alibi_bias != 0) return;  // then a mask holds distances

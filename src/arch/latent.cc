@@ -1,0 +1,111 @@
+// Multi-head latent attention: DeepSeek V2 and V3 (arXiv:2405.04434, arXiv:2412.19437), and models
+// that took their attention over.
+// Source: llama.cpp src/models/ under the names of the rows.
+#include <cmath>
+
+#include "arch/archs.h"
+#include "arch/config.h"
+
+namespace crossval {
+namespace {
+
+// Files of GLM-4.7 Flash do not say that its experts are gated by sigmoids.
+void adjust_deepseek2(const Keys& keys, Config& config) {
+  if (keys.count("expert_gating_func", 0, 100) != 0) return;
+  const MetaValue* value = keys.model().find("tokenizer.ggml.tokens");
+  const auto* tokens =
+      value == nullptr ? nullptr : std::get_if<MetaValue::StringArray>(&value->value);
+  const auto n_tokens = tokens == nullptr ? 0 : static_cast<int>(tokens->size());
+  const bool is_glm = (config.n_layers == 47 || config.n_layers == 48) &&
+                      keys.count("vocab_size", n_tokens, INT32_MAX) == 154880;
+  if (is_glm) config.experts.gating = Gating::sigmoid;
+}
+
+void adjust_minicpm3(const Keys&, Config& config) {
+  config.embedding_scale = 12;
+  config.residual_scale = 1.4f / std::sqrt(static_cast<float>(config.n_layers));
+  config.logit_scale = 256.0f / static_cast<float>(config.n_embd);
+}
+
+void set_hyper_roles(std::vector<Branch>& layer) {
+  layer[0].hyper_fn = Role::hc_attn_fn;
+  layer[0].hyper_base = Role::hc_attn_base;
+  layer[0].hyper_scale = Role::hc_attn_scale;
+  layer[0].sum_tap = "hc_attn_out";
+  layer[1].hyper_fn = Role::hc_ffn_fn;
+  layer[1].hyper_base = Role::hc_ffn_base;
+  layer[1].hyper_scale = Role::hc_ffn_scale;
+}
+
+}  // namespace
+
+std::vector<Arch> latent_archs() {
+  const Experts experts = {.gating = Gating::key,
+                           .weights_norm = Experts::Norm::key,
+                           .layers = ExpertLayers::after_leading,
+                           .selection_bias = true,
+                           .shared = true};
+  Arch deepseek2 = {.name = "deepseek2",
+                    .rope = RopeStyle::norm,
+                    .layer = pre_norm_layer(LatentAttention{.temperature = true},
+                                            {.has_experts = true, .experts = experts}),
+                    .yarn_log = Arch::YarnLog::both,
+                    .adjust = adjust_deepseek2};
+  Arch mistral4 = deepseek2;
+  mistral4.name = "mistral4";
+  mistral4.yarn_log = Arch::YarnLog::scores;
+  Experts scaled = experts;
+  scaled.scales = true;
+  const FeedForward scaled_ffn = {
+      .dense = {.scales = true}, .has_experts = true, .experts = scaled};
+  const Arch deepseek32 = {.name = "deepseek32",
+                           .rope = RopeStyle::norm,
+                           .layer = pre_norm_layer(LatentAttention{.indexer = true}, scaled_ffn),
+                           .yarn_log = Arch::YarnLog::scores};
+  Arch glm_dsa = deepseek32;
+  glm_dsa.name = "glm-dsa";
+  glm_dsa.yarn_log = Arch::YarnLog::none;
+  std::get<FeedForward>(glm_dsa.layer[1].block).experts.default_sigmoid = true;
+  const Arch dots3note = {.name = "dots3note",
+                          .rope = RopeStyle::norm,
+                          .layer = pre_norm_layer(LatentAttention{.own_window_lengths = true,
+                                                                  .key_norm = true,
+                                                                  .gate = true,
+                                                                  .yarn_scores = false,
+                                                                  .indexer = true},
+                                                  scaled_ffn),
+                          .window = {.period = 1}};
+  Arch hy_v4 = {
+      .name = "hy_v4",
+      .rope = RopeStyle::norm,
+      .layer = pre_norm_layer(
+          LatentAttention{.sinks = true, .gate = true, .yarn_scores = false, .indexer = true},
+          {.has_experts = true, .experts = experts}),
+      .hyper_connections = true};
+  std::get<FeedForward>(hy_v4.layer[1].block).experts.clamp_key = true;
+  set_hyper_roles(hy_v4.layer);
+  const LatentAttention minicpm = {.yarn_scores = false,
+                                   .row_tap = "kv_pe_compresseed",
+                                   .latent_tap = "kv_compressed",
+                                   .query_tap = "q_rope",
+                                   .key_tap = "k_states"};
+  const Ffn relu2 = {.act = Act::relu_squared,
+                     .gated = false,
+                     .product_tap = "ffn_sqr(relu)",
+                     .product_op = "SQR"};
+  return {
+      deepseek2,
+      mistral4,
+      deepseek32,
+      glm_dsa,
+      dots3note,
+      hy_v4,
+      {.name = "minicpm3",
+       .rope = RopeStyle::neox,
+       .layer = pre_norm_layer(minicpm, {}),
+       .rope_factors = true,
+       .adjust = adjust_minicpm3},
+      {.name = "plm", .rope = RopeStyle::norm, .layer = pre_norm_layer(minicpm, {.dense = relu2})}};
+}
+
+}  // namespace crossval
