@@ -84,9 +84,10 @@ struct Arch {
   // Angles are divided by rope_freqs, or by rope_factors_long or _short as the context is, where
   // the file has them.
   bool rope_factors = false;
-  bool tied_output = false;  // files hold no output matrix: that of the embedding serves
-  bool output_bias = true;   // a bias of the output matrix counts, where the file has it
-  bool causal = true;        // false: every token of an evaluation sees all of them, nothing before
+  bool bare_post_norms = false;  // norms behind blocks have names without ".weight" (PLaMo 3)
+  bool tied_output = false;      // files hold no output matrix: that of the embedding serves
+  bool output_bias = true;       // a bias of the output matrix counts, where the file has it
+  bool causal = true;  // false: every token of an evaluation sees all of them, nothing before
   std::optional<float> post_norm_eps = {};  // where norms behind the blocks have one of their own
   int no_rope_period = 0;                   // every so-manieth layer does not rotate (SmolLM3)
   bool parallel_key = false;                // use_parallel_residual decides (GPT-NeoX)

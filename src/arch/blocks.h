@@ -50,6 +50,7 @@ struct LatentAttention {
   bool key_norm = false;            // of the shared piece of key, before it is rotated
   bool sinks = false;               // a logit per head that takes part in the softmax alone
   bool gate = false;                // heads are multiplied with the sigmoid of a product
+  bool out_scale = true;            // a factor beside attn_output counts
   bool temperature = false;         // attention.temperature_scale: queries grow with their position
   bool yarn_scores = true;          // YaRN's magnitude bears on scores, not on the rotated parts
   // An indexer chooses the attention.indexer.top_k positions that a token sees (arXiv:2512.02556).

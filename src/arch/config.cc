@@ -107,10 +107,11 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
   const auto n_ff = has(FeedForward{})
                         ? keys.per_layer("feed_forward_length", config.n_layers, {}, kMaxWidth)
                         : none;
+  const bool has_attention = has(Attention{}) || has(LatentAttention{});
   const auto n_heads =
-      has(Attention{}) ? keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd)
-                       : none;
-  const bool has_kv_key = has(Attention{}) && keys.has("attention.head_count_kv");
+      has_attention ? keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd)
+                    : none;
+  const bool has_kv_key = has_attention && keys.has("attention.head_count_kv");
   const auto n_kv =
       has_kv_key ? keys.per_layer("attention.head_count_kv", config.n_layers, {}, config.n_embd)
                  : n_heads;
@@ -121,7 +122,8 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
   if (arch.choose_kinds != nullptr) arch.choose_kinds(keys, config);
   for (LayerConfig& layer : config.layers) {
     const std::vector<Branch>& branches = arch.layer_of(layer.kind);
-    if (!has_block<Attention>(branches)) layer.n_heads = layer.n_kv_heads = 0;
+    if (!has_block<Attention>(branches) && !has_block<LatentAttention>(branches))
+      layer.n_heads = layer.n_kv_heads = 0;
     if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
     layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches);
     if (config.n_heads == 0) {
@@ -131,7 +133,7 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
     if (config.n_ff == 0) config.n_ff = layer.n_ff;
   }
   if (config.n_heads != 0) return read_heads(keys, config);
-  if (!has(Attention{})) return;
+  if (!has_attention) return;
   bad_input("bad_hyperparameter", "no layer has heads of attention", keys.model().path(),
             "correct the attention.head_count metadata keys");
 }
@@ -352,8 +354,9 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   read_windows(keys, arch, config);
   (void)arch.has_branch([&](const Branch& branch) {
     const auto* latent = std::get_if<LatentAttention>(&branch.block);
-    if (latent != nullptr) read_latents(keys, arch, *latent, config);
-    return latent != nullptr;
+    if (latent == nullptr) return false;
+    read_latents(keys, arch, *latent, config);
+    return true;
   });
   const FeedForward* with_experts = nullptr;
   (void)arch.has_branch([&](const Branch& branch) {

@@ -28,7 +28,8 @@ std::vector<Arch> gpt_archs() {
                  {.qk_norm = QkNorm::row,
                   .qk_norm_optional = true,
                   .qk_norm_kind = NormKind::layer,
-                  .fused = true});
+                  .fused = true,
+                  .grouped = false});
   std::get<FeedForward>(mpt.layer[1].block).dense.act_scales = true;
   mpt.biases = {};
   mpt.position_embedding = Arch::PositionEmbedding::if_present;

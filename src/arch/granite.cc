@@ -39,8 +39,9 @@ void adjust_minicpm(const Keys& keys, Config& config) {
 }  // namespace
 
 std::vector<Arch> granite_archs() {
-  return {granite("granite", adjust_granite), granite("granitemoe", nullptr),
-          granite("minicpm", adjust_minicpm)};
+  Arch minicpm = granite("minicpm", adjust_minicpm);
+  std::get<FeedForward>(minicpm.layer[1].block).experts.shared = false;
+  return {granite("granite", adjust_granite), granite("granitemoe", nullptr), minicpm};
 }
 
 }  // namespace crossval

@@ -75,13 +75,15 @@ std::vector<Arch> latent_archs() {
                                                                   .indexer = true},
                                                   scaled_ffn),
                           .window = {.period = 1}};
-  Arch hy_v4 = {
-      .name = "hy_v4",
-      .rope = RopeStyle::norm,
-      .layer = pre_norm_layer(
-          LatentAttention{.sinks = true, .gate = true, .yarn_scores = false, .indexer = true},
-          {.has_experts = true, .experts = experts}),
-      .hyper_connections = true};
+  Arch hy_v4 = {.name = "hy_v4",
+                .rope = RopeStyle::norm,
+                .layer = pre_norm_layer(LatentAttention{.sinks = true,
+                                                        .gate = true,
+                                                        .out_scale = false,
+                                                        .yarn_scores = false,
+                                                        .indexer = true},
+                                        {.has_experts = true, .experts = experts}),
+                .hyper_connections = true};
   std::get<FeedForward>(hy_v4.layer[1].block).experts.clamp_key = true;
   set_hyper_roles(hy_v4.layer);
   const LatentAttention minicpm = {.yarn_scores = false,

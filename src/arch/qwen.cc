@@ -27,7 +27,7 @@ std::vector<Arch> qwen_archs() {
             .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
   };
   const Attention normed = {.qk_norm = QkNorm::head};
-  Arch qwen = dense("qwen", {.fused = true}, false);
+  Arch qwen = dense("qwen", {.fused = true, .grouped = false}, false);
   qwen.biases = {.qkv = true};
   // Its feed_forward_length counts gate and up together.
   qwen.adjust = [](const Keys&, Config& config) {

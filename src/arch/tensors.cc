@@ -64,6 +64,9 @@ class Lister {
     vector(scale, n_sets, true);
   }
   TensorSpec& last() { return out_.back(); }
+  std::string queries_norm_name() const {
+    return TensorSpec{.role = Role::attn_q_norm, .layer = layer_}.name();
+  }
 
  private:
   const Config& config_;
@@ -108,6 +111,8 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
     case QkNorm::row:
       list.norm(Role::attn_q_norm, n_q, required);
       list.norm(Role::attn_k_norm, n_kv, required);
+      // MPT's: without that of queries that of keys is not looked at.
+      list.last().is_used = required || model.find_tensor(list.queries_norm_name()) != nullptr;
       break;
   }
   if (attention.gate != Attention::Gate::none) list_gate(model, config, layer, n_out, list);
@@ -150,7 +155,8 @@ void list_latent(const ModelFile& model, const LatentAttention& attention, const
   if (attention.sinks) list.vector(Role::attn_sinks, n_heads, true);
   if (attention.key_norm) list.norm(Role::attn_k_norm, n_rot);
   if (attention.gate) list_gate(model, config, layer, n_heads * latent.value_len, list);
-  list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd);
+  list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd, true,
+              attention.out_scale);
   list.last().uses_bias = false;
   if (!attention.indexer) return;
   for (const Role role :
@@ -194,6 +200,12 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
     if (experts.gated) list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
   }
   list.experts(Role::ffn_down_exps, e.n_ff, config.n_embd, experts.scales);
+  if (experts.layers == ExpertLayers::with_router) {
+    for (const Role role : {Role::ffn_gate, Role::ffn_up, Role::ffn_down}) {
+      list.matrix(role, config.n_embd, layer.n_ff, false);
+      list.last().is_used = false;
+    }
+  }
   if (experts.dense_beside) list_ffn(ffn.dense, config, layer.n_ff, list);
   if (e.n_ff_shared == 0) return;
   const int64_t n_up = experts.shared_fused ? 2 * int64_t{e.n_ff_shared} : e.n_ff_shared;
@@ -241,6 +253,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
       if (arch.norm_weights) {
         list.layer_norm(branch.norm, !branch.norm_optional);
         list.layer_norm(branch.post_norm, branch.post_norm_instead == Role::none);
+        if (branch.post_norm != Role::none) list.last().is_bare = arch.bare_post_norms;
         list.layer_norm(branch.post_norm_instead, false);
       }
       if (arch.hyper_connections) {

@@ -25,6 +25,7 @@ struct TensorSpec {
   bool is_used = true;     // false: files have it, and engines leave it out
   bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
   bool is_scales = false;  // or in ".scales" (MPT's activation)
+  bool is_bare = false;    // or in nothing (PLaMo 3's norms)
   bool is_bare = false;    // or in none of them
   bool has_rows = false;   // a row for each of ne1 channels, though no product's
 

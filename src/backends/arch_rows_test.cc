@@ -1,5 +1,6 @@
-// Every row of the table of architectures, on a tiny random model made from the row itself: native
-// computes what the real llama.cpp computes, and the same bits however the prompt is cut.
+// Every row of the table of architectures (but recurrent ones and latent attention), on a tiny
+// random model made from the row itself: native computes what the real llama.cpp computes, and the
+// same bits however the prompt is cut.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -99,7 +100,9 @@ TEST_P(ArchRows, NativeComputesWhatLlamaCppComputes) {
 
 std::vector<std::string> all_names() {
   std::vector<std::string> names;
-  for (const Arch& arch : all_archs()) names.emplace_back(arch.name);
+  for (const Arch& arch : all_archs()) {
+    if (testing::can_write_arch_model(arch)) names.emplace_back(arch.name);
+  }
   return names;
 }
 

@@ -29,14 +29,14 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* attention = std::get_if<Attention>(&branch.block)) {
     return attention_block(pass, *attention, in);
   }
+  if (const auto* attention = std::get_if<LatentAttention>(&branch.block)) {
+    return latent_attention_block(pass, *attention, in);
+  }
   if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
     return scan_block(pass, *scan, in);
   }
   if (const auto* conv = std::get_if<ShortConv>(&branch.block)) {
     return short_conv_block(pass, *conv, in);
-  }
-  if (const auto* attention = std::get_if<LatentAttention>(&branch.block)) {
-    return latent_attention_block(pass, *attention, in);
   }
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);

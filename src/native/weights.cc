@@ -19,17 +19,14 @@ class Binder {
 
   void bind(const TensorSpec& spec, Weight& out) {
     if (!spec.is_used) {
-      used_.insert(spec.name());
+      for (const char* end : {"", ".weight", ".bias", ".scale"}) used_.insert(spec.stem() + end);
       return;
     }
     std::vector<int64_t> shape;
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
     }
-    // Some converters leave ".weight" out (PLaMo 3's norms).
-    const bool is_bare =
-        model_.find_tensor(spec.name()) == nullptr && model_.find_tensor(spec.stem()) != nullptr;
-    const TensorView* tensor = find(is_bare ? spec.stem() : spec.name(), shape, spec.required);
+    const TensorView* tensor = find(spec.name(), shape, spec.required);
     if (tensor == nullptr) return;
     if (spec.is_linear) {
       out.matrix = weight_view(*tensor);

@@ -92,7 +92,8 @@ void TraceAnalysis::add(const PlacedTap& placed) {
   report.first_position = tap.first_position;
   report.weight = first_weight(tap);
   for (const TapTensor& source : tap.sources) {
-    if (source.is_weight) used_weights_.insert(source.name);
+    // A part of a weight has its name, and " (view)" behind it.
+    used_weights_.insert(source.name.substr(0, source.name.find(" (")));
   }
   if (const TensorView* weight = model_->find_tensor(report.weight)) {
     report.weight_type = type_name(weight->type);

@@ -1,5 +1,6 @@
 #include "support/arch_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -71,6 +72,10 @@ void set_keys(GgufWriter& out, const Arch& arch) {
 bool is_left_out(const Arch& arch, const TensorSpec& spec) {
   if (spec.role == Role::rope_factors_long || spec.role == Role::rope_factors_short) return true;
   if (spec.role == Role::output && arch.tied_output) return true;
+  // Norms that only large models of the family have.
+  if ((spec.role == Role::attn_q_norm || spec.role == Role::attn_k_norm) && !spec.required) {
+    return true;
+  }
   // Phi-3 divides by the other two alone.
   if (spec.role == Role::rope_freqs) return !arch.rope_factors || arch.scaled_queries;
   // Two names of one norm.
@@ -125,6 +130,13 @@ class Maker {
 };
 
 }  // namespace
+
+bool can_write_arch_model(const Arch& arch) {
+  return arch.choose_kinds == nullptr && std::ranges::all_of(arch.layer, [](const Branch& branch) {
+           return std::holds_alternative<Attention>(branch.block) ||
+                  std::holds_alternative<FeedForward>(branch.block);
+         });
+}
 
 void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) {
   GgufWriter out;
