@@ -35,6 +35,7 @@ class Plamo2Tokenizer : public GgufTokenizer {
         continue;
       }
       scores_[index] = score_of(index);
+      has_padding_ = has_padding_ || scores_[index] == kUnknownScore;
       // Part of a character is never cut off.
       if (scores_[index] > kNeverScore && is_valid_utf8(token)) tokens.emplace_back(token, id);
     }
@@ -43,6 +44,12 @@ class Plamo2Tokenizer : public GgufTokenizer {
       if (byte_ids_[byte] == 0) unusable(fmt::format("it has no token <0x{:02X}>", byte));
     }
     search_ = TokenSearch(std::move(tokens));
+  }
+
+  std::string known_difference() const override {
+    if (!has_padding_) return "";
+    return "llama.cpp writes the character before a padding token (one with a score of -1000) that "
+           "stands in the text as bytes, whatever else fits there";
   }
 
  private:
@@ -103,6 +110,7 @@ class Plamo2Tokenizer : public GgufTokenizer {
   TokenSearch search_;
   std::vector<int64_t> scores_;  // in ten-thousandths
   std::array<int32_t, 256> byte_ids_ = {};
+  bool has_padding_ = false;
 };
 
 }  // namespace

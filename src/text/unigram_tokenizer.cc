@@ -19,6 +19,7 @@ class UnigramTokenizer : public GgufTokenizer {
  public:
   UnigramTokenizer(Vocabulary vocabulary, const std::string& path)
       : GgufTokenizer(std::move(vocabulary), path), hf_(build()) {
+    find_differences();
     if (vocabulary_.charsmap.empty()) return;
     auto map = Charsmap::parse(vocabulary_.charsmap);
     if (!map) unusable("the sizes in tokenizer.ggml.precompiled_charsmap contradict each other");
@@ -26,12 +27,7 @@ class UnigramTokenizer : public GgufTokenizer {
     vocabulary_.charsmap = {};
   }
 
-  std::string known_difference() const override {
-    if (vocabulary_.add_space_prefix == vocabulary_.remove_extra_spaces) return "";
-    return "llama.cpp puts a space in front of a text where add_space_prefix or "
-           "remove_extra_whitespaces asks for it; SentencePiece (followed here) only where the "
-           "former does";
-  }
+  std::string known_difference() const override { return known_difference_; }
 
  private:
   // Only ordinary, user-defined and unused tokens come out of text; a user-defined one counts as
@@ -51,6 +47,23 @@ class UnigramTokenizer : public GgufTokenizer {
       return HfTokenizer::unigram({tokens, scores, vocabulary_.unknown_id});
     } catch (const HfError& e) {
       unusable(e.what());
+    }
+  }
+
+  void find_differences() {
+    if (vocabulary_.add_space_prefix != vocabulary_.remove_extra_spaces) {
+      known_difference_ =
+          "where only one of add_space_prefix and remove_extra_whitespaces is set, llama.cpp puts "
+          "the space in front by other rules than SentencePiece, whose rules are used here";
+    }
+    for (const uint32_t attrs : vocabulary_.attrs) {
+      if (!(attrs & kTokenUserDefined)) continue;
+      if (!known_difference_.empty()) known_difference_ += "; ";
+      known_difference_ +=
+          "llama.cpp takes the bytes with which a user-defined token begins as they are, even "
+          "half a character, where the rest of that token does not follow; SentencePiece, whose "
+          "rules are used here, does not";
+      return;
     }
   }
 
@@ -82,6 +95,7 @@ class UnigramTokenizer : public GgufTokenizer {
   }
 
   Charsmap charsmap_;
+  std::string known_difference_;
   HfTokenizer hf_;
 };
 

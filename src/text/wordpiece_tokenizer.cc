@@ -11,7 +11,10 @@ class WordPieceTokenizer : public GgufTokenizer {
       : GgufTokenizer(std::move(vocabulary), path), hf_(build()) {}
 
   std::string known_difference() const override {
-    return "llama.cpp reads some texts otherwise than BERT's own tokenizer (followed here)";
+    return "llama.cpp keeps only the first part of a character it takes apart (a Hangul syllable "
+           "loses its vowel), drops all combining marks (BERT those without width), takes U+000B, "
+           "U+000C and U+0085 for spaces, and has no limit of 100 characters a word; BERT's own "
+           "rules are used here";
   }
 
  private:
