@@ -1,6 +1,8 @@
 // Any bytes as a GGUF whose vocabulary is of a kind that we read ourselves (t5, bert, rwkv,
 // plamo2): the prompt's ids and their pieces, or an Error. One seed holds them all; which kind it
 // is, is the first thing damage can change.
+#include <algorithm>
+
 #include "gguf/writer.h"
 #include "support/charsmap.h"
 #include "support/temp_dir.h"

@@ -9,6 +9,7 @@ std::vector<int32_t> ids_of(const TokenSearch& search, std::string_view text) {
   std::vector<TokenSearch::Match> matches;
   search.prefixes_of(text, matches);
   std::vector<int32_t> ids;
+  ids.reserve(matches.size());
   for (const auto& match : matches) ids.push_back(match.id);
   return ids;
 }

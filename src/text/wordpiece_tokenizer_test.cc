@@ -65,7 +65,7 @@ const Golden kGolden[] = {
     {false, "aaaa aab a", {13, 15, 14, 1, 13}},
     {true, "a [MASK]a[SEP] [unused0]", {2, 13, 4, 13, 3, 1, 1, 1, 3}},
     {false, "stra\u00dfe STRA\u00dfE", {19, 19}},
-    {false, "he\u200bllo h\u0000ello \ufffdhello", {5, 1}},
+    {false, std::string("he\u200bllo h\0ello \ufffdhello", 24), {5, 5, 5}},
     {false, "\u3000hello\u2028a\u00a0a", {5, 13, 13}},
     {false, "hell\xff hello", {1, 5}},
 };
