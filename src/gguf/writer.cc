@@ -78,6 +78,9 @@ void GgufWriter::set_string(const std::string& key, std::string_view value) {
   metadata_[key] = std::move(out);
 }
 
+void GgufWriter::set_u8_array(const std::string& key, std::span<const uint8_t> values) {
+  metadata_[key] = stored_array(GgufType::u8, values);
+}
 void GgufWriter::set_i32_array(const std::string& key, std::span<const int32_t> values) {
   metadata_[key] = stored_array(GgufType::i32, values);
 }

@@ -11,6 +11,7 @@
 #include "text/hf_bridge.h"
 #include "text/pieces.h"
 #include "text/utf8.h"
+#include "text/vocab_kinds.h"
 
 namespace crossval {
 namespace {
@@ -27,18 +28,23 @@ void drop_foreign_ids(VocabRules& rules, int n_vocab) {
   }
 }
 
-// The rules the GGUF states itself; nothing is added where it is silent.
+// The rules the GGUF states itself; where it is silent, those of its kind of vocabulary.
 VocabRules rules_of(const ModelFile& model) {
   VocabRules rules;
   rules.model = model.get_string("tokenizer.ggml.model").value_or("");
   rules.pre = model.get_string("tokenizer.ggml.pre").value_or("");
-  const bool llama = rules.model == "llama";
-  rules.bos_id = id_of(model, "tokenizer.ggml.bos_token_id", llama ? 1 : -1);
-  rules.eos_id = id_of(model, "tokenizer.ggml.eos_token_id", llama ? 2 : -1);
+  const VocabKindRow* row = find_vocab_kind(rules.model);
   const PreTokenizer* pre = rules.model == "gpt2" ? find_pre_tokenizer(rules.pre) : nullptr;
-  const bool add_bos = llama || (pre != nullptr && pre->add_bos);
-  rules.add_bos = model.get_bool("tokenizer.ggml.add_bos_token").value_or(add_bos);
-  rules.add_eos = model.get_bool("tokenizer.ggml.add_eos_token").value_or(false);
+  VocabKindRow defaults = {};
+  if (row != nullptr && row->kind != VocabKind::bpe) defaults = *row;
+  if (pre != nullptr) defaults.add_bos = pre->add_bos;
+  rules.bos_id = id_of(model, "tokenizer.ggml.bos_token_id", defaults.bos_id);
+  rules.eos_id = id_of(model, defaults.eos_key, defaults.eos_id);
+  rules.add_bos = defaults.add_bos;
+  rules.add_eos = defaults.add_eos;
+  if (defaults.flags_fixed) return rules;
+  rules.add_bos = model.get_bool("tokenizer.ggml.add_bos_token").value_or(rules.add_bos);
+  rules.add_eos = model.get_bool("tokenizer.ggml.add_eos_token").value_or(rules.add_eos);
   return rules;
 }
 

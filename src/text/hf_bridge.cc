@@ -49,6 +49,33 @@ HfTokenizer HfTokenizer::bpe(const BpeConfig& config, size_t* n_skipped_merges) 
   return HfTokenizer(tokenizer);
 }
 
+HfTokenizer HfTokenizer::unigram(const UnigramConfig& config) {
+  const auto tokens = views(config.tokens);
+  hf_unigram_config c = {};
+  c.tokens = tokens.data();
+  c.scores = config.scores.data();
+  c.n_tokens = tokens.size();
+  c.unknown = config.unknown_id;
+  char* error = nullptr;
+  hf_tokenizer* tokenizer = hf_unigram_new(&c, &error);
+  if (tokenizer == nullptr) throw HfError(take(error));
+  return HfTokenizer(tokenizer);
+}
+
+HfTokenizer HfTokenizer::bert(const BertConfig& config) {
+  const auto tokens = views(config.tokens);
+  hf_bert_config c = {};
+  c.tokens = tokens.data();
+  c.n_tokens = tokens.size();
+  c.unknown = config.unknown_id;
+  c.lowercase = config.lowercase;
+  c.strip_accents = config.strip_accents;
+  char* error = nullptr;
+  hf_tokenizer* tokenizer = hf_bert_new(&c, &error);
+  if (tokenizer == nullptr) throw HfError(take(error));
+  return HfTokenizer(tokenizer);
+}
+
 HfTokenizer HfTokenizer::from_json(std::string_view json, bool parse_special) {
   char* error = nullptr;
   hf_tokenizer* tokenizer =

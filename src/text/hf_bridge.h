@@ -27,10 +27,24 @@ struct BpeConfig {
   bool byte_level = true;
 };
 
+struct UnigramConfig {
+  std::span<const std::string> tokens;  // index = id; "" never comes out of text
+  std::span<const float> scores;
+  int32_t unknown_id = -1;
+};
+
+struct BertConfig {
+  std::span<const std::string> tokens;
+  int32_t unknown_id = -1;
+  bool lowercase = true, strip_accents = true;
+};
+
 class HfTokenizer {
  public:
   // `n_skipped_merges`: merges that name a token which the vocabulary lacks.
   static HfTokenizer bpe(const BpeConfig& config, size_t* n_skipped_merges);
+  static HfTokenizer unigram(const UnigramConfig& config);
+  static HfTokenizer bert(const BertConfig& config);
   // parse_special: special added tokens written in a text become their ids.
   static HfTokenizer from_json(std::string_view json, bool parse_special);
 

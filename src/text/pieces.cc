@@ -25,6 +25,13 @@ constexpr std::array<int, 324> byte_alphabet() {
   return table;
 }
 
+int hex_digit(char c) {
+  return c >= '0' && c <= '9'   ? c - '0'
+         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                : -1;
+}
+
 }  // namespace
 
 std::string decode_byte_level(std::string_view token) {
@@ -72,14 +79,34 @@ int byte_of_token(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
   int value = 0;
   for (const char c : token.substr(3, 2)) {
-    const int digit = c >= '0' && c <= '9'   ? c - '0'
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                             : -1;
+    const int digit = hex_digit(c);
     if (digit < 0) return -1;
     value = value * 16 + digit;
   }
   return value;
+}
+
+std::optional<std::string> unescape_bytes(std::string_view token) {
+  std::string out;
+  out.reserve(token.size());
+  for (size_t i = 0; i < token.size(); ++i) {
+    if (token[i] != '\\') {
+      out.push_back(token[i]);
+      continue;
+    }
+    if (++i == token.size()) return std::nullopt;
+    const char c = token[i];
+    if (c == 'x') {
+      if (token.size() - i < 3) return std::nullopt;
+      const int high = hex_digit(token[i + 1]), low = hex_digit(token[i + 2]);
+      if (high < 0 || low < 0) return std::nullopt;
+      out.push_back(static_cast<char>(high * 16 + low));
+      i += 2;
+    } else {
+      out.push_back(c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c);
+    }
+  }
+  return out;
 }
 
 std::string token_of_byte(unsigned char byte) { return fmt::format("<0x{:02X}>", byte); }
@@ -89,6 +116,11 @@ std::string piece_of(const Vocabulary& vocabulary, int32_t id) {
   const auto index = static_cast<size_t>(id);
   const std::string& token = vocabulary.tokens[index];
   const uint32_t attrs = vocabulary.attrs[index];
+  if (vocabulary.kind == VocabKind::rwkv) return unescape_bytes(token).value_or(token);
+  if (vocabulary.kind == VocabKind::plamo2) {
+    const int byte = attrs & kTokenByte ? byte_of_token(token) : -1;
+    return byte < 0 ? token : std::string(1, static_cast<char>(byte));
+  }
   if (attrs & (kTokenUnknown | kTokenControl | kTokenUserDefined)) return token;
   if (attrs & kTokenNormal) {
     const bool byte_level = vocabulary.kind == VocabKind::bpe && vocabulary.pre->byte_level;

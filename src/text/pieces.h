@@ -1,6 +1,7 @@
 // From a token as the vocabulary writes it to the bytes it stands for.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,12 @@ std::string escape_spaces(std::string_view text);
 int byte_of_token(std::string_view token);
 std::string token_of_byte(unsigned char byte);
 
-// The bytes of `id`; special and user-defined tokens as written, unused ones "".
+// The bytes that an `rwkv` token is written for: \t, \n, \r, \xNN, and \ before any other character
+// (Python's repr of bytes). nullopt where an escape is cut short or names no byte.
+std::optional<std::string> unescape_bytes(std::string_view token);
+
+// The bytes of `id`; special and user-defined tokens as written, unused ones "" (but in
+// `rwkv` and `plamo2`, which have no such cases).
 std::string piece_of(const Vocabulary& vocabulary, int32_t id);
 
 }  // namespace crossval

@@ -3,11 +3,8 @@
 // in which every token of the GGUF, whatever its type, is an ordinary piece, because llama.cpp
 // looks merged text up in the whole vocabulary. Bytes and unknown characters are handled here.
 
-#include <fmt/format.h>
 #include <sentencepiece_processor.h>
 
-#include "base/error.h"
-#include "text/fragments.h"
 #include "text/gguf_tokenizer.h"
 #include "text/pieces.h"
 #include "text/sentencepiece_model.h"
@@ -16,17 +13,13 @@
 namespace crossval {
 namespace {
 
-class SpmTokenizer : public Tokenizer {
+class SpmTokenizer : public GgufTokenizer {
  public:
   SpmTokenizer(Vocabulary vocabulary, const std::string& path)
-      : vocabulary_(std::move(vocabulary)), path_(path) {
+      : GgufTokenizer(std::move(vocabulary), path) {
     const auto status = processor_.LoadFromSerializedProto(
         sentencepiece_bpe_model(vocabulary_.tokens, vocabulary_.scores));
-    if (!status.ok()) {
-      bad_input("bad_vocabulary",
-                fmt::format("the vocabulary cannot be used: {}", status.ToString()), path,
-                "convert the model again, or pass --tokenizer FILE");
-    }
+    if (!status.ok()) unusable(status.ToString());
     for (int byte = 0; byte < 256; ++byte) {
       int32_t id = vocabulary_.find(token_of_byte(static_cast<unsigned char>(byte)));
       if (id < 0) id = vocabulary_.find(std::string(1, static_cast<char>(byte)));
@@ -34,36 +27,18 @@ class SpmTokenizer : public Tokenizer {
     }
   }
 
-  std::vector<int32_t> encode(const std::string& text, bool add_special,
-                              bool parse_special) const override {
-    std::vector<int32_t> ids;
-    if (add_special) append_bos(vocabulary_.rules, path_, ids);
-    bool after_special = true;
-    for (const Fragment& fragment : split_special(text, vocabulary_, parse_special)) {
-      if (fragment.token >= 0) {
-        ids.push_back(fragment.token);
-        after_special = true;
-      } else {
-        std::string prepared;
-        if (vocabulary_.add_space_prefix && after_special) prepared = " ";
-        prepared += fragment.text;
-        encode_text(escape_spaces(prepared), ids);
-        after_special = false;
-      }
-    }
-    if (add_special) append_eos(vocabulary_.rules, path_, ids);
-    return ids;
+ private:
+  void encode_text(std::string_view text, bool after_special,
+                   std::vector<int32_t>& ids) const override {
+    std::string prepared;
+    if (vocabulary_.add_space_prefix && after_special) prepared = " ";
+    prepared += text;
+    encode_escaped(escape_spaces(prepared), ids);
   }
 
-  std::string piece(int32_t id) const override { return piece_of(vocabulary_, id); }
-  int n_vocab() const override { return static_cast<int>(vocabulary_.tokens.size()); }
-  const VocabRules& rules() const override { return vocabulary_.rules; }
-  std::vector<std::string> warnings() const override { return vocabulary_.warnings; }
-
- private:
   // SentencePiece reads valid UTF-8. A broken character is a symbol of its own, as long as its lead
   // byte says, that no merge can join (llama.cpp, llm_tokenizer_spm_session::tokenize).
-  void encode_text(std::string_view text, std::vector<int32_t>& ids) const {
+  void encode_escaped(std::string_view text, std::vector<int32_t>& ids) const {
     size_t start = 0, at = 0;
     while (at < text.size()) {
       const size_t valid = valid_character_length(text.substr(at));
@@ -102,17 +77,11 @@ class SpmTokenizer : public Tokenizer {
     }
     for (const char c : symbol) {
       const auto byte = static_cast<unsigned char>(c);
-      if (byte_ids_[byte] < 0) {
-        bad_input("bad_vocabulary",
-                  fmt::format("the vocabulary has no token for byte 0x{:02X} of the prompt", byte),
-                  path_, "convert the model again, or pass --tokenizer FILE");
-      }
+      if (byte_ids_[byte] < 0) no_token_for(byte);
       ids.push_back(byte_ids_[byte]);
     }
   }
 
-  Vocabulary vocabulary_;
-  std::string path_;
   sentencepiece::SentencePieceProcessor processor_;
   std::array<int32_t, 256> byte_ids_ = {};
 };

@@ -32,9 +32,22 @@ void append_eos(const VocabRules& rules, const std::string& path, std::vector<in
 
 std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const ModelFile& model) {
   Vocabulary vocabulary = read_vocabulary(model);
-  return vocabulary.kind == VocabKind::bpe
-             ? make_bpe_tokenizer(std::move(vocabulary), model.path())
-             : make_spm_tokenizer(std::move(vocabulary), model.path());
+  const std::string& path = model.path();
+  switch (vocabulary.kind) {
+    case VocabKind::bpe:
+      return make_bpe_tokenizer(std::move(vocabulary), path);
+    case VocabKind::spm:
+      return make_spm_tokenizer(std::move(vocabulary), path);
+    case VocabKind::unigram:
+      return make_unigram_tokenizer(std::move(vocabulary), path);
+    case VocabKind::wordpiece:
+      return make_wordpiece_tokenizer(std::move(vocabulary), path);
+    case VocabKind::rwkv:
+      return make_rwkv_tokenizer(std::move(vocabulary), path);
+    case VocabKind::plamo2:
+      break;
+  }
+  return make_plamo2_tokenizer(std::move(vocabulary), path);
 }
 
 std::unique_ptr<Tokenizer> Tokenizer::from_gguf_or_ids(const ModelFile& model) {

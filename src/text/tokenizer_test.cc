@@ -153,7 +153,7 @@ TEST(Tokenizer, RefusesWhatItCannotRead) {
   out.set_string("tokenizer.ggml.pre", "no-such-pre");
   EXPECT_EQ(refusal(out, dir), "unknown_pre_tokenizer");
   out = small_bpe();
-  out.set_string("tokenizer.ggml.model", "rwkv");
+  out.set_string("tokenizer.ggml.model", "no-such-kind");
   EXPECT_EQ(refusal(out, dir), "unsupported_vocabulary");
   out = small_bpe();
   out.remove("tokenizer.ggml.tokens");

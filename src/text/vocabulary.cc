@@ -84,7 +84,9 @@ void read_tokens(const ModelFile& model, Vocabulary& v) {
   if (const auto types = number_array(model, "tokenizer.ggml.token_type", v.tokens.size())) {
     for (size_t id = 0; id < v.tokens.size(); ++id) v.attrs[id] = attr_of_type((*types)[id]);
   }
-  if (v.kind != VocabKind::spm) return;
+  if (v.kind != VocabKind::spm && v.kind != VocabKind::unigram && v.kind != VocabKind::plamo2) {
+    return;
+  }
   v.scores.assign(v.tokens.size(), 0.0f);
   if (const auto scores = number_array(model, "tokenizer.ggml.scores", v.tokens.size())) {
     for (size_t id = 0; id < v.tokens.size(); ++id) {
@@ -242,6 +244,46 @@ void apply_strips(const ModelFile& model, Vocabulary& v) {
   }
 }
 
+void read_bpe(const ModelFile& model, Vocabulary& v) {
+  if (v.rules.model == "gemma4") v.rules.pre = "gemma4";
+  v.pre = find_pre_tokenizer(v.rules.pre);
+  if (v.pre == nullptr) {
+    bad_input("unknown_pre_tokenizer",
+              fmt::format("pre-tokenizer '{}' is not known", printable(v.rules.pre)),
+              where(model, "tokenizer.ggml.pre"),
+              "pass --tokenizer tokenizer.json of the original model; known names: " +
+                  pre_tokenizer_names());
+  }
+  if (v.rules.pre.empty()) {
+    v.warnings.push_back(
+        "the model does not name its pre-tokenizer (tokenizer.ggml.pre); llama.cpp's default is "
+        "used, which splits many texts otherwise than the original tokenizer");
+  }
+  if (v.pre->no_bos) v.rules.bos_id = -1;
+  v.rules.add_bos = v.pre->add_bos;
+  const auto merges = string_array(model, "tokenizer.ggml.merges");
+  v.merges.assign(merges.begin(), merges.end());
+}
+
+void read_unigram(const ModelFile& model, Vocabulary& v) {
+  v.remove_extra_spaces = model.get_bool("tokenizer.ggml.remove_extra_whitespaces").value_or(false);
+  const MetaValue* value = model.find("tokenizer.ggml.precompiled_charsmap");
+  if (value == nullptr) return;
+  const auto* bytes = std::get_if<std::vector<int64_t>>(&value->value);
+  // As stored: int8 (0 = uint8, 1 = int8 in gguf.h, enum gguf_type).
+  if (bytes == nullptr || value->element_type > 1) {
+    bad_input("wrong_metadata_type", "the value is not an array of bytes",
+              where(model, "tokenizer.ggml.precompiled_charsmap"), kConvertAgain);
+  }
+  v.charsmap.reserve(bytes->size());
+  for (const int64_t byte : *bytes) v.charsmap.push_back(static_cast<char>(byte));
+}
+
+void read_wordpiece(const ModelFile& model, Vocabulary& v) {
+  v.lowercase = model.get_bool("tokenizer.ggml.normalizer.lowercase").value_or(true);
+  v.strip_accents = model.get_bool("tokenizer.ggml.normalizer.strip_accents").value_or(v.lowercase);
+}
+
 }  // namespace
 
 int32_t Vocabulary::find(std::string_view token) const {
@@ -259,47 +301,34 @@ Vocabulary read_vocabulary(const ModelFile& model) {
   }
   v.rules.model = *kind;
   v.rules.pre = model.get_string("tokenizer.ggml.pre").value_or("");
-  if (*kind == "gpt2" || *kind == "gemma4") {
-    v.kind = VocabKind::bpe;
-    if (*kind == "gemma4") v.rules.pre = "gemma4";
-    v.pre = find_pre_tokenizer(v.rules.pre);
-    if (v.pre == nullptr) {
-      bad_input("unknown_pre_tokenizer",
-                fmt::format("pre-tokenizer '{}' is not known", printable(v.rules.pre)),
-                where(model, "tokenizer.ggml.pre"),
-                "pass --tokenizer tokenizer.json of the original model; known names: " +
-                    pre_tokenizer_names());
-    }
-    if (v.rules.pre.empty()) {
-      v.warnings.push_back(
-          "the model does not name its pre-tokenizer (tokenizer.ggml.pre); llama.cpp's default is "
-          "used, which splits many texts otherwise than the original tokenizer");
-    }
-    v.rules.bos_id = v.rules.eos_id = *kind == "gpt2" ? 11 : -1;
-    if (v.pre->no_bos) v.rules.bos_id = -1;
-    v.rules.add_bos = v.pre->add_bos;
-    const auto merges = string_array(model, "tokenizer.ggml.merges");
-    v.merges.assign(merges.begin(), merges.end());
-  } else if (*kind == "llama") {
-    v.kind = VocabKind::spm;
-    v.rules.bos_id = 1;
-    v.rules.eos_id = 2;
-    v.rules.add_bos = true;
-    v.add_space_prefix = true;
-  } else {
+  const VocabKindRow* row = find_vocab_kind(*kind);
+  if (row == nullptr) {
     bad_input("unsupported_vocabulary",
-              fmt::format("vocabularies of kind '{}' are not supported (gpt2, llama, gemma4 are)",
-                          printable(*kind)),
+              fmt::format("vocabularies of kind '{}' are not supported (known: {})",
+                          printable(*kind), vocab_kind_names()),
               where(model, "tokenizer.ggml.model"),
               "pass --tokenizer tokenizer.json of the original model, or give ids with --tokens");
   }
+  v.kind = row->kind;
+  v.rules.bos_id = row->bos_id;
+  v.rules.eos_id = row->eos_id;
+  v.rules.add_bos = row->add_bos;
+  v.rules.add_eos = row->add_eos;
+  v.unknown_id = row->unknown_id;
+  v.add_space_prefix = row->add_space_prefix;
+  if (v.kind == VocabKind::bpe) read_bpe(model, v);
+  if (v.kind == VocabKind::unigram) read_unigram(model, v);
+  if (v.kind == VocabKind::wordpiece) read_wordpiece(model, v);
   v.add_space_prefix =
       model.get_bool("tokenizer.ggml.add_space_prefix").value_or(v.add_space_prefix);
   read_tokens(model, v);
   v.rules.bos_id = special_id(model, v, "tokenizer.ggml.bos_token_id", v.rules.bos_id);
-  v.rules.eos_id = special_id(model, v, "tokenizer.ggml.eos_token_id", v.rules.eos_id);
-  v.rules.add_bos = model.get_bool("tokenizer.ggml.add_bos_token").value_or(v.rules.add_bos);
-  v.rules.add_eos = model.get_bool("tokenizer.ggml.add_eos_token").value_or(v.rules.add_eos);
+  v.rules.eos_id = special_id(model, v, std::string(row->eos_key), v.rules.eos_id);
+  v.unknown_id = special_id(model, v, "tokenizer.ggml.unknown_token_id", v.unknown_id);
+  if (!row->flags_fixed) {
+    v.rules.add_bos = model.get_bool("tokenizer.ggml.add_bos_token").value_or(v.rules.add_bos);
+    v.rules.add_eos = model.get_bool("tokenizer.ggml.add_eos_token").value_or(v.rules.add_eos);
+  }
   if (v.pre != nullptr && v.pre->family == "gemma4" && !v.rules.add_bos) {
     v.rules.add_bos = true;  // llama.cpp overrides the key for this family
     v.warnings.push_back("tokenizer.ggml.add_bos_token = false is ignored for gemma4");

@@ -11,6 +11,7 @@
 #include "gguf/model_file.h"
 #include "text/pre_tokenizers.h"
 #include "text/tokenizer.h"
+#include "text/vocab_kinds.h"
 
 namespace crossval {
 
@@ -26,8 +27,6 @@ enum TokenAttr : uint32_t {
   kTokenRightStrip = 1 << 7,  // whitespace behind it is dropped
 };
 
-enum class VocabKind { bpe, spm };
-
 struct Vocabulary {
   Vocabulary() = default;
   Vocabulary(Vocabulary&&) = default;  // not copied: `ids` points into `tokens`
@@ -35,13 +34,17 @@ struct Vocabulary {
 
   VocabKind kind = VocabKind::bpe;
   std::vector<std::string> tokens;
-  std::vector<float> scores;                          // spm only
+  std::vector<float> scores;                          // spm, unigram, plamo2; none is NaN
   std::vector<uint32_t> attrs;                        // TokenAttr bits
   std::unordered_map<std::string_view, int32_t> ids;  // views into `tokens`
   std::vector<int32_t> special;          // tokens looked for in the text, longest first
   std::vector<std::string_view> merges;  // bpe only; views into the mapped file
   const PreTokenizer* pre = nullptr;     // bpe only
+  int32_t unknown_id = -1;               // what stands for text without a token; -1: none
   bool add_space_prefix = false;
+  bool remove_extra_spaces = false;             // unigram only
+  std::string charsmap;                         // unigram only: see text/charsmap.h
+  bool lowercase = true, strip_accents = true;  // wordpiece only
   VocabRules rules;
   std::vector<std::string> warnings;
 

@@ -41,6 +41,30 @@ typedef struct hf_bpe_config {
  * here); may be NULL. */
 hf_tokenizer* hf_bpe_new(const hf_bpe_config* config, size_t* n_skipped_merges, char** error);
 
+/* Index = id; a token that is not UTF-8 or empty never comes out of text. `unknown`: the id that
+ * stands for text without a token, < n_tokens; negative: such text is an error. */
+typedef struct hf_unigram_config {
+  const hf_str* tokens;
+  const float* scores; /* as many; none is NaN */
+  size_t n_tokens;
+  int64_t unknown;
+} hf_unigram_config;
+
+/* Text is taken as it is: neither normalised nor cut into words. */
+hf_tokenizer* hf_unigram_new(const hf_unigram_config* config, char** error);
+
+/* BERT's normaliser, its splitting into words, and WordPiece: tokens that begin a word carry U+2581
+ * in front, the others nothing. */
+typedef struct hf_bert_config {
+  const hf_str* tokens;
+  size_t n_tokens;
+  int64_t unknown;
+  int lowercase;
+  int strip_accents;
+} hf_bert_config;
+
+hf_tokenizer* hf_bert_new(const hf_bert_config* config, char** error);
+
 /* From the text of a tokenizer.json. parse_special: special added tokens written in a text become
  * their ids; 0: they are split like any other text. */
 hf_tokenizer* hf_tokenizer_from_json(const char* json, size_t size, int parse_special,

@@ -2,11 +2,13 @@
 //! Nothing else in this crate is unsafe.
 
 mod bpe;
+mod pieces;
 mod split;
 mod template;
 
 use std::ffi::{c_char, c_int};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use tokenizers::models::unigram::Unigram;
 use tokenizers::{Model, Tokenizer};
 
 /// A failure as the caller will read it.
@@ -31,8 +33,27 @@ pub struct HfBpeConfig {
     byte_level: c_int,
 }
 
+#[repr(C)]
+pub struct HfUnigramConfig {
+    tokens: *const HfStr,
+    scores: *const f32,
+    n_tokens: usize,
+    unknown: i64,
+}
+
+#[repr(C)]
+pub struct HfBertConfig {
+    tokens: *const HfStr,
+    n_tokens: usize,
+    unknown: i64,
+    lowercase: c_int,
+    strip_accents: c_int,
+}
+
 pub enum HfTokenizer {
     Bpe(bpe::BpeTokenizer),
+    Unigram(Box<Unigram>),
+    Bert(Box<pieces::BertTokenizer>),
     Json(Box<Tokenizer>, split::Checks),
 }
 
@@ -112,6 +133,43 @@ pub unsafe extern "C" fn hf_bpe_new(
 }
 
 #[no_mangle]
+pub unsafe extern "C" fn hf_unigram_new(
+    config: *const HfUnigramConfig,
+    error: *mut *mut c_char,
+) -> *mut HfTokenizer {
+    guarded(error, std::ptr::null_mut(), || {
+        let config = &*config;
+        let model = pieces::unigram(
+            &byte_slices(config.tokens, config.n_tokens),
+            slice(config.scores, config.n_tokens),
+            usize::try_from(config.unknown).ok(),
+        )?;
+        Ok(Box::into_raw(Box::new(HfTokenizer::Unigram(Box::new(
+            model,
+        )))))
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn hf_bert_new(
+    config: *const HfBertConfig,
+    error: *mut *mut c_char,
+) -> *mut HfTokenizer {
+    guarded(error, std::ptr::null_mut(), || {
+        let config = &*config;
+        let tokenizer = pieces::BertTokenizer::new(
+            &byte_slices(config.tokens, config.n_tokens),
+            usize::try_from(config.unknown).ok(),
+            config.lowercase != 0,
+            config.strip_accents != 0,
+        )?;
+        Ok(Box::into_raw(Box::new(HfTokenizer::Bert(Box::new(
+            tokenizer,
+        )))))
+    })
+}
+
+#[no_mangle]
 pub unsafe extern "C" fn hf_tokenizer_from_json(
     json: *const c_char,
     size: usize,
@@ -156,6 +214,10 @@ pub unsafe extern "C" fn hf_encode(
         let text = text(data, size)?;
         let encoded = match &*tokenizer {
             HfTokenizer::Bpe(bpe) => bpe.encode(text),
+            HfTokenizer::Unigram(model) => model
+                .tokenize(text)
+                .map(|tokens| tokens.iter().map(|token| token.id).collect()),
+            HfTokenizer::Bert(bert) => bert.encode(text),
             HfTokenizer::Json(json, checks) => checks
                 .check(json, text)
                 .and_then(|()| json.encode_fast(text, add_special != 0))
@@ -182,6 +244,8 @@ pub unsafe extern "C" fn hf_vocab_size(tokenizer: *const HfTokenizer) -> usize {
     guarded(std::ptr::null_mut(), 0, || {
         let vocab = match &*tokenizer {
             HfTokenizer::Bpe(bpe) => bpe.model.get_vocab(),
+            HfTokenizer::Unigram(model) => model.get_vocab(),
+            HfTokenizer::Bert(bert) => bert.model.get_vocab(),
             HfTokenizer::Json(json, _) => json.get_vocab(true),
         };
         Ok(vocab.values().max().map_or(0, |id| *id as usize + 1))
@@ -197,6 +261,8 @@ pub unsafe extern "C" fn hf_id_to_token(
     guarded(std::ptr::null_mut(), std::ptr::null_mut(), || {
         let token = match &*tokenizer {
             HfTokenizer::Bpe(bpe) => bpe.model.id_to_token(id),
+            HfTokenizer::Unigram(model) => model.id_to_token(id),
+            HfTokenizer::Bert(bert) => bert.model.id_to_token(id),
             HfTokenizer::Json(json, _) => json.id_to_token(id),
         };
         Ok(match token {
