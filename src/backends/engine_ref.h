@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backends/backends.h"
-#include "backends/preflight.h"
+#include "backends/early_setup.h"
 #include "backends/worker_rights.h"
 #include "engine/engine.h"
 #include "gguf/model_file.h"
