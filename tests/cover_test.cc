@@ -2,6 +2,7 @@
 // and what it is held to is said.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -14,6 +15,23 @@ namespace fs = std::filesystem;
 
 namespace crossval::testing {
 namespace {
+
+// A folder that is not below /tmp, which is open to the program for temporary files.
+class BuildFolder {
+ public:
+  BuildFolder() { fs::create_directories(path_); }
+  ~BuildFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  BuildFolder(const BuildFolder&) = delete;
+  BuildFolder& operator=(const BuildFolder&) = delete;
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_ = std::string(CROSSVAL_BUILD) + "/cover-" + std::to_string(::getpid());
+};
 
 class Cover : public ::testing::Test {
  protected:
@@ -28,7 +46,6 @@ class Cover : public ::testing::Test {
     return run_program({"/bin/bash", "-c", line}, {.env = {{"CV", CROSSVAL_BIN},
                                                            {"M", model_},
                                                            {"D", dir_.path()},
-                                                           {"W", FAKE_WORKER_BIN},
                                                            {"HOME", dir_.file("home")}},
                                                    .directory = dir_.file("here")});
   }
@@ -37,16 +54,17 @@ class Cover : public ::testing::Test {
     EXPECT_LE(result.exit_code, 2) << line << result.out << result.err;
     return nlohmann::json::parse(result.out, nullptr, false);
   }
-  TempDir dir_;
+  BuildFolder dir_;
   std::string model_ = dir_.file("models/m.gguf");
 };
 
-const std::string pair = "\"$CV\" per-token --model \"$M\" --tokens 3,4,5 --max-tokens 1 ";
+const std::string pair =
+    "\"$CV\" per-token --model \"$M\" --tokens 3,4,5 --max-tokens 1 --backend native ";
 
 TEST_F(Cover, what_it_is_held_to_is_said_in_every_result) {
   const std::string full = "files, network";
   const bool is_full = kernel_offers().missing().empty();
-  ASSERT_EQ(run("\"$CV\" run --model \"$M\" --tokens 3,4 --save-trace a.st").exit_code, 0);
+  ASSERT_EQ(run("\"$CV\" run --model \"$M\" --tokens 3,4 --save-trace a.st --taps .").exit_code, 0);
   for (const char* line :
        {"\"$CV\" inspect \"$M\" --format json", "\"$CV\" compare a.st a.st --format json",
         "\"$CV\" trace-diff a.st a.st --format json",
@@ -60,9 +78,28 @@ TEST_F(Cover, what_it_is_held_to_is_said_in_every_result) {
   }
 }
 
+// Also those that watch over the deadline and the progress: a thread that came before the cover
+// would be outside of it.
+TEST_F(Cover, every_thread_is_under_it) {
+  if (!kernel_offers().seccomp) GTEST_SKIP() << "this kernel filters no system calls";
+  ASSERT_EQ(::mkfifo(dir_.file("here/ids").c_str(), 0600), 0);
+  const RunResult result = run(
+      "\"$CV\" run --model \"$M\" --tokens-file ids --deadline 60 --progress always > /dev/null & "
+      "exec 8<> ids; for i in $(seq 100); do [ $(ls /proc/$!/task | wc -l) -ge 3 ] && break; "
+      "sleep 0.05; done; grep -h ^Seccomp: /proc/$!/task/*/status; echo 3,4 >&8; exec 8>&-; wait "
+      "$!");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const std::string confined = "Seccomp:\t2\n";
+  size_t n_threads = 0;
+  for (std::string rest = result.out; !rest.empty(); ++n_threads) {
+    ASSERT_TRUE(rest.starts_with(confined)) << result.out;
+    rest.erase(0, confined.size());
+  }
+  EXPECT_GE(n_threads, 3u);
+}
+
 TEST_F(Cover, outputs_in_several_folders) {
-  const std::string worker = "--engine native --backend worker:\"$W\" ";
-  const RunResult result = run(pair + worker +
+  const RunResult result = run(pair +
                                "--receipt ../there/r.json --save-trace new/deep/folder "
                                "--format json > \"$D/models/stdout.json\"");
   EXPECT_LE(result.exit_code, 1) << result.err;
@@ -74,10 +111,10 @@ TEST_F(Cover, outputs_in_several_folders) {
   fs::create_symlink(dir_.file("there/r.json"), dir_.file("here/link.json"));
   fs::remove(dir_.file("there/r.json"));
   write_text(dir_.file("there/r.json"), "");
-  EXPECT_LE(run(pair + worker + "--receipt link.json --save-trace new/deep/folder").exit_code, 1);
+  EXPECT_LE(run(pair + "--receipt link.json --save-trace new/deep/folder").exit_code, 1);
   EXPECT_TRUE(fs::is_symlink(dir_.file("here/link.json")));
   EXPECT_GT(fs::file_size(dir_.file("there/r.json")), 0u);
-  EXPECT_LE(run(pair + worker + "--receipt plain.json").exit_code, 1);
+  EXPECT_LE(run(pair + "--receipt plain.json").exit_code, 1);
   const RunResult page =
       run("\"$CV\" report plain.json \"$D/there/r.json\" -o \"$D/there/p.html\"");
   EXPECT_EQ(page.exit_code, 0) << page.err;
@@ -89,18 +126,17 @@ TEST_F(Cover, outputs_in_several_folders) {
 
 TEST_F(Cover, outputs_that_are_pipes_and_streams) {
   const RunResult result = run(pair +
-                               "--engine native --backend worker:\"$W\" --quiet "
+                               "--quiet "
                                "--receipt >(cat > \"$D/there/piped.json\") > /dev/null; wait $!");
   EXPECT_LE(result.exit_code, 1) << result.err;
   EXPECT_NE(read_text(dir_.file("there/piped.json")).find("crossval/per-token/1"),
             std::string::npos);
   ASSERT_EQ(::mkfifo(dir_.file("here/fifo").c_str(), 0600), 0);
-  const std::string fifo = pair + "--engine native --backend worker:\"$W\" --receipt fifo";
+  const std::string fifo = pair + "--receipt fifo";
   EXPECT_LE(run("cat fifo > \"$D/there/fifo.json\" & sleep 0.2; " + fifo + "; wait").exit_code, 1);
   EXPECT_GT(fs::file_size(dir_.file("there/fifo.json")), 0u);
-  EXPECT_LE(run(pair + "--engine native --backend worker:\"$W\" --receipt /dev/stderr").exit_code,
-            1);
-  EXPECT_LE(run(pair + "--engine native --backend worker:\"$W\" --receipt /dev/null").exit_code, 1);
+  EXPECT_LE(run(pair + "--receipt /dev/stderr").exit_code, 1);
+  EXPECT_LE(run(pair + "--receipt /dev/null").exit_code, 1);
 }
 
 TEST_F(Cover, inputs_through_links_pipes_and_streams) {
@@ -127,8 +163,7 @@ TEST_F(Cover, an_output_that_cannot_be_written_has_the_words_it_always_had) {
        {"missing/r.json", "\"$D/missing/deep/r.json\"", "there-is-no/r.json"}) {
     std::string err;
     for (const char* sandbox : {"off", "auto"}) {
-      const RunResult result = run(pair + "--engine native --backend worker:\"$W\" --receipt " +
-                                   output + " --sandbox " + sandbox);
+      const RunResult result = run(pair + "--receipt " + output + " --sandbox " + sandbox);
       EXPECT_EQ(result.exit_code, 3) << result.err;
       EXPECT_NE(result.err.find("the output file cannot be created: No such file or directory"),
                 std::string::npos)
@@ -160,7 +195,8 @@ TEST_F(Cover, a_worker_writes_where_it_was_told_to) {
                                                    "exec ") +
                                            FAKE_WORKER_BIN + "\n");
   ::chmod(dir_.file("home/worker").c_str(), 0700);
-  const std::string line = pair + "--engine native --backend worker:\"$HOME/worker\" ";
+  const std::string line =
+      "\"$CV\" run --model \"$M\" --tokens 3,4 --max-tokens 0 --engine worker:\"$HOME/worker\" ";
   EXPECT_LE(run(line + "--sandbox-write \"$HOME/data\"").exit_code, 1);
   EXPECT_TRUE(fs::exists(dir_.file("home/data/mark")));
   if (kernel_offers().landlock_abi == 0) GTEST_SKIP() << "this kernel has no Landlock";
