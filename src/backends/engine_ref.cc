@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
 
 #include "backends/build_worker.h"
@@ -20,6 +21,10 @@ namespace fs = std::filesystem;
 
 namespace crossval {
 namespace {
+
+// Those that "auto" chooses from.
+constexpr const char* kBitnet = "bitnet";
+constexpr const char* kLlama = "llama";
 
 [[noreturn]] void unknown(const std::string& name, const std::string& flag) {
   std::vector<std::string> known;
@@ -90,10 +95,16 @@ std::string lower(std::string text) {
   return text;
 }
 
-// A folder named for this run is what the user means to use now.
+// By its folder, or by the variable: what the user means to use now.
+bool is_named_for_this_run(const EngineRef& ref) {
+  if (!ref.dir.empty()) return true;
+  const char* value = std::getenv(std::string(ref.recipe->library()->env_var).c_str());
+  return value != nullptr && *value != '\0';
+}
+
 bool is_set_up_on_the_way(const EngineRef& ref, const BackendStatus& status) {
-  const bool named_now = !ref.dir.empty() || status.dir_source == ref.recipe->library()->env_var;
-  return status.state == BackendState::not_set_up && !status.library.empty() && named_now;
+  return is_named_for_this_run(ref) && status.state == BackendState::not_set_up &&
+         !status.library.empty();
 }
 
 }  // namespace
@@ -152,26 +163,27 @@ std::vector<EngineRef> find_engines(const std::vector<std::string>& names) {
     }
   };
   for (const std::string& name : names) {
-    if (name != "all" && name != "auto") {
+    if (name == "auto") {
+      add(kBitnet);
+      add(kLlama);
+    } else if (name == "all") {
+      for (const Backend& row : all_backends()) {
+        if (row.library() == nullptr) continue;
+        const std::string engine(row.name);
+        add(engine);
+        for (const auto& [build, dir] : remembered_builds(engine)) add(engine + ":" + build);
+      }
+      for (const auto& [program, argv] : remembered_programs()) add(program);
+    } else {
       add(name);
-      continue;
     }
-    for (const Backend& row : all_backends()) {
-      if (row.library() == nullptr) continue;
-      const std::string engine(row.name);
-      add(engine);
-      if (name == "auto") continue;
-      for (const auto& [build, dir] : remembered_builds(engine)) add(engine + ":" + build);
-    }
-    if (name == "auto") continue;
-    for (const auto& [program, argv] : remembered_programs()) add(program);
   }
   return refs;
 }
 
 void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell) {
   for (const EngineRef& ref : refs) {
-    if (ref.recipe->library() == nullptr) continue;
+    if (ref.recipe->library() == nullptr || !is_named_for_this_run(ref)) continue;
     const BackendStatus status = status_of(ref);
     if (is_set_up_on_the_way(ref, status)) set_up_early(status, tell);
   }
@@ -231,12 +243,12 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
 
 BackendChoice choose_backend(const ModelFile& model) {
   for (const TensorView& tensor : model.tensors()) {
-    if (tensor.type == GgmlType::I2_S) return {"bitnet", "metadata"};
+    if (tensor.type == GgmlType::I2_S) return {kBitnet, "metadata"};
   }
   const std::string path = lower(model.path());
-  if (path.find("bitnet") != std::string::npos) return {"bitnet", "path"};
-  if (path.find("llama") != std::string::npos) return {"llama", "path"};
-  return {"llama", "default"};
+  if (path.find("bitnet") != std::string::npos) return {kBitnet, "path"};
+  if (path.find("llama") != std::string::npos) return {kLlama, "path"};
+  return {kLlama, "default"};
 }
 
 std::vector<std::string> ready_engines() {
