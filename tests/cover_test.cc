@@ -5,7 +5,11 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <span>
 
+#include "gguf/model_file.h"
+#include "gguf/reader.h"
+#include "gguf/writer.h"
 #include "sandbox/rights.h"
 #include "support/crossval_run.h"
 #include "support/temp_dir.h"
@@ -155,6 +159,43 @@ TEST_F(Cover, inputs_through_links_pipes_and_streams) {
   EXPECT_EQ(run("echo 3,4 | \"$CV\" run --model \"$M\" --tokens-file /dev/stdin").exit_code, 0);
   EXPECT_EQ(run("\"$CV\" run --model \"$M\" --tokens-file /dev/stdin < <(echo 3)").exit_code, 0);
   EXPECT_EQ(run("exec 7< \"$M\"; \"$CV\" inspect /dev/fd/7").exit_code, 0);
+}
+
+void set_u16(GgufWriter& out, const std::string& key, uint16_t value) {
+  MetaValue as_stored;
+  as_stored.gguf_type = static_cast<uint32_t>(GgufType::u16);
+  as_stored.raw = std::as_bytes(std::span(&value, 1));
+  out.copy(key, as_stored);
+}
+
+// By native, which reads the parts in our own process, and by a worker, whose rights are made from
+// what lies beside the first part.
+TEST_F(Cover, a_split_model_through_links) {
+  const auto model = ModelFile::open(model_);
+  const size_t n_tensors = model->tensors().size();
+  for (size_t part = 0; part < 2; ++part) {
+    GgufWriter out;
+    if (part == 0) {
+      for (const auto& [key, value] : model->metadata()) out.copy(key, value);
+    }
+    set_u16(out, "split.no", static_cast<uint16_t>(part));  // llama.cpp takes no other type
+    set_u16(out, "split.count", 2);
+    out.set_i32("split.tensors.count", static_cast<int32_t>(n_tensors));
+    for (size_t i = part * n_tensors / 2; i < (part + 1) * n_tensors / 2; ++i) {
+      const TensorView& tensor = model->tensors()[i];
+      out.add_tensor(tensor.name, tensor.type, tensor.shape, tensor.data);
+    }
+    const std::string blob = dir_.file("there/blob" + std::to_string(part));
+    out.write(blob);
+    fs::create_symlink(blob,
+                       dir_.file("here/s-0000" + std::to_string(part + 1) + "-of-00002.gguf"));
+  }
+  const std::string line = "\"$CV\" run --model s-00001-of-00002.gguf --tokens 3,4 --max-tokens 0 ";
+  const RunResult native = run(line);
+  EXPECT_EQ(native.exit_code, 0) << native.err;
+  SKIP_WITHOUT(llama_new);
+  const RunResult llama = run(line + "--engine llama:" + llama_new);
+  EXPECT_EQ(llama.exit_code, 0) << llama.err;
 }
 
 // The words are those of the file system: a cover that hides a folder says nothing of its own.

@@ -35,6 +35,16 @@ void add_saved_run(const std::string& path, std::vector<std::string>& look) {
   }
 }
 
+// A worker's rights are made when it starts, which is under cover: then its parts are looked for
+// again.
+void add_input(const std::string& path, std::vector<std::string>& look) {
+  if (path.empty()) return;
+  std::vector<std::string> parts = parts_of_model(path);
+  std::error_code failed;
+  if (parts.size() > 1) look.push_back(fs::absolute(path, failed).parent_path().string());
+  append(look, std::move(parts));
+}
+
 // Written in its folder under another name and moved (base/atomic_file.h); a device or a pipe is
 // written as it is. A folder that is yet to be made is made in the nearest that is there.
 void add_output(const std::string& path, Rights& rights) {
@@ -81,6 +91,7 @@ void add_engine(const EngineRef& ref, Rights& rights) {
   if (ref.is_recording()) add_saved_run(ref.file, rights.look);
   if (ref.recipe->library() != nullptr) add_library(ref, rights);
   if (!ref.argv.empty() && !ref.argv.front().empty()) {
+    rights.look.emplace_back("/");  // the names, from which its rights are made
     append(rights.read,
            worker_reads({.argv = ref.argv, .engine_dirs = {}, .model = "", .write = {}}));
   }
@@ -107,9 +118,7 @@ Rights own_rights(const OwnPlaces& places) {
     rights.read.push_back((*root / "workers").string());
     rights.read.push_back((*root / "src").string());
   }
-  for (const std::string& input : places.inputs) {
-    if (!input.empty()) append(rights.look, parts_of_model(input));
-  }
+  for (const std::string& input : places.inputs) add_input(input, rights.look);
   for (const std::string& output : places.outputs) {
     if (!output.empty()) add_output(output, rights);
   }
