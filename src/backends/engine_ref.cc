@@ -171,7 +171,8 @@ std::vector<EngineRef> find_engines(const std::vector<std::string>& names) {
         if (row.library() == nullptr) continue;
         const std::string engine(row.name);
         add(engine);
-        for (const auto& [build, dir] : remembered_builds(engine)) add(engine + ":" + build);
+        for (const auto& [build, dir] : remembered_builds(engine))
+          add(fmt::format("{}:{}", engine, build));
       }
       for (const auto& [program, argv] : remembered_programs()) add(program);
     } else {
