@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
 
 #include "backends/build_worker.h"
+#include "backends/early_setup.h"
 #include "backends/preflight.h"
 #include "backends/state_dir.h"
 #include "base/closest.h"
@@ -19,6 +21,10 @@ namespace fs = std::filesystem;
 
 namespace crossval {
 namespace {
+
+// Those that "auto" chooses from.
+constexpr const char* kBitnet = "bitnet";
+constexpr const char* kLlama = "llama";
 
 [[noreturn]] void unknown(const std::string& name, const std::string& flag) {
   std::vector<std::string> known;
@@ -74,11 +80,6 @@ void check_program(const EngineRef& ref) {
   }
 }
 
-BackendStatus status_of(const EngineRef& ref) {
-  if (ref.dir.empty()) return preflight(*ref.recipe, false);
-  return preflight_dir(*ref.recipe, {ref.dir, "--backend"}, false);
-}
-
 [[noreturn]] void not_ready(const BackendStatus& status) {
   const bool broken = status.state == BackendState::broken;
   backend_failed(
@@ -92,6 +93,18 @@ std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
+}
+
+// By its folder, or by the variable: what the user means to use now.
+bool is_named_for_this_run(const EngineRef& ref) {
+  if (!ref.dir.empty()) return true;
+  const char* value = std::getenv(std::string(ref.recipe->library()->env_var).c_str());
+  return value != nullptr && *value != '\0';
+}
+
+bool is_set_up_on_the_way(const EngineRef& ref, const BackendStatus& status) {
+  return is_named_for_this_run(ref) && status.state == BackendState::not_set_up &&
+         !status.library.empty();
 }
 
 }  // namespace
@@ -136,6 +149,47 @@ EngineRef find_engine(const std::string& name, const std::string& flag) {
   return ref;
 }
 
+BackendStatus status_of(const EngineRef& ref) {
+  if (ref.dir.empty()) return preflight(*ref.recipe, false);
+  return preflight_dir(*ref.recipe, {ref.dir, "--backend"}, false);
+}
+
+std::vector<EngineRef> find_engines(const std::vector<std::string>& names) {
+  std::vector<EngineRef> refs;
+  const auto add = [&](const std::string& name) {
+    try {
+      refs.push_back(find_engine(name, ""));
+    } catch (const Error&) {  // told by whoever needs it
+    }
+  };
+  for (const std::string& name : names) {
+    if (name == "auto") {
+      add(kBitnet);
+      add(kLlama);
+    } else if (name == "all") {
+      for (const Backend& row : all_backends()) {
+        if (row.library() == nullptr) continue;
+        const std::string engine(row.name);
+        add(engine);
+        for (const auto& [build, dir] : remembered_builds(engine))
+          add(fmt::format("{}:{}", engine, build));
+      }
+      for (const auto& [program, argv] : remembered_programs()) add(program);
+    } else {
+      add(name);
+    }
+  }
+  return refs;
+}
+
+void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell) {
+  for (const EngineRef& ref : refs) {
+    if (ref.recipe->library() == nullptr || !is_named_for_this_run(ref)) continue;
+    const BackendStatus status = status_of(ref);
+    if (is_set_up_on_the_way(ref, status)) set_up_early(status, tell);
+  }
+}
+
 void check_engine(const EngineRef& ref, const Tell& tell) {
   if (ref.is_builtin() || ref.is_recording()) return;
   if (ref.recipe->library() == nullptr) {
@@ -144,16 +198,9 @@ void check_engine(const EngineRef& ref, const Tell& tell) {
   }
   const BackendStatus status = status_of(ref);
   if (status.state == BackendState::ready) return;
-  // A folder named for this run is what the user means to use now.
-  const bool named_now = !ref.dir.empty() || status.dir_source == ref.recipe->library()->env_var;
-  if (status.state == BackendState::broken || status.library.empty() || !named_now) {
-    not_ready(status);
-  }
-  setup_backend({.backend = std::string(ref.recipe->name),
-                 .dir = status.dir,
-                 .include_dir = "",
-                 .remember = false,
-                 .on_progress = tell});
+  if (!is_set_up_on_the_way(ref, status)) not_ready(status);
+  throw_early_failure(status);
+  setup_backend(early_setup(status, tell));
 }
 
 std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& options) {
@@ -197,12 +244,12 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
 
 BackendChoice choose_backend(const ModelFile& model) {
   for (const TensorView& tensor : model.tensors()) {
-    if (tensor.type == GgmlType::I2_S) return {"bitnet", "metadata"};
+    if (tensor.type == GgmlType::I2_S) return {kBitnet, "metadata"};
   }
   const std::string path = lower(model.path());
-  if (path.find("bitnet") != std::string::npos) return {"bitnet", "path"};
-  if (path.find("llama") != std::string::npos) return {"llama", "path"};
-  return {"llama", "default"};
+  if (path.find("bitnet") != std::string::npos) return {kBitnet, "path"};
+  if (path.find("llama") != std::string::npos) return {kLlama, "path"};
+  return {kLlama, "default"};
 }
 
 std::vector<std::string> ready_engines() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/backends.h"
+#include "backends/early_setup.h"
 #include "backends/worker_rights.h"
 #include "engine/engine.h"
 #include "gguf/model_file.h"
@@ -32,13 +33,21 @@ struct EngineRef {
 // it.
 EngineRef find_engine(const std::string& name, const std::string& flag);
 
-// Tells the user what is being done, a line each; may be empty.
-using Tell = std::function<void(const std::string& line)>;
+// The same for many, "auto" and "all" among them: each engine that may come to be used. Names that
+// stand for nothing are left out.
+std::vector<EngineRef> find_engines(const std::vector<std::string>& names);
+
+// Of a library, from its files.
+BackendStatus status_of(const EngineRef& ref);
 
 // Preflight: whether it is there, set up and fits. A folder that was named for this run (llama:DIR,
 // LLAMA_CPP_DIR) is set up on the way, which `tell` hears of. Throws backend_failed with the
 // command that mends it.
 void check_engine(const EngineRef& ref, const Tell& tell = {});
+
+// That set-up alone, in a process of its own: before the program gives up its rights, of which a
+// compiler needs all. What it fails of, check_engine says.
+void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell);
 
 struct LoadOptions {
   std::string model;

@@ -23,9 +23,9 @@ namespace crossval {
 namespace {
 
 // Where systems keep programs, libraries and what they ask of the machine.
-constexpr auto kSystem = std::to_array<std::string_view>(
-    {"/bin", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/proc", "/sbin",
-     "/sys", "/usr", "/nix", "/gnu", "/snap"});
+constexpr auto kSystem =
+    std::to_array<std::string_view>({"/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt",
+                                     "/proc", "/sbin", "/sys", "/usr", "/nix", "/gnu", "/snap"});
 // Every program writes to these, and nothing comes of it.
 constexpr auto kSinks = std::to_array<std::string_view>({"/dev/null", "/dev/zero", "/dev/full"});
 // Hidden folders of a home that hold programs; all others there may hold secrets.
@@ -118,13 +118,11 @@ void add_for_own_program(std::vector<std::string>& paths) {
   paths.push_back((home / ".cache/huggingface/hub").string());
 }
 
-// The file itself, and where it is one of several parts, the folder with the others.
+// Where it is one of several parts, the folder with the others too.
 void add_model(const std::string& model, std::vector<std::string>& paths) {
   if (model.empty()) return;
-  if (model.starts_with("/proc/")) {  // a link to a file without a name: the file itself is meant
-    paths.push_back(model);
-    return;
-  }
+  for (std::string& part : parts_of_model(model)) paths.push_back(std::move(part));
+  if (model.starts_with("/proc/")) return;  // a link to a file without a name
   const std::string real = real_path(model);
   paths.push_back(real);
   if (real.find("-of-") != std::string::npos) {
@@ -144,6 +142,30 @@ std::vector<std::string> engine_folders(const std::string& dir, const std::strin
           fs::path(real_path(library)).parent_path().string()};
 }
 
+std::vector<std::string> system_folders() { return {kSystem.begin(), kSystem.end()}; }
+
+std::vector<std::string> sinks() { return {kSinks.begin(), kSinks.end()}; }
+
+std::vector<std::string> parts_of_model(const std::string& model) {
+  std::vector<std::string> parts = {model};
+  constexpr std::string_view mark = "-of-";
+  constexpr size_t digits = 5;
+  const fs::path path(model);
+  const std::string name = path.filename().string();
+  const size_t at = name.rfind(mark);
+  if (at == std::string::npos || at < digits) return parts;
+  const std::string begin = name.substr(0, at - digits), end = name.substr(at);
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
+    const std::string other = entry.path().filename().string();
+    if (other.size() == name.size() && other.starts_with(begin) && other.ends_with(end)) {
+      parts.push_back((folder / other).string());
+    }
+  }
+  return parts;
+}
+
 bool is_passed_on(const std::string& variable, bool is_own_program) {
   const auto begins = [&](std::string_view family) { return variable.starts_with(family); };
   if (std::find(kVariables.begin(), kVariables.end(), variable) != kVariables.end() ||
@@ -159,19 +181,10 @@ bool is_passed_on(const std::string& variable, bool is_own_program) {
          !upper.ends_with("KEY");
 }
 
-std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& places) {
-  if (sandbox == Sandbox::off) return std::nullopt;
-  const std::vector<std::string> missing = kernel_offers().missing();
-  if (sandbox == Sandbox::strict && !missing.empty()) {
-    backend_failed(
-        "sandbox_missing", "this kernel cannot hold a worker to its rights: " + missing.front(),
-        "--sandbox", "use a newer kernel, or --sandbox auto, which does what can be done");
-  }
-  WorkerCover cover;
-  std::vector<std::string>& read = cover.rights.read;
-  for (const std::string_view folder : kSystem) read.emplace_back(folder);
-  const bool is_own_program = places.engine_dirs.empty();
-  if (is_own_program) {
+std::vector<std::string> worker_reads(const WorkerPlaces& places) {
+  std::vector<std::string> read = system_folders();
+  read.emplace_back("/dev");  // of a GPU, whose libraries open what they find
+  if (places.engine_dirs.empty()) {
     add_for_own_program(read);
   } else {
     for (const std::string& folder : places.engine_dirs) read.push_back(real_path(folder));
@@ -185,6 +198,23 @@ std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& pla
   read.push_back(state_dir().string());
   read.push_back(fs::path(real_path("/proc/self/exe")).parent_path().string());
   add_model(places.model, read);
+  return read;
+}
+
+void require_kernel(const std::string& whom) {
+  const std::vector<std::string> missing = kernel_offers().missing();
+  if (missing.empty()) return;
+  backend_failed("sandbox_missing",
+                 fmt::format("this kernel cannot hold {} to its rights: {}", whom, missing.front()),
+                 "--sandbox", "use a newer kernel, or --sandbox auto, which does what can be done");
+}
+
+std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& places) {
+  if (sandbox == Sandbox::off) return std::nullopt;
+  if (sandbox == Sandbox::strict) require_kernel("a worker");
+  WorkerCover cover;
+  cover.rights.read = worker_reads(places);
+  const bool is_own_program = places.engine_dirs.empty();
   for (const std::string_view sink : kSinks) cover.rights.write.emplace_back(sink);
   for (const std::string& path : places.write) cover.rights.write.push_back(real_path(path));
   cover.rights.data_bytes = memory_of_machine();

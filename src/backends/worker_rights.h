@@ -22,6 +22,9 @@ struct WorkerPlaces {
   std::vector<std::string> write;  // device files of a GPU, or wherever else it has to write
 };
 
+// What it may read, and run where that is a program.
+std::vector<std::string> worker_reads(const WorkerPlaces& places);
+
 // nullopt under `off`. Under `strict` throws backend_failed where the kernel lacks something.
 std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& places);
 
@@ -31,6 +34,16 @@ std::string model_path_for(const std::string& model, std::optional<WorkerCover>&
 
 // For the receipt: "files, network, memory", "off", "network, memory; no Landlock: ...".
 std::string cover_words(const std::optional<WorkerCover>& cover);
+
+// Where systems keep programs, libraries and what they tell of themselves.
+std::vector<std::string> system_folders();
+// What every program may write to.
+std::vector<std::string> sinks();
+// The file, and where it is a part of a split one, all parts that lie beside it.
+std::vector<std::string> parts_of_model(const std::string& model);
+
+// Throws backend_failed where the kernel lacks something that a cover takes: for `strict`.
+void require_kernel(const std::string& whom);
 
 // Variables of our environment that a worker gets: a fixed list; a program of the user's own gets
 // all whose names do not look like a secret's.

@@ -33,6 +33,8 @@ void remember_command_line(const std::vector<std::string>& args) {
   run.commit = commit();
 }
 
+void remember_sandbox(const std::string& words) { remembered().sandbox = words; }
+
 RunInfo run_info() { return remembered(); }
 
 }  // namespace crossval

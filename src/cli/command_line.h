@@ -10,6 +10,8 @@ namespace crossval {
 
 // Once, at the start.
 void remember_command_line(const std::vector<std::string>& args);
+// What came of the cover; "" before it was asked for.
+void remember_sandbox(const std::string& words);
 RunInfo run_info();
 
 }  // namespace crossval

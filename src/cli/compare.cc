@@ -1,5 +1,6 @@
 // crossval compare: flags -> plan, result -> render.
 #include "cli/commands.h"
+#include "cli/cover.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/terminal_progress.h"
@@ -9,6 +10,7 @@ namespace crossval {
 namespace {
 
 int run_compare(const CompareOptions& options) {
+  go_under_cover(options);
   TerminalProgress progress(options.common);
   Output output(options.common, options.receipt);
   return output.may_write() ? output.emit(compare_saved(options, progress))
@@ -31,6 +33,7 @@ void add_compare(CLI::App& app, Action& action) {
                       options->last_positions);
   command->add_option("--receipt", options->receipt, "Write the JSON there as well")
       ->type_name("FILE");
+  add_sandbox_flag(*command, options->model.sandbox);
   add_common_flags(*command, options->common);
   command->callback([options, &action] { action = [options] { return run_compare(*options); }; });
 }

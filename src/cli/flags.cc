@@ -122,19 +122,22 @@ void add_model_flags(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Validator(CLI::PositiveNumber).description(""))
       ->capture_default_str()
       ->type_name("SECONDS");
-  choice<Sandbox>(
-      command.add_option(
-          "--sandbox", options.sandbox,
-          "Rights of workers: what the kernel can refuse them (auto), all of it or no "
-          "run (strict), ours (off); docs/security.md"),
-      {{"auto", Sandbox::automatic}, {"strict", Sandbox::strict}, {"off", Sandbox::off}},
-      "auto|strict|off");
+  add_sandbox_flag(command, options.sandbox);
   command
       .add_option("--sandbox-write", options.sandbox_write,
                   "A path that workers may write, may be repeated: /dev/nvidia0, /dev/dri, ...")
       ->type_name("PATH")
       ->allow_extra_args(false);
   add_i2_s_flag(command, options.i2_s_layout);
+}
+
+void add_sandbox_flag(CLI::App& command, Sandbox& sandbox) {
+  choice<Sandbox>(
+      command.add_option("--sandbox", sandbox,
+                         "Rights of crossval and its workers: what the kernel can refuse them "
+                         "(auto), all of it or no run (strict), yours (off); docs/security.md"),
+      {{"auto", Sandbox::automatic}, {"strict", Sandbox::strict}, {"off", Sandbox::off}},
+      "auto|strict|off");
 }
 
 void add_i2_s_flag(CLI::App& command, std::string& layout) {

@@ -21,6 +21,7 @@ void add_common_flags(CLI::App& command, CommonOptions& options);
 void add_format_flag(CLI::App& command, std::string& format);
 void add_prompt_flags(CLI::App& command, PromptOptions& options);
 void add_model_flags(CLI::App& command, ModelOptions& options);
+void add_sandbox_flag(CLI::App& command, Sandbox& sandbox);
 void add_i2_s_flag(CLI::App& command, std::string& layout);
 void add_tolerance_flags(CLI::App& command, double& cos_tol, std::string& gate,
                          std::vector<std::string>& metrics, int& last_positions);

@@ -48,11 +48,15 @@ void prepare_last_words(AllLastWords words) {
 }
 
 void start_deadline(double seconds) {
-  const std::chrono::milliseconds run(static_cast<int64_t>(seconds * 1000));
-  set_run_deadline(run);
+  set_run_deadline(std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
+}
+
+void watch_deadline() {
+  const auto left = time_to_run_deadline();
+  if (!left) return;
   // For the Error that comes by itself to be told.
   constexpr std::chrono::milliseconds grace(1500);
-  std::thread([end = run + grace] {
+  std::thread([end = *left + grace] {
     std::this_thread::sleep_for(end);
     end_with(all_words.deadline, Status::backend_failed);
   }).detach();

@@ -22,8 +22,10 @@ struct AllLastWords {
 // Made in advance: a signal handler can only write. A child of ours has no last words.
 void prepare_last_words(AllLastWords words);
 
-// A run that is `seconds` old ends with an Error of its own (base/deadline.h), or a little later
-// with the last words, where it was not waiting for anybody.
+// A run that is `seconds` old ends with an Error of its own (base/deadline.h).
 void start_deadline(double seconds);
+// And a little later with the last words, where it was not waiting for anybody. Starts a thread,
+// which has the rights of this moment.
+void watch_deadline();
 
 }  // namespace crossval

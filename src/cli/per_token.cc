@@ -2,6 +2,7 @@
 #include "run/per_token.h"
 
 #include "cli/commands.h"
+#include "cli/cover.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/pair_flags.h"
@@ -26,6 +27,7 @@ void add_saved_traces(const PerTokenOptions& options, Output& output) {
 }
 
 int run_per_token(const PerTokenOptions& options) {
+  go_under_cover(options);
   TerminalProgress progress(options.common);
   Output output(options.common, options.receipt, results_of(options.prompt));
   add_saved_traces(options, output);

@@ -10,6 +10,8 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "cli/cover.h"
+#include "cli/flags.h"
 #include "cli/replaceable.h"
 #include "render/receipt_reader.h"
 #include "render/report_page.h"
@@ -22,6 +24,7 @@ struct ReportOptions {
   std::vector<std::string> receipts;
   std::string output;
   bool quiet = false;
+  Sandbox sandbox = Sandbox::automatic;
 };
 
 void write_report(const ReportOptions& options) {
@@ -39,6 +42,9 @@ void write_report(const ReportOptions& options) {
 
 int run_report(const ReportOptions& options) {
   try {
+    go_under_cover(
+        options.sandbox,
+        {.inputs = options.receipts, .outputs = {options.output}, .engines = {}, .may_write = {}});
     write_report(options);
     return 0;
   } catch (const Error& error) {
@@ -60,6 +66,7 @@ void add_report(CLI::App& app, Action& action) {
   command->add_option("-o,--output", options->output, "The page to write")
       ->required()
       ->type_name("FILE");
+  add_sandbox_flag(*command, options->sandbox);
   command->add_flag("--quiet", options->quiet, "Nothing on stderr but errors");
   command->callback([options, &action] { action = [options] { return run_report(*options); }; });
 }

@@ -1,6 +1,7 @@
 // crossval run: flags -> plan, result -> render.
 #include "backends/backends.h"
 #include "cli/commands.h"
+#include "cli/cover.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/terminal_progress.h"
@@ -10,6 +11,7 @@ namespace crossval {
 namespace {
 
 int run_run(const RunOptions& options) {
+  go_under_cover(options);
   TerminalProgress progress(options.common);
   Output output(options.common, "", results_of(options.prompt));
   output.also_writes("--save-trace", options.save_trace, OutputKind::trace);

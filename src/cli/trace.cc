@@ -2,6 +2,7 @@
 #include "run/trace.h"
 
 #include "cli/commands.h"
+#include "cli/cover.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 #include "cli/pair_flags.h"
@@ -11,6 +12,7 @@ namespace crossval {
 namespace {
 
 int run_trace(const TraceOptions& options) {
+  go_under_cover(options.run);
   TerminalProgress progress(options.run.common);
   Output output(options.run.common, options.run.receipt);
   return output.may_write() ? output.emit(trace(options, progress)) : output.refuse(TraceReport());

@@ -2,6 +2,7 @@
 #include "run/trace_diff.h"
 
 #include "cli/commands.h"
+#include "cli/cover.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 
@@ -16,9 +17,11 @@ void add_trace_diff(CLI::App& app, Action& action) {
   command->add_option("B", options->b, "Trace of the backend")->required();
   command->add_option("--receipt", options->receipt, "Write the JSON there as well")
       ->type_name("FILE");
+  add_sandbox_flag(*command, options->model.sandbox);
   add_common_flags(*command, options->common);
   command->callback([options, &action] {
     action = [options] {
+      go_under_cover(*options);
       Output output(options->common, options->receipt);
       return output.may_write() ? output.emit(trace_diff(*options)) : output.refuse(TraceReport());
     };

@@ -1,24 +1,20 @@
 // Files: Landlock (Documentation/userspace-api/landlock.rst of Linux, whose structures grow at
-// their end; those of linux/landlock.h here may be older than the running kernel). System calls:
-// seccomp filters (Documentation/userspace-api/seccomp_filter.rst). Neither asks for privileges.
+// their end; those of linux/landlock.h here may be older than the running kernel), which asks for
+// no privileges.
 #include "sandbox/rights.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <cstddef>
 #include <fstream>
-#include <span>
+
+#include "sandbox/call_filter.h"
 
 namespace crossval {
 namespace {
@@ -37,8 +33,10 @@ static_assert(sizeof(LandlockPath) == 12);
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;  // on every architecture
 constexpr uint32_t kAskVersion = 1, kPathRule = 1;
 constexpr uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDir = 1 << 3;
+constexpr uint64_t kRemoveFile = 1 << 5, kMakeFolder = 1 << 7, kMakeFile = 1 << 8;
 constexpr uint64_t kTruncate = 1 << 14, kIoctlDevice = 1 << 15;
 constexpr uint64_t kRead = kExecute | kReadFile | kReadDir;
+constexpr uint64_t kOutput = kWriteFile | kTruncate | kMakeFile | kMakeFolder | kRemoveFile;
 // Of files; the others are of folders.
 constexpr uint64_t kOfFiles = kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDevice;
 
@@ -65,83 +63,21 @@ UniqueFd make_ruleset(const Rights& rights) {
   // Out of the way of the low numbers that a child gives away before it enters.
   constexpr int lowest = 16;
   UniqueFd ruleset(low ? ::fcntl(low.get(), F_DUPFD_CLOEXEC, lowest) : -1);
-  const auto allow = [&](const std::string& path, uint64_t access) {
+  const auto allow = [&](const std::string& path, uint64_t of_file, uint64_t of_folder) {
     const UniqueFd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
     struct stat info {};
     if (!fd || ::fstat(fd.get(), &info) != 0) return;
-    const uint64_t fits = S_ISDIR(info.st_mode) ? access : access & kOfFiles;
+    const uint64_t fits = S_ISDIR(info.st_mode) ? of_folder : of_file & kOfFiles;
     const LandlockPath rule{fits & known, fd.get()};
     ::syscall(kAddRule, ruleset.get(), kPathRule, &rule, 0);
   };
   if (!ruleset) return ruleset;
-  for (const std::string& path : rights.read) allow(path, kRead);
-  for (const std::string& path : rights.write) allow(path, known);
+  for (const std::string& path : rights.read) allow(path, kRead, kRead);
+  for (const std::string& path : rights.look) allow(path, kReadFile, kReadDir);
+  for (const std::string& path : rights.output) allow(path, kOutput, kOutput);
+  for (const std::string& path : rights.write) allow(path, known, known);
   return ruleset;
 }
-
-// No network; nothing of the machine; nothing of other processes, which comes last: Landlock
-// refuses that of processes outside and leaves a debugger its own. A call that is refused fails
-// with EPERM, which programs are used to.
-constexpr auto kRefused = std::to_array<uint32_t>({SYS_socket,
-                                                   SYS_bpf,
-                                                   SYS_perf_event_open,
-                                                   SYS_userfaultfd,
-                                                   SYS_mount,
-                                                   SYS_umount2,
-                                                   SYS_pivot_root,
-                                                   SYS_chroot,
-                                                   SYS_unshare,
-                                                   SYS_setns,
-                                                   SYS_kexec_load,
-                                                   SYS_init_module,
-                                                   SYS_finit_module,
-                                                   SYS_keyctl,
-                                                   SYS_delete_module,
-                                                   SYS_add_key,
-                                                   SYS_request_key,
-                                                   SYS_io_uring_setup,
-                                                   SYS_io_uring_enter,
-                                                   SYS_pidfd_getfd,
-                                                   SYS_ptrace,
-                                                   SYS_process_vm_readv,
-                                                   SYS_process_vm_writev,
-                                                   SYS_open_by_handle_at});
-constexpr size_t kNOfProcesses = 5;
-
-#if defined(__x86_64__)
-constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
-#elif defined(__aarch64__)
-constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
-#else
-constexpr uint32_t kArchitecture = 0;
-#endif
-constexpr uint32_t kX32 = 0x40000000;  // the other numbering of calls on x86-64
-
-template <size_t kNRefused>
-constexpr size_t kFilterLength = 5 + 2 * kNRefused + 1;
-constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
-
-template <size_t kNRefused>
-constexpr std::array<sock_filter, kFilterLength<kNRefused>> make_filter() {
-  std::array<sock_filter, kFilterLength<kNRefused>> filter{};
-  size_t n = 0;
-  const auto load = [&](size_t offset) {
-    filter[n++] = {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
-  };
-  load(offsetof(seccomp_data, arch));
-  filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, kArchitecture};
-  filter[n++] = {BPF_RET | BPF_K, 0, 0, kRefuse};
-  load(offsetof(seccomp_data, nr));
-  filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 1, 0, kX32};  // to the first refusal below
-  for (size_t i = 0; i < kNRefused; ++i) {
-    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, kRefused[i]};
-    filter[n++] = {BPF_RET | BPF_K, 0, 0, kRefuse};
-  }
-  filter[n++] = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
-  return filter;
-}
-constexpr auto kWholeFilter = make_filter<kRefused.size()>();
-constexpr auto kFilterBesideLandlock = make_filter<kRefused.size() - kNOfProcesses>();
 
 // What we have now of what RLIMIT_DATA counts: field 6 of /proc/self/statm, in pages.
 uint64_t data_bytes_now() {
@@ -153,11 +89,11 @@ uint64_t data_bytes_now() {
 
 // root's, but for reading and writing whatever file it is let at: with CAP_PERFMON, for one, the
 // environment of any process can be read (kernel/fork.c, may_access_mm).
-int give_up_capabilities() {
+constexpr uint32_t kCapabilitiesOfFiles = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+int give_up_capabilities(uint32_t kept) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
   if (::syscall(SYS_capget, &header, data) != 0) return errno;
-  constexpr uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
   data[0].effective &= kept;
   data[0].permitted &= kept;
   data[0].inheritable = 0;
@@ -169,9 +105,7 @@ KernelOffers ask_kernel() {
   KernelOffers offers;
   const long abi = ::syscall(kCreateRuleset, nullptr, 0, kAskVersion);
   offers.landlock_abi = abi > 0 ? static_cast<int>(abi) : 0;
-  const uint32_t action = SECCOMP_RET_ERRNO;
-  offers.seccomp =
-      kArchitecture != 0 && ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+  offers.seccomp = kernel_filters_calls();
   return offers;
 }
 
@@ -207,16 +141,20 @@ int PreparedRights::enter() const {
     if (::setrlimit(RLIMIT_DATA, &data) != 0) return errno;
   }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
-  if (const int reason = give_up_capabilities(); reason != 0) return reason;
+  if (const int reason = give_up_capabilities(kCapabilitiesOfFiles); reason != 0) return reason;
   if (ruleset_ && ::syscall(kRestrictSelf, ruleset_.get(), 0) != 0) return errno;
-  if (kernel_offers().seccomp) {
-    const std::span<const sock_filter> filter =
-        ruleset_ ? std::span<const sock_filter>(kFilterBesideLandlock) : kWholeFilter;
-    const sock_fprog program{static_cast<uint16_t>(filter.size()),
-                             const_cast<sock_filter*>(filter.data())};
-    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) return errno;
-  }
-  return 0;
+  return kernel_offers().seccomp ? refuse_calls(static_cast<bool>(ruleset_)) : 0;
+}
+
+OwnCover confine_self(const Rights& rights) {
+  OwnCover cover;
+  const UniqueFd ruleset = make_ruleset(rights);
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return cover;
+  // Replacing an output of somebody else in a folder of many (/tmp) takes CAP_FOWNER.
+  give_up_capabilities(kCapabilitiesOfFiles | 1u << CAP_FOWNER);
+  cover.files = ruleset && ::syscall(kRestrictSelf, ruleset.get(), 0) == 0;
+  cover.calls = kernel_offers().seccomp && refuse_calls(cover.files) == 0;
+  return cover;
 }
 
 }  // namespace crossval

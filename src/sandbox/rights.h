@@ -1,6 +1,6 @@
-// What a child process may still do: read and write only what is named, no network, no reaching
-// into other processes, so much memory. Prepared before fork, entered between fork and whatever
-// follows.
+// What a child process, or our own, may still do: read and write only what is named, no network, no
+// reaching into other processes; a child so much memory. A child's are prepared before fork and
+// entered between fork and whatever follows. Rights only shrink: a child of ours has ours at most.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,12 @@
 namespace crossval {
 
 struct Rights {
-  std::vector<std::string> read;   // files and folders, to read and to run what is in them
-  std::vector<std::string> write;  // the same to write, make and remove files in
-  int64_t more_data_bytes = 0;     // private memory beyond what we have now; 0 = without bound
-  int64_t data_bytes = 0;          // the same in all, of a child that becomes another program
+  std::vector<std::string> read;    // files and folders, to read and to run what is in them
+  std::vector<std::string> look;    // files to read alone; of folders the names in them
+  std::vector<std::string> output;  // files to write alone; folders to make, write, remove files in
+  std::vector<std::string> write;   // all of that, whatever it is
+  int64_t more_data_bytes = 0;      // private memory beyond what we have now; 0 = without bound
+  int64_t data_bytes = 0;           // the same in all, of a child that becomes another program
 };
 
 // What this kernel can hold a process to, and in words what it cannot; asked once.
@@ -39,5 +41,14 @@ class PreparedRights {
   UniqueFd ruleset_;
   uint64_t data_limit_bytes_ = 0;
 };
+
+// What came of it.
+struct OwnCover {
+  bool files = false, calls = false;
+};
+
+// Our own process, for good. Only while it has a single thread: others would keep their rights.
+// Memory stays without bounds. Never throws for what the kernel lacks or refuses.
+OwnCover confine_self(const Rights& rights);
 
 }  // namespace crossval

@@ -36,6 +36,7 @@ void describe(V& v, const RunInfo& run) {
   v.known("date", run.date, "when it was started, UTC");
   v.known("version", run.version, "of crossval");
   v.known("commit", run.commit, "that crossval was built from; + = with changes");
+  v.known("sandbox", run.sandbox, "what crossval itself is held to, and what the kernel lacks");
 }
 
 template <class V>

@@ -58,6 +58,7 @@ struct RunInfo {
   std::string command;  // the command line, quoted for a shell
   std::string date;     // "2026-01-31T12:00:00Z", the start
   std::string version, commit;
+  std::string sandbox;  // what the program itself was held to; "" = it did not come to that
 };
 
 // One side's ids and pieces (--dump-ids, --dump-cpp-ids).

@@ -1,0 +1,126 @@
+// seccomp: Documentation/userspace-api/seccomp_filter.rst of Linux. A call that is refused fails
+// with EPERM, which programs are used to.
+#include "sandbox/call_filter.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace crossval {
+namespace {
+
+// Younger than some headers; the same number on every architecture.
+constexpr uint32_t kOpenTree = 428, kMoveMount = 429, kFsopen = 430, kFsconfig = 431,
+                   kFsmount = 432, kFspick = 433, kMountSetattr = 442;
+
+// Sockets of every family: a bus or an agent that listens on a Unix socket would act for us, out
+// of all bounds. (socketpair, which reaches nobody, is another call.) Last those that reach into
+// other processes.
+constexpr auto kRefused = std::to_array<uint32_t>({SYS_socket,
+                                                   SYS_bpf,
+                                                   SYS_perf_event_open,
+                                                   SYS_userfaultfd,
+                                                   SYS_mount,
+                                                   SYS_umount2,
+                                                   SYS_pivot_root,
+                                                   SYS_chroot,
+                                                   kOpenTree,
+                                                   kMoveMount,
+                                                   kFsopen,
+                                                   kFsconfig,
+                                                   kFsmount,
+                                                   kFspick,
+                                                   kMountSetattr,
+                                                   SYS_unshare,
+                                                   SYS_setns,
+                                                   SYS_kexec_load,
+                                                   SYS_kexec_file_load,
+                                                   SYS_reboot,
+                                                   SYS_swapon,
+                                                   SYS_swapoff,
+                                                   SYS_acct,
+                                                   SYS_init_module,
+                                                   SYS_finit_module,
+                                                   SYS_delete_module,
+                                                   SYS_keyctl,
+                                                   SYS_add_key,
+                                                   SYS_request_key,
+                                                   SYS_io_uring_setup,
+                                                   SYS_io_uring_enter,
+                                                   SYS_io_uring_register,
+                                                   SYS_open_by_handle_at,
+                                                   SYS_pidfd_getfd,
+                                                   SYS_ptrace,
+                                                   SYS_process_vm_readv,
+                                                   SYS_process_vm_writev});
+constexpr size_t kNOfProcesses = 4;
+
+// Of ioctl: what types into the terminal, for the shell to run when we have ended.
+constexpr auto kRefusedRequests = std::to_array<uint32_t>({TIOCSTI, TIOCLINUX});
+
+#if defined(__x86_64__)
+constexpr uint32_t kArchitecture = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
+#else
+constexpr uint32_t kArchitecture = 0;
+#endif
+constexpr uint32_t kX32 = 0x40000000;  // the other numbering of calls on x86-64
+
+constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
+
+template <size_t kNRefused>
+constexpr auto make_filter() {
+  std::array<sock_filter, 8 + 2 * (kNRefused + kRefusedRequests.size())> filter{};
+  size_t n = 0;
+  const auto load = [&](size_t offset) {
+    filter[n++] = {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
+  };
+  const auto give = [&](uint32_t answer) { filter[n++] = {BPF_RET | BPF_K, 0, 0, answer}; };
+  const auto refuse_if = [&](uint32_t value) {
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, value};
+    give(kRefuse);
+  };
+  load(offsetof(seccomp_data, arch));
+  filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, kArchitecture};
+  give(kRefuse);
+  load(offsetof(seccomp_data, nr));
+  filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 1, 0, kX32};  // to the first refusal below
+  for (size_t i = 0; i < kNRefused; ++i) refuse_if(kRefused[i]);
+  // A request is 32 bits wide: the low half of the argument, which comes first.
+  constexpr uint8_t n_of_requests = 1 + 2 * kRefusedRequests.size();
+  filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, n_of_requests, SYS_ioctl};
+  load(offsetof(seccomp_data, args) + sizeof(uint64_t));
+  for (const uint32_t request : kRefusedRequests) refuse_if(request);
+  give(SECCOMP_RET_ALLOW);
+  return filter;
+}
+constexpr auto kWholeFilter = make_filter<kRefused.size()>();
+constexpr auto kFilterBesideLandlock = make_filter<kRefused.size() - kNOfProcesses>();
+
+}  // namespace
+
+bool kernel_filters_calls() {
+  const uint32_t action = SECCOMP_RET_ERRNO;
+  return kArchitecture != 0 && ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+int refuse_calls(bool landlock_holds) {
+  const std::span<const sock_filter> filter =
+      landlock_holds ? std::span<const sock_filter>(kFilterBesideLandlock) : kWholeFilter;
+  const sock_fprog program{static_cast<uint16_t>(filter.size()),
+                           const_cast<sock_filter*>(filter.data())};
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : errno;
+}
+
+}  // namespace crossval

@@ -1,0 +1,14 @@
+// Which system calls are refused, to a child process and to ourselves: the network, the machine,
+// and where nothing else keeps them apart, other processes.
+#pragma once
+
+namespace crossval {
+
+bool kernel_filters_calls();
+
+// From now on, for this thread, those that it starts and all they become. `landlock_holds`: it
+// refuses what reaches into processes outside, and leaves a debugger its own. Async-signal-safe.
+// 0, or the errno of what failed.
+int refuse_calls(bool landlock_holds);
+
+}  // namespace crossval
