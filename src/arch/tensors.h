@@ -26,7 +26,6 @@ struct TensorSpec {
   bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
   bool is_scales = false;  // or in ".scales" (MPT's activation)
   bool is_bare = false;    // or in nothing (PLaMo 3's norms)
-  bool is_bare = false;    // or in none of them
   bool has_rows = false;   // a row for each of ne1 channels, though no product's
 
   // "blk.3.attn_q" without ".weight"; and with it.
