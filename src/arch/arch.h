@@ -3,6 +3,7 @@
 // forward pass, and what replay expects of an engine's graph.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,11 @@ struct Arch {
   Biases biases = {};
   bool norm_weights = true;  // false: norms without weights (OLMo)
   std::vector<Branch> layer;
+  // Kinds of layers beside `layer`: LayerConfig::kind counts all from 0, which is `layer`.
+  std::vector<std::vector<Branch>> other_layers = {};
+  // Says the kind of each layer, whose numbers of heads and ff are read then; null = all are 0.
+  void (*choose_kinds)(const Keys& keys, Config& config) = nullptr;
+  Role output_norm = Role::output_norm;
   Window window = {};
   bool embedding_by_width = false;  // rows of the embedding times sqrt(n_embd) (Gemma)
   enum class EmbeddingNorm {
@@ -83,6 +89,25 @@ struct Arch {
   // tokens (its ggml's llamafile_sgemm). Single tokens it rounds; native has one arithmetic for
   // both, since its results do not depend on how a prompt is cut.
   bool f32_beside_f16 = false;
+
+  const std::vector<Branch>& layer_of(int kind) const {
+    return kind == 0 ? layer : other_layers[static_cast<size_t>(kind) - 1];
+  }
+  // Whether a branch of any kind of layer is so.
+  template <typename Predicate>
+  bool has_branch(Predicate is_so) const {
+    for (int kind = 0; kind <= static_cast<int>(other_layers.size()); ++kind) {
+      if (std::ranges::any_of(layer_of(kind), is_so)) return true;
+    }
+    return false;
+  }
 };
+
+// Whether a layer has a block of this type.
+template <typename Block>
+bool has_block(const std::vector<Branch>& layer) {
+  return std::ranges::any_of(
+      layer, [](const Branch& branch) { return std::holds_alternative<Block>(branch.block); });
+}
 
 }  // namespace crossval

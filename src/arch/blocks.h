@@ -64,6 +64,7 @@ enum class ExpertLayers { all, after_leading, interleaved, with_router };
 
 struct Experts {
   Act act = Act::silu;
+  bool gated = true;  // and so the shared ones
   Gating gating = Gating::softmax;
   enum class Norm { no, yes, key } weights_norm = Norm::yes;  // key: expert_weights_norm
   ExpertLayers layers = ExpertLayers::all;
@@ -88,6 +89,25 @@ struct FeedForward {
   Experts experts = {};
 };
 
+// A short convolution along the tokens, then a state that every token's step writes to and reads
+// from: state' = e^(dt A) state + dt x B, y = state' . C.
+struct SelectiveScan {
+  // mamba1 (arXiv:2312.00752): a step for each channel, made from few elements of dt; mamba2
+  // (arXiv:2405.21060): for each head, with B and C behind the convolution too; plamo2: heads as
+  // mamba2, the rest as mamba1.
+  enum class Form { mamba1, mamba2, plamo2 } form = Form::mamba1;
+  bool dt_b_c_norms = false;  // with weights (ssm_dt_norm, ssm_b_norm, ssm_c_norm)
+  // Of the gated result, each group of it apart (ssm_norm).
+  enum class GroupNorm { no, optional, yes } group_norm = GroupNorm::no;
+  bool scales = true;  // factors beside ssm_in and ssm_out count
+  const char* out_tap = nullptr;
+};
+
+// A convolution over few tokens between two gates (LFM2): out(c * conv(b * x)).
+struct ShortConv {
+  const char* out_tap = nullptr;
+};
+
 // One way through a layer: x += post_norm(block(norm(x))).
 struct Branch {
   Role norm = Role::none;  // before the block; none = it reads x as it is
@@ -95,7 +115,7 @@ struct Branch {
   // before made.
   bool norm_optional = false;
   Role norm_instead = Role::none;
-  std::variant<Attention, FeedForward> block;
+  std::variant<Attention, FeedForward, SelectiveScan, ShortConv> block;
   Role post_norm = Role::none;          // of the block's result
   Role post_norm_instead = Role::none;  // its other name in files
   // Reads what the layer got, not what the branch before it made of it.

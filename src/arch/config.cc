@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arch/recurrent.h"
 #include "base/error.h"
 
 namespace crossval {
@@ -75,12 +76,52 @@ void read_heads(const Keys& keys, Config& config) {
               path, "correct the metadata or convert the model again");
   }
   for (const LayerConfig& layer : config.layers) {
+    if (layer.n_heads == 0 && layer.n_kv_heads == 0 && config.n_heads != 0) continue;
     if (layer.n_kv_heads > 0 && layer.n_heads % layer.n_kv_heads == 0) continue;
     bad_input("bad_hyperparameter",
               fmt::format("head_count {} is no multiple of head_count_kv {}", layer.n_heads,
                           layer.n_kv_heads),
               path, "correct the metadata or convert the model again");
   }
+}
+
+// Heads and feed-forward length of each layer, as its kind has them.
+void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
+  const auto has = [&](auto type) {
+    return arch.has_branch(
+        [](const Branch& branch) { return std::holds_alternative<decltype(type)>(branch.block); });
+  };
+  const std::vector<int> none(config.layers.size(), 0);
+  const auto n_ff = has(FeedForward{})
+                        ? keys.per_layer("feed_forward_length", config.n_layers, {}, kMaxWidth)
+                        : none;
+  const auto n_heads =
+      has(Attention{}) ? keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd)
+                       : none;
+  const bool has_kv_key = has(Attention{}) && keys.has("attention.head_count_kv");
+  const auto n_kv =
+      has_kv_key ? keys.per_layer("attention.head_count_kv", config.n_layers, {}, config.n_embd)
+                 : n_heads;
+  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+    config.layers[layer] = {
+        .n_heads = n_heads[layer], .n_kv_heads = n_kv[layer], .n_ff = n_ff[layer]};
+  }
+  if (arch.choose_kinds != nullptr) arch.choose_kinds(keys, config);
+  for (LayerConfig& layer : config.layers) {
+    const std::vector<Branch>& branches = arch.layer_of(layer.kind);
+    if (!has_block<Attention>(branches)) layer.n_heads = layer.n_kv_heads = 0;
+    if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
+    layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches);
+    if (config.n_heads == 0) {
+      config.n_heads = layer.n_heads;
+      config.n_kv_heads = layer.n_kv_heads;
+    }
+    if (config.n_ff == 0) config.n_ff = layer.n_ff;
+  }
+  if (config.n_heads != 0) return read_heads(keys, config);
+  if (!has(Attention{})) return;
+  bad_input("bad_hyperparameter", "no layer has heads of attention", keys.model().path(),
+            "correct the attention.head_count metadata keys");
 }
 
 // llama-model.cpp `load_swa_pattern`: one flag per layer, or every how many layers one sees all.
@@ -212,18 +253,7 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   config.n_layers = keys.required_int("block_count", kMaxLayers);
   config.n_ctx_train = keys.required_int("context_length", INT32_MAX);
   config.layers.resize(static_cast<size_t>(config.n_layers));
-  const auto n_ff = keys.per_layer("feed_forward_length", config.n_layers, {}, kMaxWidth);
-  const auto n_heads = keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd);
-  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
-    const auto n_kv =
-        keys.per_layer("attention.head_count_kv", config.n_layers, n_heads[layer], n_heads[layer]);
-    config.layers[layer] = {
-        .n_heads = n_heads[layer], .n_kv_heads = n_kv[layer], .n_ff = n_ff[layer]};
-  }
-  config.n_heads = n_heads[0];
-  config.n_kv_heads = config.layers[0].n_kv_heads;
-  config.n_ff = n_ff[0];
-  read_heads(keys, config);
+  read_layer_sizes(keys, arch, config);
   const char* eps_key = arch.norm == NormKind::rms ? "attention.layer_norm_rms_epsilon"
                                                    : "attention.layer_norm_epsilon";
   config.norm_eps = keys.optional_float(eps_key, -1.0f);
@@ -231,7 +261,9 @@ Config read_config(const ModelFile& model, const Arch& arch) {
     bad_input("missing_key", fmt::format("'{}' is missing or negative", keys.full(eps_key)),
               model.path(), "convert the model again with a current converter");
   }
-  config.kq_scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+  if (config.head_dim != 0) {
+    config.kq_scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+  }
   if (arch.attention_scale_key) {
     const float scale = keys.optional_float("attention.scale", 0);
     if (scale != 0) config.kq_scale = scale;
@@ -243,10 +275,15 @@ Config read_config(const ModelFile& model, const Arch& arch) {
         (arch.no_rope_period == 0 || (layer + 1) % static_cast<size_t>(arch.no_rope_period) != 0);
   }
   read_windows(keys, arch, config);
-  for (const Branch& branch : arch.layer) {
+  const FeedForward* with_experts = nullptr;
+  (void)arch.has_branch([&](const Branch& branch) {
     const auto* ffn = std::get_if<FeedForward>(&branch.block);
-    if (ffn != nullptr && ffn->has_experts) read_experts(keys, ffn->experts, config);
-  }
+    if (ffn == nullptr || !ffn->has_experts) return false;
+    with_experts = ffn;
+    return true;
+  });
+  if (with_experts != nullptr) read_experts(keys, with_experts->experts, config);
+  read_recurrent(keys, arch, config);
   if (arch.attn_softcap) {
     config.attn_softcap = keys.optional_float("attn_logit_softcapping", *arch.attn_softcap);
   }

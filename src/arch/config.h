@@ -35,6 +35,8 @@ struct LayerConfig {
   bool has_window = false;  // sees only Config::window_len positions
   bool has_rope = true;
   bool has_experts = false;  // instead of a dense feed-forward part
+  int kind = 0;              // of the architecture's kinds of layers (Arch::layer_of)
+  bool is_recurrent = false;
 };
 
 struct ExpertConfig {
@@ -47,10 +49,20 @@ struct ExpertConfig {
   int n_groups = 0, n_groups_used = 0;
 };
 
+// Of recurrent layers: a convolution over n_conv positions of n_channels, and (SelectiveScan) heads
+// that share n_inner channels, each with n_state elements of state.
+struct RecurrentConfig {
+  int n_conv = 0;  // 0 = no layer is recurrent
+  int n_channels = 0;
+  int n_inner = 0, n_state = 0, n_heads = 0, n_groups = 0;
+  int n_dt = 0;              // elements that time steps are made from (mamba 1)
+  bool plain_norms = false;  // of dt, B and C, without weights (Falcon Mamba)
+};
+
 struct Config {
   std::string arch;
   int n_vocab = 0, n_embd = 0, n_layers = 0, n_ctx_train = 0;
-  int n_heads = 0, n_kv_heads = 0, n_ff = 0;  // of the first layer
+  int n_heads = 0, n_kv_heads = 0, n_ff = 0;  // of the first layer that has them
   int head_dim = 0;                           // of queries, keys and values
   float norm_eps = 0;
   float kq_scale = 0;  // scores are multiplied by it before softcap and softmax
@@ -62,6 +74,7 @@ struct Config {
   float clamp_qkv = 0;    // 0 = none
   bool parallel = false;  // see Arch::parallel_key
   ExpertConfig experts;
+  RecurrentConfig recurrent;
   std::vector<LayerConfig> layers;
 
   int n_q() const { return n_heads * head_dim; }      // width of all query heads

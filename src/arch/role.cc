@@ -12,6 +12,7 @@ std::string_view role_name(Role role) {
       "position_embd",
       "output",
       "output_norm",
+      "token_embd_norm",
       "rope_freqs",
       "rope_factors_long",
       "rope_factors_short",
@@ -48,6 +49,20 @@ std::string_view role_name(Role role) {
       "ffn_up_shexp",
       "ffn_down_shexp",
       "ffn_gate_inp_shexp",
+      "ssm_in",
+      "ssm_conv1d",
+      "ssm_x",
+      "ssm_dt",
+      "ssm_dt_norm",
+      "ssm_b_norm",
+      "ssm_c_norm",
+      "ssm_a",
+      "ssm_d",
+      "ssm_norm",
+      "ssm_out",
+      "shortconv.in_proj",
+      "shortconv.conv",
+      "shortconv.out_proj",
   };
   return names[static_cast<size_t>(role)];
 }

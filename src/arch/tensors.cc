@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "arch/recurrent.h"
+
 namespace crossval {
 namespace {
 
@@ -121,16 +123,16 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
   if (experts.selection_bias) list.vector(Role::exp_probs_b, e.n_experts, false, true);
   // Gate and up in one, where the file has them so.
   list.experts(Role::ffn_gate_up_exps, config.n_embd, 2 * int64_t{e.n_ff}, experts.scales);
-  if (model.find_tensor(list.last().name()) == nullptr) {
-    list.last().role = Role::ffn_gate_exps;
+  if (!experts.gated || model.find_tensor(list.last().name()) == nullptr) {
+    list.last().role = experts.gated ? Role::ffn_gate_exps : Role::ffn_up_exps;
     list.last().shape[1] = e.n_ff;
-    list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
+    if (experts.gated) list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
   }
   list.experts(Role::ffn_down_exps, e.n_ff, config.n_embd, experts.scales);
   if (experts.dense_beside) list_ffn(ffn.dense, config, layer.n_ff, list);
   if (e.n_ff_shared == 0) return;
   const int64_t n_up = experts.shared_fused ? 2 * int64_t{e.n_ff_shared} : e.n_ff_shared;
-  if (!experts.shared_fused) {
+  if (!experts.shared_fused && experts.gated) {
     list.matrix(Role::ffn_gate_shexp, config.n_embd, e.n_ff_shared, true, experts.scales);
   }
   list.matrix(Role::ffn_up_shexp, config.n_embd, n_up, true, experts.scales);
@@ -152,7 +154,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   outside.matrix(Role::output, config.n_embd, config.n_vocab, false);
   outside.last().uses_bias = arch.output_bias;
   outside.last().needs_bias = arch.biases.output;
-  if (arch.norm_weights) outside.layer_norm(Role::output_norm);
+  if (arch.norm_weights) outside.layer_norm(arch.output_norm);
   if (arch.embedding_norm == Arch::EmbeddingNorm::with_weights)
     outside.layer_norm(Role::token_embd_norm);
   if (arch.position_embedding != Arch::PositionEmbedding::none) {
@@ -167,7 +169,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(arch, config, layer, all);
     const TensorSpec fused = {.role = Role::attn_qkv, .layer = layer};
-    for (const Branch& branch : arch.layer) {
+    for (const Branch& branch : arch.layer_of(sizes.kind)) {
       if (arch.norm_weights) {
         list.layer_norm(branch.norm, !branch.norm_optional);
         list.layer_norm(branch.post_norm, branch.post_norm_instead == Role::none);
@@ -178,6 +180,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
                        list);
         continue;
       }
+      if (list_recurrent(branch, config, layer, all)) continue;
       const auto& ffn = std::get<FeedForward>(branch.block);
       if (sizes.has_experts && !branch.is_dense) {
         list_experts(model, ffn, config, sizes, list);
@@ -185,6 +188,13 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list_ffn(ffn.dense, config, sizes.n_ff, list);
       }
     }
+  }
+  // Some norms of some architectures are named without ".weight" (llama.cpp `tn(role, layer)`).
+  for (TensorSpec& spec : all) {
+    if (spec.is_linear || spec.is_bias || spec.is_scales ||
+        model.find_tensor(spec.name()) != nullptr)
+      continue;
+    if (spec.layer >= 0 && model.find_tensor(spec.stem()) != nullptr) spec.is_bare = true;
   }
   return all;
 }
@@ -198,7 +208,8 @@ bool knows_outside(const Arch& arch, Role role) {
     case Role::rope_factors_short:
       return true;
     case Role::output_norm:
-      return arch.norm_weights;
+    case Role::output_norm_lfm2:
+      return arch.norm_weights && role == arch.output_norm;
     case Role::token_embd_norm:
       return arch.embedding_norm == Arch::EmbeddingNorm::with_weights;
     case Role::position_embd:
@@ -212,7 +223,7 @@ bool knows_role(const Arch& arch, Role role) {
   const auto is_one_of = [&](std::initializer_list<Role> roles) {
     return std::ranges::find(roles, role) != roles.end();
   };
-  return std::ranges::any_of(arch.layer, [&](const Branch& branch) {
+  return arch.has_branch([&](const Branch& branch) {
     if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead})) {
       return true;
     }
@@ -223,6 +234,9 @@ bool knows_role(const Arch& arch, Role role) {
               is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
              (attention->sinks && role == Role::attn_sinks) ||
              (attention->gate != Attention::Gate::none && role == Role::attn_gate);
+    }
+    if (!std::holds_alternative<FeedForward>(branch.block)) {
+      return recurrent_knows_role(branch, role);
     }
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;

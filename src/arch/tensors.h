@@ -25,11 +25,13 @@ struct TensorSpec {
   bool is_used = true;     // false: files have it, and engines leave it out
   bool is_bias = false;    // its name ends in ".bias" instead of ".weight"
   bool is_scales = false;  // or in ".scales" (MPT's activation)
+  bool is_bare = false;    // or in none of them
+  bool has_rows = false;   // a row for each of ne1 channels, though no product's
 
   // "blk.3.attn_q" without ".weight"; and with it.
   std::string stem() const;
   std::string name() const {
-    return stem() + (is_bias ? ".bias" : is_scales ? ".scales" : ".weight");
+    return stem() + (is_bare ? "" : is_bias ? ".bias" : is_scales ? ".scales" : ".weight");
   }
 };
 

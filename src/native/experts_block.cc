@@ -133,6 +133,8 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
       std::copy_n(scratch.out.row(row), n_ff, scratch.gate.row(row));
       std::copy_n(scratch.out.row(row) + n_ff, n_ff, scratch.up.row(row));
     }
+  } else if (!experts.gated) {
+    expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, n_ff, scratch.gate);
   } else {
     expert_linear(pass, weights[Role::ffn_gate_exps], expert, scratch.in, n_ff, scratch.gate);
     expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, n_ff, scratch.up);
@@ -147,7 +149,8 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
         up = std::clamp(up, -config.clamp, config.clamp);
       }
     }
-    activate(experts.act, pass.as_ggml(), scratch.up.row(row), config.n_ff, scratch.gate.row(row));
+    activate(experts.act, pass.as_ggml(), experts.gated ? scratch.up.row(row) : nullptr,
+             config.n_ff, scratch.gate.row(row));
   }
   expert_linear(pass, weights[Role::ffn_down_exps], expert, scratch.gate, n_embd, scratch.out);
   for (size_t i = 0; i < n; ++i) {
@@ -169,13 +172,15 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
     pass.resize(pass.both, 2 * n_ff);
     pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.both);
     pass.split(pass.both, pass.gate, pass.up);
+  } else if (!experts.gated) {
+    pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.gate);
   } else {
     pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true, true}, weights[Role::ffn_gate_shexp],
                 in, pass.gate);
     pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.up);
   }
-  pass.activate(experts.act, &pass.up, pass.gate);
-  pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
+  pass.activate(experts.act, experts.gated ? &pass.up : nullptr, pass.gate);
+  if (experts.gated) pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
   pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false, true}, weights[Role::ffn_down_shexp],
               pass.gate, pass.branch);
   if (!experts.shared_gate) return;

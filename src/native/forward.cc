@@ -16,6 +16,7 @@ ForwardPass::ForwardPass(const Arch& arch_in, const Config& config_in, const Wei
     : arch(arch_in),
       config(config_in),
       weights(weights_in),
+      recurrent_state(config_in),
       numerics_(numerics),
       cache_(cache),
       pool_(pool) {}
@@ -49,6 +50,10 @@ void ForwardPass::each_token(const std::function<void(int64_t token)>& body) {
     const int64_t end = std::min<int64_t>(n_tokens, (chunk + 1) * tokens_per_chunk);
     for (int64_t token = chunk * tokens_per_chunk; token < end; ++token) body(token);
   });
+}
+
+void ForwardPass::each(int64_t n, const std::function<void(int64_t i)>& body) {
+  pool_.run(n, [&](int64_t i, int) { body(i); });
 }
 
 void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int n, float eps,
@@ -87,7 +92,9 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
   assert(w.row_len == in.width && w.n_rows == out.width);
   const bool scaled = !weight.scale.empty(), biased = !weight.bias.empty();
   product(w, in.data.data(), n_tokens, out.data.data(), out.width);
-  const bool same_name = std::string_view(names.product) == names.scaled;
+  const bool same_name =
+      names.product == names.scaled ||
+      (names.product && names.scaled && std::string_view(names.product) == names.scaled);
   if ((!scaled && !biased) || (names.midway && !(scaled && same_name))) {
     tap(names.product, "MUL_MAT", out);
   }

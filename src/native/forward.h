@@ -1,6 +1,7 @@
 // The vocabulary of a forward pass: buffers for a batch of tokens and the operations that the
-// blocks string together. Every operation treats tokens independently (attention sees the cache),
-// so results do not depend on threads or on how a prompt is cut into batches.
+// blocks string together. Every operation treats tokens independently (attention sees the cache) or
+// one after the other from the state before (recurrent blocks), so results do not depend on threads
+// or on how a prompt is cut into batches.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "arch/config.h"
 #include "base/parallel.h"
 #include "native/kv_cache.h"
+#include "native/recurrent_state.h"
 #include "native/rope.h"
 #include "native/tap_writer.h"
 #include "native/weights.h"
@@ -41,6 +43,14 @@ struct ExpertScratch {
   std::vector<int> slots;      // of one expert: token * n_used + rank
   Rows in, gate, up, out;      // [slots of one expert, ...]
   std::vector<float> results;  // [n_tokens, n_used, n_embd]
+};
+
+// What recurrent blocks work in, each [n_tokens, ...].
+struct RecurrentScratch {
+  Rows in, conv_in, conv;  // projected; what the convolution gets and gives
+  Rows z, x, parameters;
+  Rows dt_low, dt, b, c;
+  Rows y;
 };
 
 class ForwardPass {
@@ -82,6 +92,8 @@ class ForwardPass {
   }
   // Calls body(token) for every token of the batch, in parallel when that pays.
   void each_token(const std::function<void(int64_t token)>& body);
+  // Calls body(i) for i < n, in parallel.
+  void each(int64_t n, const std::function<void(int64_t i)>& body);
   // Makes room for rows of this width.
   void resize(Rows& rows, int width) const;
 
@@ -104,6 +116,8 @@ class ForwardPass {
   Rows router;                // [n_tokens, n_experts]
   Rows mixture;               // [n_tokens, n_embd]
   ExpertScratch experts;
+  RecurrentScratch recurrent;
+  RecurrentState recurrent_state;  // of all tokens before this pass; reset with the cache
 
  private:
   Numerics numerics_;
@@ -116,6 +130,8 @@ class ForwardPass {
 // The blocks. `in` and the result, in pass.branch, are [n_tokens, n_embd].
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
+void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);
+void short_conv_block(ForwardPass& pass, const ShortConv& conv, const Rows& in);
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in);
 
 }  // namespace crossval

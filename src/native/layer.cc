@@ -29,6 +29,12 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* attention = std::get_if<Attention>(&branch.block)) {
     return attention_block(pass, *attention, in);
   }
+  if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
+    return scan_block(pass, *scan, in);
+  }
+  if (const auto* conv = std::get_if<ShortConv>(&branch.block)) {
+    return short_conv_block(pass, *conv, in);
+  }
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);
@@ -38,10 +44,11 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 
 void ForwardPass::run_layers() {
   for (layer = 0; layer < config.n_layers; ++layer) {
+    const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
     const auto is_parallel = [&](const Branch& branch) {
       return branch.parallel || config.parallel;
     };
-    const bool keeps_input = std::ranges::any_of(arch.layer, [&](const Branch& branch) {
+    const bool keeps_input = std::ranges::any_of(branches, [&](const Branch& branch) {
       const auto* ffn = std::get_if<FeedForward>(&branch.block);
       return is_parallel(branch) || (ffn != nullptr && ffn->experts.router_reads_layer_input);
     });
@@ -50,7 +57,7 @@ void ForwardPass::run_layers() {
       std::copy_n(x.data.begin(), static_cast<size_t>(n_tokens) * x.width,
                   layer_input.data.begin());
     }
-    for (const Branch& part : arch.layer) {
+    for (const Branch& part : branches) {
       const Rows& from = is_parallel(part) ? layer_input : x;
       run_block(*this, part, block_input(*this, part, from));
       if (part.post_norm != Role::none) {

@@ -108,11 +108,11 @@ struct NativeEngine::Impl {
     pass.layer = -1;
     embed(ids);
     pass.run_layers();
-    pass.norm(pass.x, weights.outside[Role::output_norm], pass.normed);
+    const Weight& output_norm = weights.outside[arch.output_norm];
+    pass.norm(pass.x, output_norm, pass.normed);
     std::copy_n(pass.normed.data.begin(), static_cast<size_t>(n) * config.n_embd,
                 hidden.row(hidden_row));
-    pass.tap("result_norm", !weights.outside[Role::output_norm].bias.empty() ? "ADD" : "MUL",
-             pass.normed);
+    pass.tap("result_norm", !output_norm.bias.empty() ? "ADD" : "MUL", pass.normed);
     n_past += n;
   }
 
@@ -201,6 +201,7 @@ std::string NativeEngine::piece(TokenId id) {
 void NativeEngine::reset(int n_ctx) {
   const Stopwatch watch;
   impl_->cache.reset(n_ctx);
+  impl_->pass.recurrent_state.reset();
   impl_->n_ctx = n_ctx;
   impl_->choose_rope_factors();
   impl_->n_past = 0;

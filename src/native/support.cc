@@ -26,9 +26,9 @@ bool present_and_set(const ModelFile& model, const std::string& key) {
 
 // A key that holds a value for each layer where native reads one number; "" = none.
 std::string key_with_many_values(const ModelFile& model, const std::string& prefix) {
-  constexpr std::string_view read_per_layer[] = {"feed_forward_length", "attention.head_count",
-                                                 "attention.head_count_kv",
-                                                 "attention.sliding_window_pattern"};
+  constexpr std::string_view read_per_layer[] = {
+      "feed_forward_length", "attention.head_count", "attention.head_count_kv",
+      "attention.sliding_window_pattern", "attention.recurrent_layers"};
   for (const auto& [key, value] : model.metadata()) {
     if (!key.starts_with(prefix)) continue;
     const std::string_view name = std::string_view(key).substr(prefix.size());
@@ -56,7 +56,7 @@ bool is_i2_s_scale(const ModelFile& model, std::string_view name) {
 // not 0 where it is not, native refuses rather than be wrong.
 bool computes_with(const Arch& arch, std::string_view key) {
   if (key == "expert_count") {
-    return std::ranges::any_of(arch.layer, [](const Branch& branch) {
+    return arch.has_branch([](const Branch& branch) {
       const auto* ffn = std::get_if<FeedForward>(&branch.block);
       return ffn != nullptr && ffn->has_experts;
     });

@@ -49,7 +49,8 @@ class Binder {
       used_.insert(spec.stem() + ".bias");
       return;
     }
-    std::vector<int64_t> bias(shape.begin() + (spec.is_linear ? 1 : 0), shape.end());
+    std::vector<int64_t> bias(shape.begin() + (spec.is_linear || spec.has_rows ? 1 : 0),
+                              shape.end());
     out.bias = vector(find(spec.stem() + ".bias", bias, spec.needs_bias));
   }
 

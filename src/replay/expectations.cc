@@ -52,12 +52,13 @@ namespace {
 
 // Of the feed-forward part; experts', where the architecture can have them.
 Act activation_of(const Arch& arch) {
-  for (const Branch& branch : arch.layer) {
-    if (const auto* ffn = std::get_if<FeedForward>(&branch.block)) {
-      return ffn->has_experts ? ffn->experts.act : ffn->dense.act;
-    }
-  }
-  return Act::silu;
+  Act act = Act::silu;
+  (void)arch.has_branch([&](const Branch& branch) {
+    const auto* ffn = std::get_if<FeedForward>(&branch.block);
+    if (ffn != nullptr) act = ffn->has_experts ? ffn->experts.act : ffn->dense.act;
+    return ffn != nullptr;
+  });
+  return act;
 }
 
 }  // namespace

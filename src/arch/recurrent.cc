@@ -1,0 +1,158 @@
+#include "arch/recurrent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "base/error.h"
+
+namespace crossval {
+namespace {
+
+using Form = SelectiveScan::Form;
+
+// As of config.cc: products of these stay inside int64, and of n_inner and n_state inside memory.
+constexpr int64_t kMaxInner = int64_t{1} << 24;
+constexpr int64_t kMaxState = 1 << 16;
+constexpr int64_t kMaxConv = 1 << 10;
+
+void read_scan(const Keys& keys, const SelectiveScan& scan, Config& config) {
+  RecurrentConfig& out = config.recurrent;
+  out.n_conv = keys.required_int("ssm.conv_kernel", kMaxConv);
+  out.n_inner = keys.required_int("ssm.inner_size", kMaxInner);
+  out.n_state = keys.required_int("ssm.state_size", kMaxState);
+  const int rank = keys.required_int("ssm.time_step_rank", kMaxInner);
+  out.n_groups = scan.form == Form::mamba2 ? keys.required_int("ssm.group_count", kMaxState) : 1;
+  switch (scan.form) {
+    case Form::mamba1:
+      out.n_heads = out.n_inner;
+      out.n_dt = rank;
+      out.plain_norms = !scan.dt_b_c_norms && keys.optional_bool("ssm.dt_b_c_rms", false);
+      break;
+    case Form::mamba2:
+      out.n_heads = rank;
+      break;
+    case Form::plamo2:
+      out.n_heads = rank;
+      out.n_dt = std::max(64, config.n_embd / 16);  // no key says it: plamo2.cpp
+      break;
+  }
+  out.n_channels = out.n_inner;
+  if (scan.form == Form::mamba2) {
+    const int64_t n_channels = out.n_inner + int64_t{2} * out.n_groups * out.n_state;
+    if (n_channels <= 2 * kMaxInner) out.n_channels = static_cast<int>(n_channels);
+  }
+  const bool fits = out.n_inner % out.n_heads == 0 && out.n_heads % out.n_groups == 0 &&
+                    (scan.form != Form::mamba2 || out.n_channels > out.n_inner);
+  if (fits) return;
+  bad_input("bad_hyperparameter",
+            fmt::format("{} channels in {} heads and {} groups, with {} elements of state, make no "
+                        "sense",
+                        out.n_inner, out.n_heads, out.n_groups, out.n_state),
+            keys.model().path(), "correct the ssm.* metadata keys");
+}
+
+// Lists the specs of one block.
+class Lister {
+ public:
+  Lister(int layer, std::vector<TensorSpec>& out) : layer_(layer), out_(out) {}
+
+  void matrix(Role role, int64_t ne0, int64_t ne1, bool uses_scale) {
+    TensorSpec& spec = add(role, ne0, ne1);
+    spec.is_linear = true;
+    spec.uses_scale = uses_scale;
+  }
+  TensorSpec& add(Role role, int64_t ne0, int64_t ne1 = 0) {
+    out_.push_back({.role = role, .layer = layer_, .shape = {ne0, ne1}});
+    return out_.back();
+  }
+
+ private:
+  int layer_;
+  std::vector<TensorSpec>& out_;
+};
+
+void list_scan(const SelectiveScan& scan, const Config& config, Lister& list) {
+  const RecurrentConfig& r = config.recurrent;
+  const bool is_mamba2 = scan.form == Form::mamba2;
+  const int64_t n_in = int64_t{r.n_inner} + r.n_channels + (is_mamba2 ? r.n_heads : 0);
+  list.matrix(Role::ssm_in, config.n_embd, n_in, scan.scales);
+  list.add(Role::ssm_conv1d, r.n_conv, r.n_channels).has_rows = true;
+  if (is_mamba2) {
+    list.add(Role::ssm_dt, r.n_heads).is_bias = true;
+  } else {
+    list.matrix(Role::ssm_x, r.n_inner, r.n_dt + int64_t{2} * r.n_state, false);
+    list.matrix(Role::ssm_dt, r.n_dt, r.n_heads, false);
+  }
+  if (scan.dt_b_c_norms) {
+    list.add(Role::ssm_dt_norm, r.n_dt);
+    list.add(Role::ssm_b_norm, r.n_state);
+    list.add(Role::ssm_c_norm, r.n_state);
+  }
+  const auto per_head = [&](Role role) {
+    TensorSpec& spec = is_mamba2 ? list.add(role, 1, r.n_heads) : list.add(role, r.n_heads);
+    spec.is_bare = true;
+  };
+  if (scan.form == Form::mamba1) {
+    list.add(Role::ssm_a, r.n_state, r.n_heads).is_bare = true;
+  } else {
+    per_head(Role::ssm_a);
+  }
+  per_head(Role::ssm_d);
+  if (scan.group_norm != SelectiveScan::GroupNorm::no) {
+    list.add(Role::ssm_norm, r.n_inner / r.n_groups, r.n_groups).required =
+        scan.group_norm == SelectiveScan::GroupNorm::yes;
+  }
+  list.matrix(Role::ssm_out, r.n_inner, config.n_embd, scan.scales);
+}
+
+}  // namespace
+
+void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
+  (void)arch.has_branch([&](const Branch& branch) {
+    if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
+      read_scan(keys, *scan, config);
+      return true;
+    }
+    if (!std::holds_alternative<ShortConv>(branch.block)) return false;
+    config.recurrent.n_conv = keys.required_int("shortconv.l_cache", kMaxConv);
+    config.recurrent.n_channels = config.n_embd;
+    return true;
+  });
+}
+
+bool list_recurrent(const Branch& branch, const Config& config, int layer,
+                    std::vector<TensorSpec>& out) {
+  Lister list(layer, out);
+  if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
+    list_scan(*scan, config, list);
+    return true;
+  }
+  if (!std::holds_alternative<ShortConv>(branch.block)) return false;
+  list.matrix(Role::shortconv_in, config.n_embd, int64_t{3} * config.n_embd, false);
+  list.add(Role::shortconv_conv, config.recurrent.n_conv, config.n_embd).has_rows = true;
+  list.matrix(Role::shortconv_out, config.n_embd, config.n_embd, false);
+  return true;
+}
+
+bool recurrent_knows_role(const Branch& branch, Role role) {
+  const auto is_one_of = [&](std::initializer_list<Role> roles) {
+    return std::ranges::find(roles, role) != roles.end();
+  };
+  if (std::holds_alternative<ShortConv>(branch.block)) {
+    return is_one_of({Role::shortconv_in, Role::shortconv_conv, Role::shortconv_out});
+  }
+  const auto* scan = std::get_if<SelectiveScan>(&branch.block);
+  if (scan == nullptr) return false;
+  if (is_one_of({Role::ssm_in, Role::ssm_conv1d, Role::ssm_dt, Role::ssm_a, Role::ssm_d,
+                 Role::ssm_out})) {
+    return true;
+  }
+  return (scan->form != Form::mamba2 && role == Role::ssm_x) ||
+         (scan->dt_b_c_norms &&
+          is_one_of({Role::ssm_dt_norm, Role::ssm_b_norm, Role::ssm_c_norm})) ||
+         (scan->group_norm != SelectiveScan::GroupNorm::no && role == Role::ssm_norm);
+}
+
+}  // namespace crossval
