@@ -26,8 +26,10 @@ Arch hybrid(std::string_view name, RopeStyle rope, const std::vector<Branch>& la
           .choose_kinds = recurrent_without_heads};
 }
 
-// The layers with experts are those that have a router.
+// The layers with experts are those that have a router. Experts are as long as dense parts, here
+// and in Granite, whatever expert_feed_forward_length says.
 void adjust_jamba(const Keys& keys, Config& config) {
+  config.experts.n_ff = config.n_ff;
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const TensorSpec router = {.role = Role::ffn_gate_inp, .layer = layer};
     LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
@@ -55,6 +57,7 @@ Arch granite_hybrid() {
   arch.rope_factors = true;
   // rope.scaling.finetuned = false: trained without positions.
   arch.adjust = [](const Keys& keys, Config& config) {
+    config.experts.n_ff = config.n_ff;
     if (keys.optional_bool("rope.scaling.finetuned", true)) return;
     for (LayerConfig& layer : config.layers) layer.has_rope = false;
   };
