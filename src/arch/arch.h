@@ -56,6 +56,8 @@ struct Arch {
   // Says the kind of each layer, whose numbers of heads and ff are read then; null = all are 0.
   void (*choose_kinds)(const Keys& keys, Config& config) = nullptr;
   Role output_norm = Role::output_norm;
+  // What files name without ".weight" (llama.cpp `tn(role, layer)`).
+  std::vector<Role> bare_roles = {};
   Window window = {};
   bool embedding_by_width = false;  // rows of the embedding times sqrt(n_embd) (Gemma)
   enum class EmbeddingNorm {

@@ -31,6 +31,7 @@ struct Attention {
   bool qk_norm_after_rope = false;
   bool sinks = false;          // a logit per head that takes part in the softmax alone
   Role sub_norm = Role::none;  // norm of the heads before they meet attn_output
+  bool fused = false;          // attn_qkv always, never three matrices
   bool qkv_scale = true;       // a factor beside attn_qkv counts
   bool out_bias = true;        // a bias of attn_output counts
   // The heads are multiplied with this function of a product of the block's input: one value a
@@ -99,7 +100,8 @@ struct SelectiveScan {
   bool dt_b_c_norms = false;  // with weights (ssm_dt_norm, ssm_b_norm, ssm_c_norm)
   // Of the gated result, each group of it apart (ssm_norm).
   enum class GroupNorm { no, optional, yes } group_norm = GroupNorm::no;
-  bool scales = true;  // factors beside ssm_in and ssm_out count
+  bool scales = true;            // factors beside ssm_in and ssm_out count
+  bool needs_conv_bias = false;  // else it is optional
   const char* out_tap = nullptr;
 };
 

@@ -21,9 +21,12 @@ class Lister {
     if (role != Role::none)
       out_.push_back({.role = role, .layer = layer_, .shape = {n}, .required = required});
   }
-  // A norm of the residual stream.
+  // A norm of the residual stream; branches may share one.
   void layer_norm(Role role, bool required = true) {
-    if (role == Role::none) return;
+    const auto is_it = [&](const TensorSpec& spec) {
+      return spec.role == role && spec.layer == layer_;
+    };
+    if (role == Role::none || std::ranges::any_of(out_, is_it)) return;
     norm(role, config_.n_embd, required);
     last().needs_bias = biases.norms;
   }
@@ -176,8 +179,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list.layer_norm(branch.post_norm_instead, false);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
-        list_attention(model, *attention, config, sizes, model.find_tensor(fused.name()) != nullptr,
-                       list);
+        const bool is_fused = attention->fused || model.find_tensor(fused.name()) != nullptr;
+        list_attention(model, *attention, config, sizes, is_fused, list);
         continue;
       }
       if (list_recurrent(branch, config, layer, all)) continue;
@@ -189,12 +192,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
       }
     }
   }
-  // Some norms of some architectures are named without ".weight" (llama.cpp `tn(role, layer)`).
   for (TensorSpec& spec : all) {
-    if (spec.is_linear || spec.is_bias || spec.is_scales ||
-        model.find_tensor(spec.name()) != nullptr)
-      continue;
-    if (spec.layer >= 0 && model.find_tensor(spec.stem()) != nullptr) spec.is_bare = true;
+    if (std::ranges::find(arch.bare_roles, spec.role) != arch.bare_roles.end()) spec.is_bare = true;
   }
   return all;
 }

@@ -9,7 +9,8 @@
 
 namespace crossval::testing {
 
-// Two layers, 64 wide, 4 heads; experts, windows and scales where the architecture has them.
+// Two layers (three where they are of several kinds), 64 wide, 4 heads; experts, windows and scales
+// where the architecture has them.
 void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed = 1);
 
 }  // namespace crossval::testing
