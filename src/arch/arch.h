@@ -22,6 +22,7 @@ struct Window {
   int period = 0;  // 0 = the architecture knows no windows
   int default_len = 0;
   bool first_sees_all = false;  // of each period the first layer, not the last, has no window
+  bool needs_pattern = false;   // files always have a pattern of their own
   int fixed_len = 0;            // so many positions, whatever the key says beyond being there
   int only_with_n_layers = 0;   // other sizes have none; 0 = all have
   bool rope_in_windows_only = false;
@@ -56,6 +57,8 @@ struct Arch {
   // Says the kind of each layer, whose numbers of heads and ff are read then; null = all are 0.
   void (*choose_kinds)(const Keys& keys, Config& config) = nullptr;
   Role output_norm = Role::output_norm;
+  // What files name without ".weight" (llama.cpp `tn(role, layer)`).
+  std::vector<Role> bare_roles = {};
   Window window = {};
   bool embedding_by_width = false;  // rows of the embedding times sqrt(n_embd) (Gemma)
   enum class EmbeddingNorm {
@@ -84,10 +87,9 @@ struct Arch {
   // Angles are divided by rope_freqs, or by rope_factors_long or _short as the context is, where
   // the file has them.
   bool rope_factors = false;
-  bool bare_post_norms = false;  // norms behind blocks have names without ".weight" (PLaMo 3)
-  bool tied_output = false;      // files hold no output matrix: that of the embedding serves
-  bool output_bias = true;       // a bias of the output matrix counts, where the file has it
-  bool causal = true;  // false: every token of an evaluation sees all of them, nothing before
+  bool tied_output = false;  // files hold no output matrix: that of the embedding serves
+  bool output_bias = true;   // a bias of the output matrix counts, where the file has it
+  bool causal = true;        // false: every token of an evaluation sees all of them, nothing before
   std::optional<float> post_norm_eps = {};  // where norms behind the blocks have one of their own
   int no_rope_period = 0;                   // every so-manieth layer does not rotate (SmolLM3)
   bool parallel_key = false;                // use_parallel_residual decides (GPT-NeoX)

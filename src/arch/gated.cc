@@ -42,10 +42,11 @@ std::vector<Arch> gated_archs() {
                      .post_norm_eps = 1e-8f};
   const FeedForward geglu = {
       .dense = {.act = Act::gelu, .product_tap = "ffn_geglu", .product_op = "GEGLU"}};
-  const Arch spark = {.name = "spark2_5",
-                      .rope = RopeStyle::neox,
-                      .layer = pre_norm_layer({.gate = Attention::Gate::sigmoid}, geglu),
-                      .window = {.period = 4, .rope_base = 10000, .rope_scale_alone = true}};
+  const Arch spark = {
+      .name = "spark2_5",
+      .rope = RopeStyle::neox,
+      .layer = pre_norm_layer({.gate = Attention::Gate::sigmoid}, geglu),
+      .window = {.period = 4, .needs_pattern = true, .rope_base = 10000, .rope_scale_alone = true}};
   const Arch laguna = {
       .name = "laguna",
       .rope = RopeStyle::neox,

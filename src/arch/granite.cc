@@ -41,6 +41,7 @@ void adjust_minicpm(const Keys& keys, Config& config) {
 std::vector<Arch> granite_archs() {
   Arch minicpm = granite("minicpm", adjust_minicpm);
   std::get<FeedForward>(minicpm.layer[1].block).experts.shared = false;
+  minicpm.attention_scale_key = false;
   return {granite("granite", adjust_granite), granite("granitemoe", nullptr), minicpm};
 }
 

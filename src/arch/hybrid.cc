@@ -41,7 +41,8 @@ Arch jamba() {
   std::vector<Branch> layer = pre_norm_layer(
       {.out_bias = false}, {.has_experts = true, .experts = {.weights_norm = Experts::Norm::no}});
   layer[0].sum_tap = nullptr;
-  Arch arch = hybrid("jamba", RopeStyle::none, layer, {.form = Form::mamba1, .dt_b_c_norms = true});
+  Arch arch = hybrid("jamba", RopeStyle::none, layer,
+                     {.form = Form::mamba1, .dt_b_c_norms = true, .needs_conv_bias = true});
   arch.adjust = adjust_jamba;
   return arch;
 }
@@ -74,19 +75,24 @@ Arch falcon_h1() {
                                    .parallel = true,
                                    .norm_tap = "ssm_in",
                                    .sum_tap = "ffn_inp"});
-  return {.name = "falcon-h1", .rope = RopeStyle::neox, .layer = layer};
+  return {
+      .name = "falcon-h1", .rope = RopeStyle::neox, .layer = layer, .bare_roles = {Role::ffn_norm}};
 }
 
 Arch plamo2() {
-  std::vector<Branch> layer = both_norms_layer({.qk_norm = QkNorm::each_head, .qkv_scale = false},
-                                               {.dense = {.fused = true}});
+  std::vector<Branch> layer =
+      both_norms_layer({.qk_norm = QkNorm::each_head, .fused = true, .qkv_scale = false},
+                       {.dense = {.fused = true}});
   layer[0].norm_tap = nullptr;
   layer[0].sum_tap = "attn_residual";
   layer[1].norm_tap = "ffn_pre_norm";
   layer[1].sum_tap = "ffn_residual";
-  return hybrid(
-      "plamo2", RopeStyle::neox, layer,
-      {.form = Form::plamo2, .dt_b_c_norms = true, .scales = false, .out_tap = "mamba_out"});
+  Arch arch =
+      hybrid("plamo2", RopeStyle::neox, layer,
+             {.form = Form::plamo2, .dt_b_c_norms = true, .scales = false, .out_tap = "mamba_out"});
+  arch.bare_roles = {Role::attn_post_norm, Role::ffn_post_norm, Role::ssm_dt_norm, Role::ssm_b_norm,
+                     Role::ssm_c_norm};
+  return arch;
 }
 
 // A layer is a scan, attention or a feed-forward part: one with neither heads of keys nor a

@@ -34,7 +34,6 @@ Arch lfm2(std::string_view name, const FeedForward& ffn) {
           .other_layers = {recurrent},
           .choose_kinds = choose_kinds,
           .output_norm = Role::output_norm_lfm2,
-          .window = {.period = 1},
           .adjust = adjust_lfm2};
 }
 
@@ -42,12 +41,13 @@ Arch lfm2(std::string_view name, const FeedForward& ffn) {
 
 std::vector<Arch> lfm2_archs() {
   const Ffn dense = {.out_tap = nullptr};
-  return {lfm2("lfm2", {.dense = dense}),
-          lfm2("lfm2moe", {.dense = dense,
-                           .has_experts = true,
-                           .experts = {.gating = Gating::key,
-                                       .layers = ExpertLayers::after_leading,
-                                       .selection_bias = true}})};
+  Arch plain = lfm2("lfm2", {.dense = dense});
+  plain.window = {.period = 1};
+  return {plain, lfm2("lfm2moe", {.dense = dense,
+                                  .has_experts = true,
+                                  .experts = {.gating = Gating::key,
+                                              .layers = ExpertLayers::after_leading,
+                                              .selection_bias = true}})};
 }
 
 }  // namespace crossval

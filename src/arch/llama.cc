@@ -77,7 +77,7 @@ std::vector<Arch> llama_archs() {
   Arch plamo3 = relative("plamo3", RopeStyle::neox, {.qk_norm = QkNorm::head});
   plamo3.layer = both_norms_layer({.qk_norm = QkNorm::head, .fused = true, .qkv_scale = false},
                                   {.dense = {.fused = true}});
-  plamo3.bare_post_norms = true;
+  plamo3.bare_roles = {Role::attn_post_norm, Role::ffn_post_norm};
   plamo3.window = {.period = 8, .rope_base = 10000, .rope_scale_alone = true};
   Arch llada = relative("llada", RopeStyle::norm, {.out_bias = false}, {.biases = false});
   llada.causal = false;

@@ -54,6 +54,7 @@ std::vector<Arch> mixture_archs() {
                         .scales = true,
                         .default_sigmoid = true});
   std::get<FeedForward>(hy_v3.layer[1].block).dense.scales = true;
+  hy_v3.bare_roles = {Role::exp_probs_b};
   Arch maple = mixture("maple", RopeStyle::neox, {.qk_norm = QkNorm::head}, {.clamp_key = true});
   maple.window = {.period = 1, .rope_in_windows_only = true};
   Arch smallthinker =

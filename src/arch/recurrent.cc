@@ -58,10 +58,11 @@ class Lister {
  public:
   Lister(int layer, std::vector<TensorSpec>& out) : layer_(layer), out_(out) {}
 
-  void matrix(Role role, int64_t ne0, int64_t ne1, bool uses_scale) {
+  TensorSpec& matrix(Role role, int64_t ne0, int64_t ne1, bool uses_scale) {
     TensorSpec& spec = add(role, ne0, ne1);
     spec.is_linear = true;
     spec.uses_scale = uses_scale;
+    return spec;
   }
   TensorSpec& add(Role role, int64_t ne0, int64_t ne1 = 0) {
     out_.push_back({.role = role, .layer = layer_, .shape = {ne0, ne1}});
@@ -78,12 +79,14 @@ void list_scan(const SelectiveScan& scan, const Config& config, Lister& list) {
   const bool is_mamba2 = scan.form == Form::mamba2;
   const int64_t n_in = int64_t{r.n_inner} + r.n_channels + (is_mamba2 ? r.n_heads : 0);
   list.matrix(Role::ssm_in, config.n_embd, n_in, scan.scales);
-  list.add(Role::ssm_conv1d, r.n_conv, r.n_channels).has_rows = true;
+  TensorSpec& kernel = list.add(Role::ssm_conv1d, r.n_conv, r.n_channels);
+  kernel.has_rows = true;
+  kernel.needs_bias = scan.needs_conv_bias;
   if (is_mamba2) {
     list.add(Role::ssm_dt, r.n_heads).is_bias = true;
   } else {
     list.matrix(Role::ssm_x, r.n_inner, r.n_dt + int64_t{2} * r.n_state, false);
-    list.matrix(Role::ssm_dt, r.n_dt, r.n_heads, false);
+    list.matrix(Role::ssm_dt, r.n_dt, r.n_heads, false).needs_bias = true;
   }
   if (scan.dt_b_c_norms) {
     list.add(Role::ssm_dt_norm, r.n_dt);

@@ -22,14 +22,12 @@ class Lister {
     if (role != Role::none)
       out_.push_back({.role = role, .layer = layer_, .shape = {n}, .required = required});
   }
-  // A norm of the residual stream.
+  // A norm of the residual stream; branches may share one.
   void layer_norm(Role role, bool required = true) {
-    if (role == Role::none) return;
-    // Parallel branches share one.
     const auto is_it = [&](const TensorSpec& spec) {
       return spec.role == role && spec.layer == layer_;
     };
-    if (std::ranges::any_of(out_, is_it)) return;
+    if (role == Role::none || std::ranges::any_of(out_, is_it)) return;
     norm(role, config_.n_embd, required);
     last().needs_bias = biases.norms;
   }
@@ -253,7 +251,6 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
       if (arch.norm_weights) {
         list.layer_norm(branch.norm, !branch.norm_optional);
         list.layer_norm(branch.post_norm, branch.post_norm_instead == Role::none);
-        if (branch.post_norm != Role::none) list.last().is_bare = arch.bare_post_norms;
         list.layer_norm(branch.post_norm_instead, false);
       }
       if (arch.hyper_connections) {
@@ -277,12 +274,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
       }
     }
   }
-  // Some norms of some architectures are named without ".weight" (llama.cpp `tn(role, layer)`).
   for (TensorSpec& spec : all) {
-    if (spec.is_linear || spec.is_bias || spec.is_scales ||
-        model.find_tensor(spec.name()) != nullptr)
-      continue;
-    if (spec.layer >= 0 && model.find_tensor(spec.stem()) != nullptr) spec.is_bare = true;
+    if (std::ranges::find(arch.bare_roles, spec.role) != arch.bare_roles.end()) spec.is_bare = true;
   }
   return all;
 }

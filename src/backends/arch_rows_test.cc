@@ -1,4 +1,4 @@
-// Every row of the table of architectures (but recurrent ones and latent attention), on a tiny
+// Every row of the table of architectures (but those of latent attention), on a tiny
 // random model made from the row itself: native computes what the real llama.cpp computes, and the
 // same bits however the prompt is cut.
 #include <gtest/gtest.h>

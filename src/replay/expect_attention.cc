@@ -26,6 +26,9 @@ void Expectations::expect_attention(const Tap& tap, Queries queries, Expected& e
   if (arch_->scaled_queries && queries == Queries::unknown) {
     is_scaled = !alike(as_float(expected.operation.params[scale_index]), kq_scale);
   }
+  // Scores that are capped are scaled before.
+  is_scaled = is_scaled || (!flash && config_->attn_softcap != 0 &&
+                            alike(as_float(expected.operation.params[scale_index]), 1.0f));
   expect_float(expected, scale_index, is_scaled ? 1.0f : kq_scale, Cause::attention_scale,
                "attention scale");
   expect_float(expected, flash ? kFlashBias : kSoftMaxBias, config_->alibi_bias,

@@ -26,8 +26,11 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   out.set_u32(key("embedding_length"), kNEmbd);
   out.set_u32(key("feed_forward_length"), kNFf);
   out.set_u32(key("attention.head_count"), kNHeads);
-  const auto& attention = std::get<Attention>(arch.layer[0].block);
-  out.set_u32(key("attention.head_count_kv"), attention.grouped ? kNKvHeads : kNHeads);
+  const bool grouped = !arch.has_branch([](const Branch& branch) {
+    const auto* attention = std::get_if<Attention>(&branch.block);
+    return attention != nullptr && !attention->grouped;
+  });
+  out.set_u32(key("attention.head_count_kv"), grouped ? kNKvHeads : kNHeads);
   out.set_f32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
   out.set_f32(key("attention.layer_norm_epsilon"), 1e-5f);
   const bool by_sections = arch.rope == RopeStyle::multi || arch.rope == RopeStyle::interleaved;
@@ -35,7 +38,7 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     out.set_i32_array(key("rope.dimension_sections"), std::vector<int32_t>{3, 3, 2, 0});
   }
   if (arch.window.period != 0) out.set_u32(key("attention.sliding_window"), 8);
-  if (arch.window.period == 1) {
+  if (arch.window.period == 1 || arch.window.needs_pattern) {
     out.set_i32_array(key("attention.sliding_window_pattern"), std::vector<int32_t>{1, 0});
   }
   if (arch.logit_scale.key != nullptr) out.set_f32(key("logit_scale"), 0.75f);
@@ -47,9 +50,24 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   if (arch.alibi_key) out.set_f32(key("attention.max_alibi_bias"), 8.0f);
   if (arch.clamp_key) out.set_f32(key("attention.clamp_kqv"), 1.5f);
   if (arch.parallel_key) out.set_bool(key("use_parallel_residual"), true);
-  for (const Branch& branch : arch.layer) {
+  if (arch.choose_kinds != nullptr) {  // recurrent, with attention, the third kind or the first
+    out.set_u32(key("block_count"), 3);
+    out.set_i32_array(key("attention.head_count_kv"), std::vector<int32_t>{0, kNKvHeads, 0});
+    if (arch.other_layers.size() > 1) {
+      out.set_i32_array(key("feed_forward_length"), std::vector<int32_t>{0, 0, kNFf});
+    }
+  }
+  (void)arch.has_branch([&](const Branch& branch) {
+    if (std::holds_alternative<ShortConv>(branch.block)) out.set_u32(key("shortconv.l_cache"), 3);
+    if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
+      out.set_u32(key("ssm.conv_kernel"), 4);
+      out.set_u32(key("ssm.inner_size"), 2 * kNEmbd);
+      out.set_u32(key("ssm.state_size"), 11);
+      out.set_u32(key("ssm.time_step_rank"), 8);
+      out.set_u32(key("ssm.group_count"), scan->form == SelectiveScan::Form::mamba2 ? 2 : 0);
+    }
     const auto* ffn = std::get_if<FeedForward>(&branch.block);
-    if (ffn == nullptr || !ffn->has_experts) continue;
+    if (ffn == nullptr || !ffn->has_experts) return false;
     out.set_u32(key("expert_count"), 4);
     out.set_u32(key("expert_used_count"), 2);
     out.set_u32(key("expert_feed_forward_length"), kNFf);
@@ -65,7 +83,8 @@ void set_keys(GgufWriter& out, const Arch& arch) {
       out.set_u32(key("expert_shared_count"), 1);
       out.set_u32(key("expert_shared_feed_forward_length"), kNFf);
     }
-  }
+    return false;
+  });
 }
 
 // A name of the role in files that llama.cpp takes for this architecture, or none of both names.
@@ -79,10 +98,9 @@ bool is_left_out(const Arch& arch, const TensorSpec& spec) {
   // Phi-3 divides by the other two alone.
   if (spec.role == Role::rope_freqs) return !arch.rope_factors || arch.scaled_queries;
   // Two names of one norm.
-  for (const Branch& branch : arch.layer) {
-    if (branch.post_norm_instead == spec.role && spec.role != Role::none) return true;
-  }
-  return false;
+  return arch.has_branch([&](const Branch& branch) {
+    return branch.post_norm_instead == spec.role && spec.role != Role::none;
+  });
 }
 
 class Maker {
@@ -100,11 +118,13 @@ class Maker {
     if (spec.role == Role::token_embd) return normal(n, 0, 1);
     if (spec.role == Role::position_embd) return normal(n, 0, 0.5f);
     if (spec.role == Role::rope_freqs) return uniform(n, 1, 3);
+    if (spec.role == Role::ssm_a) return uniform(n, -1.5f, -0.5f);
+    if (spec.has_rows) return normal(n, 0, 0.5f);
     if (spec.role == Role::exp_probs_b) return normal(n, 0, 0.2f);
     return spec.is_linear ? normal(n, 0, deviation) : uniform(n, 0.5f, 1.5f);
   }
   std::vector<float> bias(const TensorSpec& spec) {
-    const size_t first = spec.is_linear ? 1 : 0;
+    const size_t first = spec.is_linear || spec.has_rows ? 1 : 0;
     size_t n = 1;
     for (size_t i = first; i < spec.shape.size(); ++i) {
       n *= spec.shape[i] != 0 ? static_cast<size_t>(spec.shape[i]) : 1;
@@ -132,19 +152,22 @@ class Maker {
 }  // namespace
 
 bool can_write_arch_model(const Arch& arch) {
-  return arch.choose_kinds == nullptr && std::ranges::all_of(arch.layer, [](const Branch& branch) {
-           return std::holds_alternative<Attention>(branch.block) ||
-                  std::holds_alternative<FeedForward>(branch.block);
-         });
+  return !arch.has_branch(
+      [](const Branch& branch) { return std::holds_alternative<LatentAttention>(branch.block); });
 }
 
 void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) {
   GgufWriter out;
   set_keys(out, arch);
   const int n_vocab = set_tiny_vocabulary(out, TinyVocabulary::gpt2, false);
-  // Its keys alone, so that they are read as from any file.
+  // Its keys alone, so that they are read as from any file; with a tensor that others follow from.
   const TempDir dir;
-  out.write(dir.file("keys.gguf"));
+  GgufWriter keys_alone = out;
+  if (arch.name == "jamba") {
+    keys_alone.add_tensor("blk.1.ffn_gate_inp.weight", GgmlType::F32, {1},
+                          [] { return std::vector<std::byte>(sizeof(float)); });
+  }
+  keys_alone.write(dir.file("keys.gguf"));
   const auto keys = ModelFile::open(dir.file("keys.gguf"));
   Config config = read_config(*keys, arch);
   config.n_vocab = n_vocab;
@@ -163,7 +186,8 @@ void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) 
     }
     add(spec.name(), shape, maker.values(spec));
     if (!spec.needs_bias) continue;
-    const std::vector<int64_t> rest(shape.begin() + (spec.is_linear ? 1 : 0), shape.end());
+    const std::vector<int64_t> rest(shape.begin() + (spec.is_linear || spec.has_rows ? 1 : 0),
+                                    shape.end());
     add(spec.stem() + ".bias", rest, maker.bias(spec));
   }
   out.write(path);
