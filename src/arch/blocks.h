@@ -124,8 +124,7 @@ struct SelectiveScan {
   bool dt_b_c_norms = false;  // with weights (ssm_dt_norm, ssm_b_norm, ssm_c_norm)
   // Of the gated result, each group of it apart (ssm_norm).
   enum class GroupNorm { no, optional, yes } group_norm = GroupNorm::no;
-  bool scales = true;            // factors beside ssm_in and ssm_out count
-  bool needs_conv_bias = false;  // else it is optional
+  bool scales = true;  // factors beside ssm_in and ssm_out count
   const char* out_tap = nullptr;
 };
 

@@ -41,8 +41,7 @@ Arch jamba() {
   std::vector<Branch> layer = pre_norm_layer(
       {.out_bias = false}, {.has_experts = true, .experts = {.weights_norm = Experts::Norm::no}});
   layer[0].sum_tap = nullptr;
-  Arch arch = hybrid("jamba", RopeStyle::none, layer,
-                     {.form = Form::mamba1, .dt_b_c_norms = true, .needs_conv_bias = true});
+  Arch arch = hybrid("jamba", RopeStyle::none, layer, {.form = Form::mamba1, .dt_b_c_norms = true});
   arch.adjust = adjust_jamba;
   return arch;
 }

@@ -16,10 +16,9 @@ Arch mamba(std::string_view name, const SelectiveScan& scan) {
 }  // namespace
 
 std::vector<Arch> mamba_archs() {
-  return {mamba("mamba", {.form = SelectiveScan::Form::mamba1, .needs_conv_bias = true}),
+  return {mamba("mamba", {.form = SelectiveScan::Form::mamba1}),
           mamba("mamba2", {.form = SelectiveScan::Form::mamba2,
                            .group_norm = SelectiveScan::GroupNorm::yes,
-                           .needs_conv_bias = true,
                            .out_tap = "mamba_out"})};
 }
 

@@ -81,7 +81,8 @@ void list_scan(const SelectiveScan& scan, const Config& config, Lister& list) {
   list.matrix(Role::ssm_in, config.n_embd, n_in, scan.scales);
   TensorSpec& kernel = list.add(Role::ssm_conv1d, r.n_conv, r.n_channels);
   kernel.has_rows = true;
-  kernel.needs_bias = scan.needs_conv_bias;
+  // Some loaders call it optional, and all graphs but PLaMo 2's add it unasked (mamba-base.cpp).
+  kernel.needs_bias = scan.form != Form::plamo2;
   if (is_mamba2) {
     list.add(Role::ssm_dt, r.n_heads).is_bias = true;
   } else {
