@@ -135,6 +135,7 @@ Arch nemotron_h(std::string_view name) {
                                                        .gating = Gating::sigmoid,
                                                        .weights_norm = Experts::Norm::key,
                                                        .selection_bias = true,
+                                                       .scale_key = true,
                                                        .shared = true,
                                                        .scales = true}})},
           .choose_kinds = choose_nemotron_kinds,
