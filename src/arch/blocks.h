@@ -46,13 +46,16 @@ struct Attention {
 // share. Where the file has attn_k_b and attn_v_b, queries meet the row itself instead (the
 // "absorbed" form: the same sums in another order, with one key head).
 struct LatentAttention {
+  bool q_row = true;                // queries are made of a row too, where the file has attn_q_a
+  bool absorbs = true;              // files may have the absorbed form's matrices
   bool own_window_lengths = false;  // layers with a window have lengths of their own
   bool key_norm = false;            // of the shared piece of key, before it is rotated
   bool sinks = false;               // a logit per head that takes part in the softmax alone
-  bool gate = false;                // heads are multiplied with the sigmoid of a product
-  bool out_scale = true;            // a factor beside attn_output counts
-  bool temperature = false;         // attention.temperature_scale: queries grow with their position
-  bool yarn_scores = true;          // YaRN's magnitude bears on scores, not on the rotated parts
+  // Heads are multiplied with the sigmoid of a product: one value a head, or one an element.
+  enum class Gate { none, head, element } gate = Gate::none;
+  bool out_scale = true;     // a factor beside attn_output counts
+  bool temperature = false;  // attention.temperature_scale: queries grow with their position
+  bool yarn_scores = true;   // YaRN's magnitude bears on scores, not on the rotated parts
   // An indexer chooses the attention.indexer.top_k positions that a token sees (arXiv:2512.02556).
   // Up to so many all are seen, whatever it finds: native computes that.
   bool indexer = false;

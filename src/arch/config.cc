@@ -185,11 +185,13 @@ void read_latent(const Keys& keys, const LatentAttention& attention, LayerConfig
   const int n_rot = config.rope.n_dims;
   out.rank = read("attention.kv_lora_rank");
   // Small models of the family have no such row, whatever the key says.
-  if (keys.model().find_tensor("blk.0.attn_q_a.weight") != nullptr) {
-    out.q_rank = keys.required_int("attention.q_lora_rank", kMaxWidth);
+  if (attention.q_row && keys.model().find_tensor("blk.0.attn_q.weight") == nullptr) {
+    out.q_rank = keys.count("attention.q_lora_rank", 0, kMaxWidth);
   }
-  out.key_len = read("attention.key_length_mla");
-  out.value_len = read("attention.value_length_mla");
+  if (attention.absorbs) {
+    out.key_len = read("attention.key_length_mla");
+    out.value_len = read("attention.value_length_mla");
+  }
   out.absorbed = out.key_len != 0 && out.value_len != 0;
   if (out.absorbed) {
     layer.head_dim = out.rank + n_rot;
@@ -227,7 +229,15 @@ void read_latents(const Keys& keys, const Arch& arch, const LatentAttention& att
   for (LayerConfig& layer : config.layers) read_latent(keys, attention, layer, config);
   config.n_kv_heads = config.layers[0].n_kv_heads;
   scale_latent_scores(keys, arch, attention.yarn_scores, config);
-  if (attention.indexer) config.n_seen = keys.count("attention.indexer.top_k", 0, INT32_MAX);
+  if (attention.indexer) {
+    config.indexer = {.n_seen = keys.count("attention.indexer.top_k", 0, INT32_MAX),
+                      .n_heads = keys.count("attention.indexer.head_count", 0, kMaxWidth),
+                      .key_len = keys.count("attention.indexer.key_length", 0, kMaxWidth)};
+    const std::vector<bool> has = keys.flags("attention.indexer.types");
+    for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+      config.layers[layer].has_indexer = layer >= has.size() || has[layer];
+    }
+  }
   if (!attention.temperature) return;
   config.temperature.scale = keys.optional_float("attention.temperature_scale", 0);
   if (config.temperature.scale == 0) return;

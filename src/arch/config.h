@@ -43,7 +43,8 @@ struct LayerConfig {
   int head_dim = 0, value_dim = 0;  // of keys and values as the cache holds them
   float kq_scale = 0;               // instead of the model's; 0 = that
   LatentConfig latent;
-  bool has_window = false;  // sees only Config::window_len positions
+  bool has_indexer = false;  // of its own, not that of a layer before
+  bool has_window = false;   // sees only Config::window_len positions
   bool has_rope = true;
   bool has_experts = false;  // instead of a dense feed-forward part
   int kind = 0;              // of the architecture's kinds of layers (Arch::layer_of)
@@ -76,6 +77,12 @@ struct HyperConfig {
   float eps = 0, magnitude = 1;
 };
 
+// What chooses the positions that a token sees (LatentAttention::indexer).
+struct IndexerConfig {
+  int n_seen = 0;  // so many at most; 0 = all
+  int n_heads = 0, key_len = 0;
+};
+
 // Queries are multiplied with log(floor((position + offset) / length) + 1) * scale + 1.
 struct TemperatureConfig {
   float scale = 0;  // 0 = they are not
@@ -98,7 +105,7 @@ struct Config {
   float alibi_bias = 0;   // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
   float clamp_qkv = 0;    // 0 = none
   bool parallel = false;  // see Arch::parallel_key
-  int n_seen = 0;         // positions a token sees at most, chosen by an indexer; 0 = all
+  IndexerConfig indexer;
   TemperatureConfig temperature;
   HyperConfig hyper;
   ExpertConfig experts;

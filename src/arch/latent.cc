@@ -44,6 +44,7 @@ std::vector<Arch> latent_archs() {
                            .weights_norm = Experts::Norm::key,
                            .layers = ExpertLayers::after_leading,
                            .selection_bias = true,
+                           .scale_key = true,
                            .shared = true};
   Arch deepseek2 = {.name = "deepseek2",
                     .rope = RopeStyle::norm,
@@ -66,19 +67,20 @@ std::vector<Arch> latent_archs() {
   glm_dsa.name = "glm-dsa";
   glm_dsa.yarn_log = Arch::YarnLog::none;
   std::get<FeedForward>(glm_dsa.layer[1].block).experts.default_sigmoid = true;
-  const Arch dots3note = {.name = "dots3note",
-                          .rope = RopeStyle::norm,
-                          .layer = pre_norm_layer(LatentAttention{.own_window_lengths = true,
-                                                                  .key_norm = true,
-                                                                  .gate = true,
-                                                                  .yarn_scores = false,
-                                                                  .indexer = true},
-                                                  scaled_ffn),
-                          .window = {.period = 1}};
+  const Arch dots3note = {
+      .name = "dots3note",
+      .rope = RopeStyle::norm,
+      .layer = pre_norm_layer(LatentAttention{.own_window_lengths = true,
+                                              .key_norm = true,
+                                              .gate = LatentAttention::Gate::head,
+                                              .yarn_scores = false,
+                                              .indexer = true},
+                              scaled_ffn),
+      .window = {.period = 1}};
   Arch hy_v4 = {.name = "hy_v4",
                 .rope = RopeStyle::norm,
                 .layer = pre_norm_layer(LatentAttention{.sinks = true,
-                                                        .gate = true,
+                                                        .gate = LatentAttention::Gate::element,
                                                         .out_scale = false,
                                                         .yarn_scores = false,
                                                         .indexer = true},
@@ -86,28 +88,33 @@ std::vector<Arch> latent_archs() {
                 .hyper_connections = true};
   std::get<FeedForward>(hy_v4.layer[1].block).experts.clamp_key = true;
   set_hyper_roles(hy_v4.layer);
-  const LatentAttention minicpm = {.yarn_scores = false,
+  const LatentAttention minicpm = {.absorbs = false,
+                                   .yarn_scores = false,
                                    .row_tap = "kv_pe_compresseed",
                                    .latent_tap = "kv_compressed",
                                    .query_tap = "q_rope",
                                    .key_tap = "k_states"};
+  LatentAttention plm = minicpm;
+  plm.q_row = false;
   const Ffn relu2 = {.act = Act::relu_squared,
                      .gated = false,
                      .product_tap = "ffn_sqr(relu)",
                      .product_op = "SQR"};
-  return {
-      deepseek2,
-      mistral4,
-      deepseek32,
-      glm_dsa,
-      dots3note,
-      hy_v4,
-      {.name = "minicpm3",
-       .rope = RopeStyle::neox,
-       .layer = pre_norm_layer(minicpm, {}),
-       .rope_factors = true,
-       .adjust = adjust_minicpm3},
-      {.name = "plm", .rope = RopeStyle::norm, .layer = pre_norm_layer(minicpm, {.dense = relu2})}};
+  return {deepseek2,
+          mistral4,
+          deepseek32,
+          glm_dsa,
+          dots3note,
+          hy_v4,
+          {.name = "minicpm3",
+           .rope = RopeStyle::neox,
+           .layer = pre_norm_layer(minicpm, {}),
+           .rope_factors = true,
+           .adjust = adjust_minicpm3},
+          {.name = "plm",
+           .rope = RopeStyle::norm,
+           .layer = pre_norm_layer(plm, {.dense = relu2}),
+           .tied_output = true}};
 }
 
 }  // namespace crossval

@@ -121,9 +121,25 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   list.last().needs_bias = list.biases.attn_output;
 }
 
+// Files have it, and native computes without (LatentAttention::indexer).
+void list_indexer(const Config& config, const LatentConfig& latent, Lister& list) {
+  const IndexerConfig& indexer = config.indexer;
+  list.norm(Role::indexer_k_norm, indexer.key_len);
+  list.last().is_used = false;
+  list.vector(Role::indexer_k_norm, indexer.key_len, true, true);
+  list.last().is_used = false;
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1);
+    list.last().is_used = false;
+  };
+  matrix(Role::indexer_proj, config.n_embd, indexer.n_heads);
+  matrix(Role::indexer_attn_k, config.n_embd, indexer.key_len);
+  matrix(Role::indexer_attn_q_b, latent.q_rank, int64_t{indexer.n_heads} * indexer.key_len);
+}
+
 // Neither scales nor biases beside these matrices count, but a scale of attn_output.
-void list_latent(const ModelFile& model, const LatentAttention& attention, const Config& config,
-                 const LayerConfig& layer, Lister& list) {
+void list_latent(const LatentAttention& attention, const Config& config, const LayerConfig& layer,
+                 Lister& list) {
   const LatentConfig& latent = layer.latent;
   const int64_t n_heads = layer.n_heads, n_rot = config.rope.n_dims;
   const int64_t n_plain = latent.key_len - n_rot;  // of each head's key, what is not rotated
@@ -152,18 +168,14 @@ void list_latent(const ModelFile& model, const LatentAttention& attention, const
   }
   if (attention.sinks) list.vector(Role::attn_sinks, n_heads, true);
   if (attention.key_norm) list.norm(Role::attn_k_norm, n_rot);
-  if (attention.gate) list_gate(model, config, layer, n_heads * latent.value_len, list);
+  if (attention.gate != LatentAttention::Gate::none) {
+    const bool by_head = attention.gate == LatentAttention::Gate::head;
+    matrix(Role::attn_gate, config.n_embd, by_head ? n_heads : n_heads * latent.value_len);
+  }
   list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd, true,
               attention.out_scale);
   list.last().uses_bias = false;
-  if (!attention.indexer) return;
-  for (const Role role :
-       {Role::indexer_k_norm, Role::indexer_proj, Role::indexer_attn_k, Role::indexer_attn_q_b}) {
-    list.norm(role, 0, false);
-    list.last().is_used = false;
-  }
-  list.vector(Role::indexer_k_norm, 0, false, true);
-  list.last().is_used = false;
+  if (layer.has_indexer) list_indexer(config, latent, list);
 }
 
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
@@ -262,7 +274,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         continue;
       }
       if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
-        list_latent(model, *latent, config, sizes, list);
+        list_latent(*latent, config, sizes, list);
         continue;
       }
       if (list_recurrent(branch, config, layer, all)) continue;
@@ -327,7 +339,7 @@ bool knows_role(const Arch& arch, Role role) {
                         Role::attn_v_b, Role::attn_output}) ||
              (latent->key_norm && role == Role::attn_k_norm) ||
              (latent->sinks && role == Role::attn_sinks) ||
-             (latent->gate && role == Role::attn_gate) ||
+             (latent->gate != LatentAttention::Gate::none && role == Role::attn_gate) ||
              (latent->indexer && is_one_of({Role::indexer_k_norm, Role::indexer_proj,
                                             Role::indexer_attn_k, Role::indexer_attn_q_b}));
     }

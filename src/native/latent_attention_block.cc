@@ -146,7 +146,8 @@ void latent_attention_block(ForwardPass& pass, const LatentAttention& attention,
   pass.attention(pass.q, pass.k, pass.v, pass.heads);
   if (absorbed) release(pass);
   pass.tap("kqv_out", "CONT", pass.heads);
-  if (attention.gate) gate_heads(pass, Attention::Gate::sigmoid, "attn_gate", in);
+  if (attention.gate != LatentAttention::Gate::none)
+    gate_heads(pass, Attention::Gate::sigmoid, "attn_gate", in);
   pass.linear({"attn_out", "attn_out", "attn_out", false}, pass.layer_weights()[Role::attn_output],
               pass.heads, pass.branch);
 }

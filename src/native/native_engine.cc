@@ -238,7 +238,7 @@ void NativeEngine::eval_in_batches(std::span<const TokenId> ids, int batch, TapW
     }
   }
   assert(impl_->n_past + n <= impl_->n_ctx);
-  const int n_seen = impl_->config.n_seen;
+  const int n_seen = impl_->config.indexer.n_seen;
   if (n_seen != 0 && impl_->n_past + n > n_seen) {
     bad_input("native_unsupported",
               fmt::format("behind position {} an indexer chooses what this model sees", n_seen),

@@ -55,7 +55,8 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
   }
   if (tap.first_position + n_tokens > n_keys) return;
   // What an indexer chooses of more, replay does not know.
-  if (config_->n_seen != 0 && tap.first_position + n_tokens > config_->n_seen) return;
+  if (config_->indexer.n_seen != 0 && tap.first_position + n_tokens > config_->indexer.n_seen)
+    return;
   const LayerConfig* sizes = layer(tap.layer);
   const int64_t window = sizes != nullptr && sizes->has_window ? config_->window_len : INT64_MAX;
   if (!arch_->causal || config_->alibi_bias != 0) return;  // then a mask holds distances

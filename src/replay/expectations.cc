@@ -142,7 +142,8 @@ void Expectations::expect_order(const Tap& tap, Expected& expected) const {
 }
 
 void Expectations::expect_norm(const Tap& tap, Expected& expected) const {
-  if (config_->n_seen != 0 && tap.op == "NORM") return;  // an indexer's, with an eps of its own
+  if (config_->indexer.n_seen != 0 && tap.op == "NORM")
+    return;  // an indexer's, with an eps of its own
   const float found = as_float(expected.operation.params[kNormEps]);
   if (arch_->post_norm_eps && alike(found, *arch_->post_norm_eps)) return;
   expect_float(expected, kNormEps, config_->norm_eps, Cause::rms_eps, "rms eps");
@@ -153,7 +154,8 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   std::vector<TapTensor>& sources = expected.operation.sources;
   const LayerConfig* sizes = layer(tap.layer);
   if (sizes == nullptr || arch_->rope == RopeStyle::none) return;
-  if (config_->n_seen != 0 && tap.name.starts_with("indexer_")) return;  // turned its own way
+  if (config_->indexer.n_seen != 0 && tap.name.starts_with("indexer_"))
+    return;  // turned its own way
   const RopeConfig& rope = config_->rope_of(tap.layer);
   const LatentConfig& latent = sizes->latent;
   const bool is_q_or_k =

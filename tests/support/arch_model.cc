@@ -17,6 +17,46 @@ namespace {
 
 constexpr int kNEmbd = 64, kNHeads = 4, kNKvHeads = 2, kNFf = 96, kNCtx = 256;
 
+// Lengths of latent attention; rows are twice as long in layers with a window.
+constexpr int kRank = 32, kQRank = 48, kKeyLen = 24, kValueLen = 20, kNRot = 8;
+
+void set_latent_keys(GgufWriter& out, const Arch& arch, const LatentAttention& attention) {
+  const auto key = [&](const std::string& name) { return std::string(arch.name) + "." + name; };
+  const auto set_lengths = [&](const std::string& end, uint32_t rank) {
+    out.set_u32(key("attention.kv_lora_rank" + end), rank);
+    out.set_u32(key("attention.key_length" + end), attention.absorbs ? rank + kNRot : kKeyLen);
+    out.set_u32(key("attention.value_length" + end), attention.absorbs ? rank : kValueLen);
+    out.set_u32(key("rope.dimension_count" + end), kNRot);
+    if (!attention.absorbs) return;
+    out.set_u32(key("attention.key_length_mla" + end), kKeyLen);
+    out.set_u32(key("attention.value_length_mla" + end), kValueLen);
+  };
+  set_lengths("", kRank);
+  if (attention.own_window_lengths) {
+    set_lengths("_swa", 2 * kRank);
+    out.set_f32(key("rope.freq_base_swa"), 5000.0f);
+  }
+  out.set_u32(key("attention.head_count_kv"), attention.absorbs ? 1 : kNHeads);
+  if (attention.q_row) out.set_u32(key("attention.q_lora_rank"), kQRank);
+  if (attention.temperature) {
+    out.set_f32(key("attention.temperature_scale"), 0.3f);
+    out.set_u32(key("attention.temperature_length"), 5);
+  }
+  if (arch.yarn_log != Arch::YarnLog::none) {
+    out.set_string(key("rope.scaling.type"), "yarn");
+    out.set_f32(key("rope.scaling.factor"), 4.0f);
+    out.set_u32(key("rope.scaling.original_context_length"), 64);
+    out.set_f32(key("rope.scaling.yarn_log_multiplier"), 0.0707f);
+  }
+  if (attention.indexer) {
+    out.set_u32(key("attention.indexer.head_count"), 4);
+    out.set_u32(key("attention.indexer.key_length"), 64);
+    out.set_u32(key("attention.indexer.top_k"), kNCtx);
+    const int32_t first = attention.own_window_lengths ? 0 : 1;  // none where there is a window
+    out.set_i32_array(key("attention.indexer.types"), std::vector<int32_t>{first, 1});
+  }
+}
+
 // Keys that several architectures share; each reads what it knows.
 void set_keys(GgufWriter& out, const Arch& arch) {
   const auto key = [&](const char* name) { return std::string(arch.name) + "." + name; };
@@ -31,6 +71,14 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     return attention != nullptr && !attention->grouped;
   });
   out.set_u32(key("attention.head_count_kv"), grouped ? kNKvHeads : kNHeads);
+  if (const auto* latent = std::get_if<LatentAttention>(&arch.layer[0].block)) {
+    set_latent_keys(out, arch, *latent);
+  }
+  if (arch.hyper_connections) {
+    out.set_u32(key("hyper_connection.count"), 3);
+    out.set_f32(key("hyper_connection.epsilon"), 1e-3f);
+    out.set_f32(key("hyper_connection.magnitude"), 2.0f);
+  }
   out.set_f32(key("attention.layer_norm_rms_epsilon"), 1e-5f);
   out.set_f32(key("attention.layer_norm_epsilon"), 1e-5f);
   const bool by_sections = arch.rope == RopeStyle::multi || arch.rope == RopeStyle::interleaved;
@@ -95,8 +143,10 @@ bool is_left_out(const Arch& arch, const TensorSpec& spec) {
   if ((spec.role == Role::attn_q_norm || spec.role == Role::attn_k_norm) && !spec.required) {
     return true;
   }
-  // Phi-3 divides by the other two alone.
-  if (spec.role == Role::rope_freqs) return !arch.rope_factors || arch.scaled_queries;
+  // Phi-3 and MiniCPM3 divide by the other two alone.
+  if (spec.role == Role::rope_freqs) {
+    return !arch.rope_factors || arch.scaled_queries || arch.name == "minicpm3";
+  }
   // Two names of one norm.
   return arch.has_branch([&](const Branch& branch) {
     return branch.post_norm_instead == spec.role && spec.role != Role::none;
@@ -150,11 +200,6 @@ class Maker {
 };
 
 }  // namespace
-
-bool can_write_arch_model(const Arch& arch) {
-  return !arch.has_branch(
-      [](const Branch& branch) { return std::holds_alternative<LatentAttention>(branch.block); });
-}
 
 void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) {
   GgufWriter out;

@@ -9,9 +9,6 @@
 
 namespace crossval::testing {
 
-// Whether it can: latent attention has keys that it does not set yet.
-bool can_write_arch_model(const Arch& arch);
-
 // Two layers (three where they are of several kinds), 64 wide, 4 heads; experts, windows and scales
 // where the architecture has them.
 void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed = 1);
