@@ -38,6 +38,7 @@ struct Attention {
   // The heads are multiplied with this function of a product of the block's input: one value a
   // head or one an element, as the file has it.
   enum class Gate { none, sigmoid, softplus } gate = Gate::none;
+  bool gates_heads = false;          // one value a head in every file
   const char* out_tap = "attn_out";  // llama.cpp's names
 };
 

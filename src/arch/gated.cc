@@ -45,7 +45,7 @@ std::vector<Arch> gated_archs() {
   const Arch spark = {
       .name = "spark2_5",
       .rope = RopeStyle::neox,
-      .layer = pre_norm_layer({.gate = Attention::Gate::sigmoid}, geglu),
+      .layer = pre_norm_layer({.gate = Attention::Gate::sigmoid, .gates_heads = true}, geglu),
       .window = {.period = 4, .needs_pattern = true, .rope_base = 10000, .rope_scale_alone = true}};
   const Arch laguna = {
       .name = "laguna",

@@ -113,7 +113,9 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
       list.last().is_used = required || model.find_tensor(list.queries_norm_name()) != nullptr;
       break;
   }
-  if (attention.gate != Attention::Gate::none) list_gate(model, config, layer, n_out, list);
+  if (attention.gate != Attention::Gate::none) {
+    list_gate(model, config, layer, attention.gates_heads ? layer.n_heads : n_out, list);
+  }
   if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
   list.norm(attention.sub_norm, n_out);
   list.matrix(Role::attn_output, n_out, config.n_embd);
