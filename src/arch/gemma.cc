@@ -12,7 +12,8 @@ namespace {
 // The 27B models scale by their width per head, which is not the length of their heads.
 void scale_by_width(Config& config, int n_layers_27b) {
   if (config.n_layers != n_layers_27b) return;
-  config.kq_scale = 1.0f / std::sqrt(static_cast<float>(config.n_embd / config.n_heads));
+  const int width = config.n_embd / config.n_heads;
+  config.kq_scale = 1.0f / std::sqrt(static_cast<float>(width));
 }
 
 }  // namespace
