@@ -279,16 +279,17 @@ std::set<std::string> Expectations::needed_tensors() const {
 
 Expectations::Unread Expectations::unread_weights(const std::set<std::string>& used) const {
   Unread unread;
+  const bool has_reshaped_scan = config_ && arch_->has_branch([](const Branch& branch) {
+    const auto* scan = std::get_if<SelectiveScan>(&branch.block);
+    return scan != nullptr && scan->form == SelectiveScan::Form::plamo2;
+  });
   const std::set<std::string> needed = config_ ? needed_tensors() : std::set<std::string>{};
   for (const TensorView& tensor : model_->tensors()) {
     const std::string& name = tensor.name;
     if (used.contains(name)) continue;
     if (name.ends_with(".input_scale")) continue;  // for kernels that round activations to 4 bits
     // llama.cpp reshapes these before it reads them, so that no operation names them (plamo2.cpp).
-    if (config_ && config_->arch == "plamo2" &&
-        (name.ends_with(".ssm_a") || name.ends_with(".ssm_d"))) {
-      continue;
-    }
+    if (has_reshaped_scan && (name.ends_with(".ssm_a") || name.ends_with(".ssm_d"))) continue;
     const bool is_needed = needed.contains(name) && !name.starts_with("rope_");  // see expect_rope
     (is_needed ? unread.needed : unread.others).push_back(name);
   }

@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "arch/archs.h"
+
 namespace crossval {
 namespace {
 
@@ -192,9 +194,11 @@ constexpr auto kScalingDetails = std::to_array<std::string_view>(
      "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast",
      "rope.scaling.yarn_beta_slow"});
 
-// Only these read a soft cap; others leave a stray key alone.
-constexpr auto kCapping =
-    std::to_array<std::string_view>({"gemma2", "gemma3", "gemma3n", "gemma4", "grok"});
+// Whether the architecture reads soft caps, or may: the others leave a stray key alone.
+bool may_read_softcaps(std::string_view name) {
+  const Arch* arch = find_arch(name);
+  return arch == nullptr || arch->attn_softcap || arch->final_softcap;
+}
 
 template <typename T>
 std::string element_text(const T& element) {
@@ -292,8 +296,7 @@ bool key_bears(std::string_view key, const ModelFile& engine, const ModelFile& b
   const std::string_view name = key.substr(arch.size() + 1);
   const Effective ours(engine), theirs(backend);
   if (name.ends_with("_logit_softcapping") && !name.starts_with("router")) {
-    const bool is_read = std::find(kCapping.begin(), kCapping.end(), arch) != kCapping.end();
-    return is_read && ours.of(name) != theirs.of(name);
+    return may_read_softcaps(arch) && ours.of(name) != theirs.of(name);
   }
   const bool is_detail =
       std::find(kScalingDetails.begin(), kScalingDetails.end(), name) != kScalingDetails.end();
