@@ -142,16 +142,16 @@ void list_delta_net(const ModelFile& model, const GatedDeltaNet& net, const Conf
     spec.uses_bias = false;
     return spec;
   };
-  // Older files of Qwen3-Next have both in one, dealt out by head of keys (qwen3next.cpp
-  // `build_qkvz`).
-  TensorSpec& qkv = matrix(Role::attn_qkv, config.n_embd, r.n_channels);
-  if (net.grouped && model.find_tensor(qkv.name()) == nullptr &&
-      model.find_tensor(list.name_of(Role::ssm_in)) != nullptr) {
-    qkv.role = Role::ssm_in;
-    qkv.shape[1] = int64_t{r.n_channels} + r.n_inner;
-  } else {
-    matrix(Role::attn_gate, config.n_embd, r.n_inner);
+  // Older files of Qwen3-Next have both in one, ssm_in, dealt out by head of keys; the two go first
+  // (qwen3next.cpp `build_qkvz`).
+  const bool has_in = net.grouped && model.find_tensor(list.name_of(Role::ssm_in)) != nullptr;
+  const bool in_one = has_in && model.find_tensor(list.name_of(Role::attn_qkv)) == nullptr;
+  if (has_in) {
+    matrix(Role::ssm_in, config.n_embd, int64_t{r.n_channels} + r.n_inner).is_used = in_one;
   }
+  if (!in_one) matrix(Role::attn_qkv, config.n_embd, r.n_channels);
+  TensorSpec& gate = matrix(Role::attn_gate, config.n_embd, r.n_inner);
+  gate.required = gate.is_used = !in_one;
   TensorSpec& kernel = list.add(Role::ssm_conv1d, r.n_conv, r.n_channels);
   kernel.has_rows = true;
   kernel.uses_bias = false;
