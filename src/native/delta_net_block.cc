@@ -75,8 +75,8 @@ void make_parameters(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in
       g[head] = softplus(g[head] + bias[head], pass.as_ggml());
     }
   });
-  if (!net.grouped) pass.tap("beta_sigmoid", "UNARY", s.b);
-  pass.tap("a_softplus", "UNARY", s.dt);
+  if (!net.grouped) pass.tap("beta_sigmoid", "SIGMOID", s.b);
+  pass.tap("a_softplus", "SOFTPLUS", s.dt);
   const float* a = weights[Role::ssm_a].vector.data();
   pass.each_token([&](int64_t token) {
     for (int head = 0; head < config.n_heads; ++head) s.dt.row(token)[head] *= a[head];
@@ -180,7 +180,7 @@ void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in
                                 s.conv_in.data.data(), s.conv.data.data());
   pass.tap("conv_output_raw", "SSM_CONV", s.conv);
   pass.activate(Act::silu, nullptr, s.conv);
-  pass.tap("conv_output_silu", "UNARY", s.conv);
+  pass.tap("conv_output_silu", "SILU", s.conv);
   norm_queries_and_keys(pass);
   pass.each((config.n_inner + kRowsPerItem - 1) / kRowsPerItem, [&](int64_t item) {
     const int first = static_cast<int>(item) * kRowsPerItem;
