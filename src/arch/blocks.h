@@ -38,8 +38,11 @@ struct Attention {
   // The heads are multiplied with this function of a product of the block's input: one value a
   // head or one an element, as the file has it.
   enum class Gate { none, sigmoid, softplus } gate = Gate::none;
-  bool gates_heads = false;          // one value a head in every file
-  const char* out_tap = "attn_out";  // llama.cpp's names
+  bool gates_heads = false;  // one value a head in every file
+  // The gate comes out of attn_q, behind the queries of each head: one value an element.
+  bool gate_behind_queries = false;
+  const char* heads_tap = "kqv_out";  // llama.cpp's names
+  const char* out_tap = "attn_out";
 };
 
 // Multi-head latent attention (arXiv:2405.04434, 2.1): of each token a short row is kept from which
@@ -101,6 +104,7 @@ struct Experts {
   bool scale_key = false;       // expert_weights_scale is read
   bool shared = false;          // a feed-forward part beside the experts that every token takes
   bool shared_gate = false;     // multiplied with the sigmoid of a product of its own
+  const char* shared_tap = "ffn_shexp_out";  // llama.cpp's name of that
   bool scales = false;
   bool default_sigmoid = false;           // where the file does not say the gating
   bool router_reads_layer_input = false;  // not what the block reads (SmallThinker)
@@ -137,6 +141,17 @@ struct ShortConv {
   const char* out_tap = nullptr;
 };
 
+// A state for each head of values that every token decays and corrects where its key reads
+// (arXiv:2412.06464): S' = e^g S + beta k (v - (e^g S) k)^T, y = q . S'. Queries, keys and values
+// come through a short convolution; y is normed and gated.
+struct GatedDeltaNet {
+  // Heads of values that share a key lie together, with their beta and g in one matrix
+  // (Qwen3-Next); else as far from one another as there are keys, and beta and g have a matrix each
+  // (Qwen3.5).
+  bool grouped = false;
+  bool scales = false;  // factors beside the matrices count
+};
+
 // One way through a layer: x += post_norm(block(norm(x))).
 struct Branch {
   Role norm = Role::none;  // before the block; none = it reads x as it is
@@ -144,7 +159,8 @@ struct Branch {
   // before made.
   bool norm_optional = false;
   Role norm_instead = Role::none;
-  std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv> block;
+  std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv, GatedDeltaNet>
+      block;
   Role post_norm = Role::none;          // of the block's result
   Role post_norm_instead = Role::none;  // its other name in files
   // Reads what the layer got, not what the branch before it made of it.

@@ -104,8 +104,11 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
         [](const Branch& branch) { return std::holds_alternative<decltype(type)>(branch.block); });
   };
   const std::vector<int> none(config.layers.size(), 0);
+  // Where every layer has experts, it may be that no key speaks of dense parts (Qwen3.5).
+  const std::optional<int> no_key =
+      keys.has("expert_feed_forward_length") ? std::optional(0) : std::nullopt;
   const auto n_ff = has(FeedForward{})
-                        ? keys.per_layer("feed_forward_length", config.n_layers, {}, kMaxWidth)
+                        ? keys.per_layer("feed_forward_length", config.n_layers, no_key, kMaxWidth)
                         : none;
   const bool has_attention = has(Attention{}) || has(LatentAttention{});
   const auto n_heads =
@@ -125,7 +128,8 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
     if (!has_block<Attention>(branches) && !has_block<LatentAttention>(branches))
       layer.n_heads = layer.n_kv_heads = 0;
     if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
-    layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches);
+    layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches) ||
+                         has_block<GatedDeltaNet>(branches);
     if (config.n_heads == 0) {
       config.n_heads = layer.n_heads;
       config.n_kv_heads = layer.n_kv_heads;

@@ -61,8 +61,8 @@ struct ExpertConfig {
   int n_groups = 0, n_groups_used = 0;
 };
 
-// Of recurrent layers: a convolution over n_conv positions of n_channels, and (SelectiveScan) heads
-// that share n_inner channels, each with n_state elements of state.
+// Of recurrent layers: a convolution over n_conv positions of n_channels, and (SelectiveScan,
+// GatedDeltaNet) heads that share n_inner channels, each with n_state elements of state.
 struct RecurrentConfig {
   int n_conv = 0;  // 0 = no layer is recurrent
   int n_channels = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <string>
 
 #include "base/error.h"
 
@@ -53,6 +54,26 @@ void read_scan(const Keys& keys, const SelectiveScan& scan, Config& config) {
             keys.model().path(), "correct the ssm.* metadata keys");
 }
 
+void read_delta_net(const Keys& keys, Config& config) {
+  RecurrentConfig& out = config.recurrent;
+  out.n_conv = keys.required_int("ssm.conv_kernel", kMaxConv);
+  out.n_inner = keys.required_int("ssm.inner_size", kMaxInner);
+  out.n_state = keys.required_int("ssm.state_size", kMaxState);
+  out.n_heads = keys.required_int("ssm.time_step_rank", kMaxInner);
+  out.n_groups = keys.required_int("ssm.group_count", kMaxState);
+  const int64_t n_keys = int64_t{out.n_groups} * out.n_state;
+  // Keys and values are of one length, which makes the state of a head square.
+  if (int64_t{out.n_heads} * out.n_state == out.n_inner && out.n_heads % out.n_groups == 0) {
+    out.n_channels = out.n_inner + static_cast<int>(2 * n_keys);
+    return;
+  }
+  bad_input("bad_hyperparameter",
+            fmt::format("{} channels in {} heads of {} elements, with {} heads of keys, make no "
+                        "sense",
+                        out.n_inner, out.n_heads, out.n_state, out.n_groups),
+            keys.model().path(), "correct the ssm.* metadata keys");
+}
+
 // Lists the specs of one block.
 class Lister {
  public:
@@ -68,6 +89,7 @@ class Lister {
     out_.push_back({.role = role, .layer = layer_, .shape = {ne0, ne1}});
     return out_.back();
   }
+  std::string name_of(Role role) const { return TensorSpec{.role = role, .layer = layer_}.name(); }
 
  private:
   int layer_;
@@ -111,12 +133,50 @@ void list_scan(const SelectiveScan& scan, const Config& config, Lister& list) {
   list.matrix(Role::ssm_out, r.n_inner, config.n_embd, scan.scales);
 }
 
+// No bias beside these counts.
+void list_delta_net(const ModelFile& model, const GatedDeltaNet& net, const Config& config,
+                    Lister& list) {
+  const RecurrentConfig& r = config.recurrent;
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) -> TensorSpec& {
+    TensorSpec& spec = list.matrix(role, ne0, ne1, net.scales);
+    spec.uses_bias = false;
+    return spec;
+  };
+  // Older files of Qwen3-Next have both in one, ssm_in, dealt out by head of keys; the two go first
+  // (qwen3next.cpp `build_qkvz`).
+  const bool has_in = net.grouped && model.find_tensor(list.name_of(Role::ssm_in)) != nullptr;
+  const bool in_one = has_in && model.find_tensor(list.name_of(Role::attn_qkv)) == nullptr;
+  if (has_in) {
+    matrix(Role::ssm_in, config.n_embd, int64_t{r.n_channels} + r.n_inner).is_used = in_one;
+  }
+  if (!in_one) matrix(Role::attn_qkv, config.n_embd, r.n_channels);
+  TensorSpec& gate = matrix(Role::attn_gate, config.n_embd, r.n_inner);
+  gate.required = gate.is_used = !in_one;
+  TensorSpec& kernel = list.add(Role::ssm_conv1d, r.n_conv, r.n_channels);
+  kernel.has_rows = true;
+  kernel.uses_bias = false;
+  list.add(Role::ssm_dt, r.n_heads).is_bias = true;
+  list.add(Role::ssm_a, r.n_heads).is_bare = true;
+  if (net.grouped) {
+    matrix(Role::ssm_beta_alpha, config.n_embd, int64_t{2} * r.n_heads);
+  } else {
+    matrix(Role::ssm_beta, config.n_embd, r.n_heads);
+    matrix(Role::ssm_alpha, config.n_embd, r.n_heads);
+  }
+  list.add(Role::ssm_norm, r.n_state).uses_bias = false;
+  matrix(Role::ssm_out, r.n_inner, config.n_embd);
+}
+
 }  // namespace
 
 void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
   (void)arch.has_branch([&](const Branch& branch) {
     if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
       read_scan(keys, *scan, config);
+      return true;
+    }
+    if (std::holds_alternative<GatedDeltaNet>(branch.block)) {
+      read_delta_net(keys, config);
       return true;
     }
     if (!std::holds_alternative<ShortConv>(branch.block)) return false;
@@ -126,11 +186,15 @@ void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
   });
 }
 
-bool list_recurrent(const Branch& branch, const Config& config, int layer,
+bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& config, int layer,
                     std::vector<TensorSpec>& out) {
   Lister list(layer, out);
   if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
     list_scan(*scan, config, list);
+    return true;
+  }
+  if (const auto* net = std::get_if<GatedDeltaNet>(&branch.block)) {
+    list_delta_net(model, *net, config, list);
     return true;
   }
   if (!std::holds_alternative<ShortConv>(branch.block)) return false;
@@ -146,6 +210,12 @@ bool recurrent_knows_role(const Branch& branch, Role role) {
   };
   if (std::holds_alternative<ShortConv>(branch.block)) {
     return is_one_of({Role::shortconv_in, Role::shortconv_conv, Role::shortconv_out});
+  }
+  if (const auto* net = std::get_if<GatedDeltaNet>(&branch.block)) {
+    return is_one_of({Role::attn_qkv, Role::attn_gate, Role::ssm_conv1d, Role::ssm_dt, Role::ssm_a,
+                      Role::ssm_norm, Role::ssm_out}) ||
+           (net->grouped ? is_one_of({Role::ssm_in, Role::ssm_beta_alpha})
+                         : is_one_of({Role::ssm_beta, Role::ssm_alpha}));
   }
   const auto* scan = std::get_if<SelectiveScan>(&branch.block);
   if (scan == nullptr) return false;

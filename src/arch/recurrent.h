@@ -1,4 +1,5 @@
-// What recurrent blocks (SelectiveScan, ShortConv) read of the hyperparameters, and their tensors.
+// What recurrent blocks (SelectiveScan, ShortConv, GatedDeltaNet) read of the hyperparameters, and
+// their tensors.
 #pragma once
 
 #include <vector>
@@ -12,7 +13,7 @@ namespace crossval {
 void read_recurrent(const Keys& keys, const Arch& arch, Config& config);
 
 // Appends the tensors of a branch's block; false where it is not a recurrent one.
-bool list_recurrent(const Branch& branch, const Config& config, int layer,
+bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& config, int layer,
                     std::vector<TensorSpec>& out);
 
 // Whether the block of a recurrent branch can have a tensor of this role.

@@ -83,14 +83,15 @@ void list_gate(const ModelFile& model, const Config& config, const LayerConfig& 
 void list_attention(const ModelFile& model, const Attention& attention, const Config& config,
                     const LayerConfig& layer, bool is_fused, Lister& list) {
   const int64_t n_q = int64_t{layer.n_heads} * config.head_dim;
+  const int64_t n_q_out = attention.gate_behind_queries ? 2 * n_q : n_q;
   const int64_t n_kv = int64_t{layer.n_kv_heads} * config.head_dim;
   const int64_t n_v = int64_t{layer.n_kv_heads} * config.value_dim;
   const int64_t n_out = int64_t{layer.n_heads} * config.value_dim;
   if (is_fused) {
-    list.matrix(Role::attn_qkv, config.n_embd, n_q + n_kv + n_v, true, attention.qkv_scale);
+    list.matrix(Role::attn_qkv, config.n_embd, n_q_out + n_kv + n_v, true, attention.qkv_scale);
     list.last().needs_bias = list.biases.qkv;
   } else {
-    list.matrix(Role::attn_q, config.n_embd, n_q);
+    list.matrix(Role::attn_q, config.n_embd, n_q_out);
     list.matrix(Role::attn_k, config.n_embd, n_kv);
     list.matrix(Role::attn_v, config.n_embd, n_v);
   }
@@ -113,7 +114,7 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
       list.last().is_used = required || model.find_tensor(list.queries_norm_name()) != nullptr;
       break;
   }
-  if (attention.gate != Attention::Gate::none) {
+  if (attention.gate != Attention::Gate::none && !attention.gate_behind_queries) {
     list_gate(model, config, layer, attention.gates_heads ? layer.n_heads : n_out, list);
   }
   if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
@@ -279,7 +280,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list_latent(*latent, config, sizes, list);
         continue;
       }
-      if (list_recurrent(branch, config, layer, all)) continue;
+      if (list_recurrent(model, branch, config, layer, all)) continue;
       const auto& ffn = std::get<FeedForward>(branch.block);
       if (sizes.has_experts && !branch.is_dense) {
         list_experts(model, ffn, config, sizes, list);
@@ -333,7 +334,8 @@ bool knows_role(const Arch& arch, Role role) {
              (attention->qk_norm != QkNorm::none &&
               is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
              (attention->sinks && role == Role::attn_sinks) ||
-             (attention->gate != Attention::Gate::none && role == Role::attn_gate);
+             (attention->gate != Attention::Gate::none && !attention->gate_behind_queries &&
+              role == Role::attn_gate);
     }
     if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
       return is_one_of({Role::attn_q, Role::attn_q_a, Role::attn_q_a_norm, Role::attn_q_b,

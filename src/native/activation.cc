@@ -70,4 +70,9 @@ void activate(Act act, bool as_ggml, const float* up, int n, float* gate) {
   }
 }
 
+float softplus(float x, bool as_ggml) {
+  if (x > 20.0f) return x;
+  return as_ggml ? std::log(1 + std::exp(x)) : std::log1p(std::exp(x));
+}
+
 }  // namespace crossval

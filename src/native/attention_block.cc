@@ -20,7 +20,7 @@ void clamp(ForwardPass& pass, Rows& rows) {
   });
 }
 
-void project(ForwardPass& pass, const Rows& in) {
+void project(ForwardPass& pass, const Attention& attention, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   if (const Weight& fused = weights[Role::attn_qkv]) {
     pass.resize(pass.qkv, pass.q.width + pass.k.width + pass.v.width);
@@ -33,11 +33,44 @@ void project(ForwardPass& pass, const Rows& in) {
       }
     });
   } else {
-    pass.linear({"Qcur", "Qcur", "Qcur", true}, weights[Role::attn_q], in, pass.q);
-    pass.linear({"Kcur", "Kcur", "Kcur", true}, weights[Role::attn_k], in, pass.k);
-    pass.linear({"Vcur", "Vcur", "Vcur", true}, weights[Role::attn_v], in, pass.v);
+    const bool midway = !attention.gate_behind_queries;
+    const char* q_name = midway ? "Qcur" : "Qcur_full";
+    pass.linear({q_name, q_name, q_name, midway}, weights[Role::attn_q], in, pass.q);
+    pass.linear({"Kcur", "Kcur", "Kcur", midway}, weights[Role::attn_k], in, pass.k);
+    pass.linear({"Vcur", "Vcur", "Vcur", midway}, weights[Role::attn_v], in, pass.v);
   }
   for (Rows* part : {&pass.q, &pass.k, &pass.v}) clamp(pass, *part);
+}
+
+// Of each head queries, then its gate: parts pass.q into pass.q and pass.gate.
+void part_queries_and_gate(ForwardPass& pass) {
+  const int dim = pass.config.head_dim, n = pass.q.width / 2;
+  pass.resize(pass.both, n);
+  pass.resize(pass.gate, n);
+  pass.each_token([&](int64_t token) {
+    const float* from = pass.q.row(token);
+    for (int at = 0; at < n; at += dim) {
+      std::copy_n(from + 2 * at, dim, pass.both.row(token) + at);
+      std::copy_n(from + 2 * at + dim, dim, pass.gate.row(token) + at);
+    }
+  });
+  std::swap(pass.q, pass.both);
+}
+
+// pass.heads times a function of pass.gate, which has a value for one or more elements.
+void multiply_heads(ForwardPass& pass, Attention::Gate gate_kind) {
+  const int per_value = pass.heads.width / pass.gate.width;
+  pass.each_token([&](int64_t token) {
+    const float* gate = pass.gate.row(token);
+    float* heads = pass.heads.row(token);
+    for (int i = 0; i < pass.heads.width; ++i) {
+      const float x = gate[i / per_value];
+      heads[i] *= gate_kind == Attention::Gate::sigmoid ? 1.0f / (1.0f + std::exp(-x))
+                  : x > 20.0f                           ? x
+                                                        : std::log1p(std::exp(x));
+    }
+  });
+  pass.tap("attn_gated", "MUL", pass.heads);
 }
 
 void norm_queries_and_keys(ForwardPass& pass, const Attention& attention) {
@@ -60,29 +93,19 @@ void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, c
   const int n = static_cast<int>(weight.matrix.n_rows);
   pass.resize(pass.gate, n);
   pass.linear({tap, tap, tap, false}, weight, in, pass.gate);
-  const int per_value = pass.heads.width / n;
-  pass.each_token([&](int64_t token) {
-    const float* gate = pass.gate.row(token);
-    float* heads = pass.heads.row(token);
-    for (int i = 0; i < pass.heads.width; ++i) {
-      const float x = gate[i / per_value];
-      heads[i] *= gate_kind == Attention::Gate::sigmoid ? 1.0f / (1.0f + std::exp(-x))
-                  : x > 20.0f                           ? x
-                                                        : std::log1p(std::exp(x));
-    }
-  });
-  pass.tap("attn_gated", "MUL", pass.heads);
+  multiply_heads(pass, gate_kind);
 }
 
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const LayerConfig& layer = pass.layer_config();
   const int head_dim = pass.config.head_dim;
-  pass.resize(pass.q, layer.n_heads * head_dim);
+  pass.resize(pass.q, layer.n_heads * head_dim * (attention.gate_behind_queries ? 2 : 1));
   pass.resize(pass.k, layer.n_kv_heads * head_dim);
   pass.resize(pass.v, layer.n_kv_heads * pass.config.value_dim);
   pass.resize(pass.heads, layer.n_heads * pass.config.value_dim);
-  project(pass, in);
+  project(pass, attention, in);
+  if (attention.gate_behind_queries) part_queries_and_gate(pass);
   const bool has_norm = attention.qk_norm != QkNorm::none;
   if (has_norm && !attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
   if (layer.has_rope) {
@@ -93,12 +116,14 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
   }
   if (has_norm && attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
   pass.attention(pass.q, pass.k, pass.v, pass.heads);
-  pass.tap("kqv_out", "CONT", pass.heads);
+  pass.tap(attention.heads_tap, "CONT", pass.heads);
   if (attention.sub_norm != Role::none) {
     pass.norm(pass.heads, weights[attention.sub_norm], pass.heads);
     pass.tap("attn_sub_norm", "MUL", pass.heads);
   }
-  if (attention.gate != Attention::Gate::none) {
+  if (attention.gate_behind_queries) {
+    multiply_heads(pass, attention.gate);
+  } else if (attention.gate != Attention::Gate::none) {
     gate_heads(pass, attention.gate, "attn_gate_proj", in);
   }
   const char* out = attention.out_tap;

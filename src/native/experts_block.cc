@@ -191,7 +191,7 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
     const float factor = 1.0f / (1.0f + std::exp(-static_cast<float>(sum)));
     for (int i = 0; i < pass.branch.width; ++i) pass.branch.row(token)[i] *= factor;
   });
-  pass.tap("ffn_shexp_out", "MUL", pass.branch);
+  pass.tap(experts.shared_tap, "MUL", pass.branch);
 }
 
 }  // namespace

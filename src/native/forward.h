@@ -148,6 +148,7 @@ void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, c
 void latent_attention_block(ForwardPass& pass, const LatentAttention& attention, const Rows& in);
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);
+void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in);
 void short_conv_block(ForwardPass& pass, const ShortConv& conv, const Rows& in);
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in);
 

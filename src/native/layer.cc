@@ -38,6 +38,9 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* conv = std::get_if<ShortConv>(&branch.block)) {
     return short_conv_block(pass, *conv, in);
   }
+  if (const auto* net = std::get_if<GatedDeltaNet>(&branch.block)) {
+    return delta_net_block(pass, *net, in);
+  }
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/activation.h"
 #include "native/forward.h"
 #include "native/vector_math.h"
 
@@ -13,12 +14,6 @@ namespace {
 using Form = SelectiveScan::Form;
 
 constexpr int kRowsPerItem = 32;  // of the state: bounds what a thread goes over for every token
-
-// ggml loses what is below a unit of 1 (ggml-impl.h `ggml_compute_softplus_f32`).
-float softplus(float x, bool as_ggml) {
-  if (x > 20.0f) return x;
-  return as_ggml ? std::log(1 + std::exp(x)) : std::log1p(std::exp(x));
-}
 
 // Copies columns from..., as many as `out` is wide, of every row.
 void take(ForwardPass& pass, const Rows& whole, int from, Rows& out) {

@@ -114,6 +114,16 @@ void set_keys(GgufWriter& out, const Arch& arch) {
       out.set_u32(key("ssm.time_step_rank"), 8);
       out.set_u32(key("ssm.group_count"), scan->form == SelectiveScan::Form::mamba2 ? 2 : 0);
     }
+    if (std::holds_alternative<GatedDeltaNet>(branch.block)) {
+      out.set_u32(key("attention.head_count_kv"), kNKvHeads);  // the interval tells kinds apart
+      out.set_u32(key("full_attention_interval"), 2);
+      out.set_u32(key("rope.dimension_count"), 8);
+      out.set_u32(key("ssm.conv_kernel"), 4);
+      out.set_u32(key("ssm.inner_size"), 6 * 12);
+      out.set_u32(key("ssm.state_size"), 12);
+      out.set_u32(key("ssm.time_step_rank"), 6);
+      out.set_u32(key("ssm.group_count"), 2);
+    }
     const auto* ffn = std::get_if<FeedForward>(&branch.block);
     if (ffn == nullptr || !ffn->has_experts) return false;
     out.set_u32(key("expert_count"), 4);
