@@ -98,6 +98,7 @@ std::string text_of(const Json& report) {
   line("native engine", native["supported"].get<bool>()
                             ? "supported"
                             : "not supported: " + visible(native["reason"].get<std::string>()));
+  for (const Json& layer : report["layers"]) line("layers", visible(layer.get<std::string>()));
   if (report["non_finite_weight"].is_string()) {
     line("weights", "NaN or Inf at " + visible(report["non_finite_weight"].get<std::string>()));
   }

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "arch/archs.h"
+#include "arch/describe.h"
 #include "base/error.h"
 #include "base/sha256.h"
 #include "gguf/model_file.h"
@@ -167,6 +169,21 @@ Json native_json(const ModelFile& model) {
   return {{"supported", !reason.has_value()}, {"reason", maybe(reason)}};
 }
 
+// In words, where the architecture is known and its keys make sense.
+Json layers_json(const ModelFile& model) {
+  Json lines = Json::array();
+  const Arch* arch = find_arch(model.get_string("general.architecture").value_or(""));
+  if (arch == nullptr || other_kind(model)) return lines;
+  try {
+    for (std::string& line : describe_layers(*arch, read_config(model, *arch))) {
+      lines.push_back(std::move(line));
+    }
+  } catch (const Error&) {
+    return Json::array();  // `native` says why
+  }
+  return lines;
+}
+
 Json non_finite_json(const ModelFile& model, bool scan_weights) {
   if (!scan_weights) return nullptr;
   ThreadPool pool(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
@@ -197,6 +214,7 @@ Json facts_of(const ModelFile& model, bool scan_weights) {
           {"quantization", quantization.empty() ? Json(nullptr) : Json(quantization)},
           {"n_params", model.n_params()},
           {"native", native_json(model)},
+          {"layers", layers_json(model)},
           {"non_finite_weight", non_finite_json(model, scan_weights)},
           {"vocabulary", vocabulary_json(model)},
           {"hyperparameters", std::move(hyperparameters)},
