@@ -25,6 +25,7 @@ std::vector<Arch> gpt_archs();
 std::vector<Arch> granite_archs();
 std::vector<Arch> grok_archs();
 std::vector<Arch> hybrid_archs();
+std::vector<Arch> kimi_archs();
 std::vector<Arch> latent_archs();
 std::vector<Arch> lfm2_archs();
 std::vector<Arch> llama_archs();
