@@ -30,6 +30,7 @@ std::vector<Arch> latent_archs();
 std::vector<Arch> lfm2_archs();
 std::vector<Arch> llama_archs();
 std::vector<Arch> mamba_archs();
+std::vector<Arch> minimax_archs();
 std::vector<Arch> mixture_archs();
 std::vector<Arch> olmo_archs();
 std::vector<Arch> phi_archs();

@@ -169,6 +169,10 @@ struct ChannelDeltaNet {
   bool flat_a = false;  // files hold a without a dimension of one before the heads
 };
 
+// Lightning attention (arXiv:2401.04658): a state for each head that every token decays by a number
+// of the head and the layer, S' = e^-r S + k v^T, y = q . S'; y is normed and gated.
+struct LightningAttention {};
+
 // One way through a layer: x += post_norm(block(norm(x))).
 struct Branch {
   Role norm = Role::none;  // before the block; none = it reads x as it is
@@ -177,12 +181,14 @@ struct Branch {
   bool norm_optional = false;
   Role norm_instead = Role::none;
   std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv, GatedDeltaNet,
-               ChannelDeltaNet>
+               ChannelDeltaNet, LightningAttention>
       block;
   Role post_norm = Role::none;          // of the block's result
   Role post_norm_instead = Role::none;  // its other name in files
   // Reads what the layer got, not what the branch before it made of it.
   bool parallel = false;
+  // The sum is of the block's result and what the norm made, times the residual scale, not of x.
+  bool onto_norm = false;
   bool is_dense = false;  // stays dense where other branches of the layer have experts (Arctic)
   // Of residual checkpoints (Arch::residual_checkpoints): what scores them.
   Role checkpoint_score = Role::none;

@@ -129,7 +129,9 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
       layer.n_heads = layer.n_kv_heads = 0;
     if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
     layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches) ||
-                         has_block<GatedDeltaNet>(branches) || has_block<ChannelDeltaNet>(branches);
+                         has_block<GatedDeltaNet>(branches) ||
+                         has_block<ChannelDeltaNet>(branches) ||
+                         has_block<LightningAttention>(branches);
     if (config.n_heads == 0) {
       config.n_heads = layer.n_heads;
       config.n_kv_heads = layer.n_kv_heads;

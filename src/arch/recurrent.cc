@@ -94,6 +94,21 @@ void read_channel_net(const Keys& keys, const ChannelDeltaNet& net, Config& conf
   out.decay_bound = bound && std::isfinite(*bound) ? static_cast<float>(*bound) : 0;
 }
 
+void read_lightning(const Keys& keys, Config& config) {
+  RecurrentConfig& out = config.recurrent;
+  out.n_conv = 1;  // none
+  out.n_heads = out.n_groups = config.n_heads;
+  out.n_state = config.head_dim;
+  const int64_t n_inner = int64_t{out.n_heads} * out.n_state;
+  if (n_inner > kMaxInner || out.n_state > kMaxState) {
+    bad_input("bad_hyperparameter",
+              fmt::format("{} heads of {} elements make no sense", out.n_heads, out.n_state),
+              keys.model().path(), "correct the attention.* metadata keys");
+  }
+  out.n_inner = static_cast<int>(n_inner);
+  out.n_channels = out.n_inner;
+}
+
 // Lists the specs of one block.
 class Lister {
  public:
@@ -237,6 +252,10 @@ void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
       read_channel_net(keys, *net, config);
       return true;
     }
+    if (std::holds_alternative<LightningAttention>(branch.block)) {
+      read_lightning(keys, config);
+      return true;
+    }
     if (!std::holds_alternative<ShortConv>(branch.block)) return false;
     config.recurrent.n_conv = keys.required_int("shortconv.l_cache", kMaxConv);
     config.recurrent.n_channels = config.n_embd;
@@ -259,6 +278,14 @@ bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& 
     list_channel_net(model, *net, config, list);
     return true;
   }
+  if (std::holds_alternative<LightningAttention>(branch.block)) {
+    const int64_t n_inner = config.recurrent.n_inner;
+    list.matrix(Role::attn_qkv, config.n_embd, 3 * n_inner, false);
+    list.matrix(Role::attn_gate, config.n_embd, n_inner, false);
+    list.add(Role::attn_norm_2, n_inner);
+    list.matrix(Role::attn_output, n_inner, config.n_embd, false);
+    return true;
+  }
   if (!std::holds_alternative<ShortConv>(branch.block)) return false;
   list.matrix(Role::shortconv_in, config.n_embd, int64_t{3} * config.n_embd, false);
   list.add(Role::shortconv_conv, config.recurrent.n_conv, config.n_embd).has_rows = true;
@@ -278,6 +305,9 @@ bool recurrent_knows_role(const Branch& branch, Role role) {
                       Role::ssm_norm, Role::ssm_out}) ||
            (net->grouped ? is_one_of({Role::ssm_in, Role::ssm_beta_alpha})
                          : is_one_of({Role::ssm_beta, Role::ssm_alpha}));
+  }
+  if (std::holds_alternative<LightningAttention>(branch.block)) {
+    return is_one_of({Role::attn_qkv, Role::attn_gate, Role::attn_norm_2, Role::attn_output});
   }
   if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
     return is_one_of({Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_output,

@@ -161,6 +161,7 @@ void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);
 void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in);
 void channel_net_block(ForwardPass& pass, const ChannelDeltaNet& net, const Rows& in);
+void lightning_block(ForwardPass& pass, const Rows& in);
 void short_conv_block(ForwardPass& pass, const ShortConv& conv, const Rows& in);
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in);
 

@@ -44,6 +44,7 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
     return channel_net_block(pass, *net, in);
   }
+  if (std::holds_alternative<LightningAttention>(branch.block)) return lightning_block(pass, in);
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);
@@ -90,7 +91,11 @@ void ForwardPass::run_layers() {
         add_to_streams(*this, part.sum_tap);
         continue;
       }
-      add(branch, config.residual_scale, x);
+      if (part.onto_norm) {
+        for (size_t i = 0; i < static_cast<size_t>(n_tokens) * x.width; ++i)
+          x.data[i] = normed.data[i] * config.residual_scale;
+      }
+      add(branch, part.onto_norm ? 1 : config.residual_scale, x);
       tap(part.sum_tap, "ADD", x);
     }
   }

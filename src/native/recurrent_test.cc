@@ -48,7 +48,8 @@ TEST(Recurrent, CutsThreadsAndRunsBeforeChangeNoBit) {
       return std::holds_alternative<SelectiveScan>(branch.block) ||
              std::holds_alternative<ShortConv>(branch.block) ||
              std::holds_alternative<GatedDeltaNet>(branch.block) ||
-             std::holds_alternative<ChannelDeltaNet>(branch.block);
+             std::holds_alternative<ChannelDeltaNet>(branch.block) ||
+             std::holds_alternative<LightningAttention>(branch.block);
     });
     if (!is_recurrent) continue;
     ++n_checked;

@@ -137,6 +137,10 @@ void set_keys(GgufWriter& out, const Arch& arch) {
       if (net->bound != ChannelDeltaNet::Bound::never)
         out.set_f32(key("kda.gate_lower_bound"), -3.0f);
     }
+    if (std::holds_alternative<LightningAttention>(branch.block)) {
+      out.set_u32(key("attention.head_count_kv"), kNKvHeads);
+      out.set_u32(key("full_attention_interval"), 2);
+    }
     const auto* ffn = std::get_if<FeedForward>(&branch.block);
     if (ffn == nullptr || !ffn->has_experts) return false;
     out.set_u32(key("expert_count"), 4);
