@@ -81,6 +81,9 @@ struct Arch {
   // Several streams of residual, each with weights that depend on all of them: a block reads their
   // sum and is added to each (arXiv:2409.19606; Hunyuan 4's way of it).
   bool hyper_connections = false;
+  // Every attn_res.block_size layers the residual is kept and begins anew; blocks read a mixture of
+  // it and those kept, by a softmax of a score of each (Kimi K3).
+  bool residual_checkpoints = false;
   // rope.scaling.yarn_log_multiplier bears on YaRN's magnitude: DeepSeek's way of scaling scores by
   // it; `both`: rotated keys and queries too.
   enum class YarnLog { none, scores, both } yarn_log = YarnLog::none;

@@ -18,7 +18,7 @@ enum class RopeStyle { none, norm, neox, multi, interleaved };
 
 enum class NormKind { rms, layer };  // layer: less the mean, over the standard deviation
 
-enum class Act { silu, gelu, relu, relu_squared, swiglu_oai };
+enum class Act { silu, gelu, relu, relu_squared, swiglu_oai, situ };  // situ: Kimi K3
 
 // Norms of queries and keys: none, one weight for every head, one for each head, or over the whole
 // row of heads.
@@ -50,6 +50,7 @@ struct Attention {
 // share. Where the file has attn_k_b and attn_v_b, queries meet the row itself instead (the
 // "absorbed" form: the same sums in another order, with one key head).
 struct LatentAttention {
+  bool rotates = true;              // false: no piece of key is rotated, though it is shared
   bool q_row = true;                // queries are made of a row too, where the file has attn_q_a
   bool absorbs = true;              // files may have the absorbed form's matrices
   bool own_window_lengths = false;  // layers with a window have lengths of their own
@@ -110,6 +111,9 @@ struct Experts {
   bool router_reads_layer_input = false;  // not what the block reads (SmallThinker)
   bool weights_before = false;  // inputs of experts are weighted, not their results (Llama 4)
   bool clamp_key = false;       // swiglu_clamp_exp limits gate and up
+  bool clamp_shared = false;    // and swiglu_clamp_shexp those of shared ones and dense parts
+  bool clamp_after = false;     // not the gate but its activation is limited
+  bool latent = false;          // experts read a shorter row of expert_latent_length, and make one
   bool shared_fused = false;    // gate and up of the shared experts are one matrix
   bool dense_beside = false;    // a dense part is added to the experts' sum (Grok)
   float sum_factor = 1;         // of the sum of experts and what stands beside them
@@ -152,6 +156,23 @@ struct GatedDeltaNet {
   bool scales = false;  // factors beside the matrices count
 };
 
+// Kimi Delta Attention (arXiv:2510.26692): the same with a decay for each element of a key instead
+// of one for all of them, S' = S Diag(e^g) + ..., as many heads of keys as of values, a matrix and
+// a convolution for each of queries, keys and values, and a gate of sigmoids.
+struct ChannelDeltaNet {
+  bool fused = true;       // queries, keys and values may come from one matrix
+  bool decay_row = true;   // g is made by way of a short row: ssm_f_a, then ssm_f_b
+  bool gate_row = true;    // and so the gate: ssm_g_a, then ssm_g_b
+  Role gate = Role::none;  // where it has one matrix: that
+  // g = a softplus(x), or, where kda.gate_lower_bound is finite, that bound times sigmoid(a x).
+  enum class Bound { never, key, negated_key } bound = Bound::never;  // negated: sigmoid(-a x)
+  bool flat_a = false;  // files hold a without a dimension of one before the heads
+};
+
+// Lightning attention (arXiv:2401.04658): a state for each head that every token decays by a number
+// of the head and the layer, S' = e^-r S + k v^T, y = q . S'; y is normed and gated.
+struct LightningAttention {};
+
 // One way through a layer: x += post_norm(block(norm(x))).
 struct Branch {
   Role norm = Role::none;  // before the block; none = it reads x as it is
@@ -159,13 +180,18 @@ struct Branch {
   // before made.
   bool norm_optional = false;
   Role norm_instead = Role::none;
-  std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv, GatedDeltaNet>
+  std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv, GatedDeltaNet,
+               ChannelDeltaNet, LightningAttention>
       block;
   Role post_norm = Role::none;          // of the block's result
   Role post_norm_instead = Role::none;  // its other name in files
   // Reads what the layer got, not what the branch before it made of it.
   bool parallel = false;
+  // The sum is of the block's result and what the norm made, times the residual scale, not of x.
+  bool onto_norm = false;
   bool is_dense = false;  // stays dense where other branches of the layer have experts (Arctic)
+  // Of residual checkpoints (Arch::residual_checkpoints): what scores them.
+  Role checkpoint_score = Role::none;
   // Of hyper connections: the matrix that weighs the streams, and what its products meet.
   Role hyper_fn = Role::none, hyper_base = Role::none, hyper_scale = Role::none;
   // llama.cpp's names for the normed input, the normed result and the sum.

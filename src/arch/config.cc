@@ -129,7 +129,9 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
       layer.n_heads = layer.n_kv_heads = 0;
     if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
     layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches) ||
-                         has_block<GatedDeltaNet>(branches);
+                         has_block<GatedDeltaNet>(branches) ||
+                         has_block<ChannelDeltaNet>(branches) ||
+                         has_block<LightningAttention>(branches);
     if (config.n_heads == 0) {
       config.n_heads = layer.n_heads;
       config.n_kv_heads = layer.n_kv_heads;
@@ -179,8 +181,8 @@ void read_windows(const Keys& keys, const Arch& arch, Config& config) {
 
 // llama.cpp src/models/deepseek2.cpp, minicpm3.cpp, dots3note.cpp (layers with a window may have
 // lengths of their own, under the same keys with "_swa").
-void read_latent(const Keys& keys, const LatentAttention& attention, LayerConfig& layer,
-                 Config& config) {
+void read_latent(const Keys& keys, const LatentAttention& attention, int index, Config& config) {
+  LayerConfig& layer = config.layers[static_cast<size_t>(index)];
   const auto read = [&](std::string name) {
     if (attention.own_window_lengths && layer.has_window) name += "_swa";
     return keys.count(name.c_str(), 0, kMaxWidth);
@@ -188,8 +190,10 @@ void read_latent(const Keys& keys, const LatentAttention& attention, LayerConfig
   LatentConfig& out = layer.latent;
   const int n_rot = config.rope.n_dims;
   out.rank = read("attention.kv_lora_rank");
+  if (!attention.rotates) layer.has_rope = false;
   // Small models of the family have no such row, whatever the key says.
-  if (attention.q_row && keys.model().find_tensor("blk.0.attn_q.weight") == nullptr) {
+  const std::string plain = fmt::format("blk.{}.attn_q.weight", index);
+  if (attention.q_row && keys.model().find_tensor(plain) == nullptr) {
     out.q_rank = keys.count("attention.q_lora_rank", 0, kMaxWidth);
   }
   if (attention.absorbs) {
@@ -224,14 +228,20 @@ void scale_latent_scores(const Keys& keys, const Arch& arch, bool yarn, Config& 
              (1.0f + 0.1f * yarn_log_multiplier(keys, arch) * log_scale);
   }
   for (LayerConfig& layer : config.layers) {
+    if (layer.latent.rank == 0) continue;
     layer.kq_scale = mscale * mscale / std::sqrt(static_cast<float>(layer.latent.key_len));
   }
 }
 
 void read_latents(const Keys& keys, const Arch& arch, const LatentAttention& attention,
                   Config& config) {
-  for (LayerConfig& layer : config.layers) read_latent(keys, attention, layer, config);
-  config.n_kv_heads = config.layers[0].n_kv_heads;
+  config.n_kv_heads = 0;
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
+    if (sizes.is_recurrent) continue;
+    read_latent(keys, attention, layer, config);
+    if (config.n_kv_heads == 0) config.n_kv_heads = sizes.n_kv_heads;
+  }
   scale_latent_scores(keys, arch, attention.yarn_scores, config);
   if (attention.indexer) {
     config.indexer = {.n_seen = keys.count("attention.indexer.top_k", 0, INT32_MAX),
@@ -248,6 +258,20 @@ void read_latents(const Keys& keys, const Arch& arch, const LatentAttention& att
   config.temperature.length = keys.required_int("attention.temperature_length", INT32_MAX);
 }
 
+// One value, or one a layer.
+void read_clamps(const Keys& keys, bool shared, Config& config) {
+  const auto read = [&](const char* name, size_t layer) {
+    const MetaValue* value = keys.model().find(keys.full(name));
+    const auto* list = value == nullptr ? nullptr : std::get_if<std::vector<double>>(&value->value);
+    if (list != nullptr) return layer < list->size() ? static_cast<float>((*list)[layer]) : 0.0f;
+    return keys.optional_float(name, 0);
+  };
+  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+    config.layers[layer].clamp = read("swiglu_clamp_exp", layer);
+    if (shared) config.layers[layer].shared_clamp = read("swiglu_clamp_shexp", layer);
+  }
+}
+
 void read_experts(const Keys& keys, const Experts& experts, Config& config) {
   ExpertConfig& out = config.experts;
   out.n_experts = keys.count("expert_count", 0, kMaxExperts);
@@ -260,10 +284,8 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
   out.weights_norm = experts.weights_norm == Experts::Norm::key
                          ? keys.optional_bool("expert_weights_norm", false)
                          : experts.weights_norm == Experts::Norm::yes;
-  if (experts.clamp_key) {
-    const auto clamps = keys.model().get_float(keys.full("swiglu_clamp_exp"));
-    out.clamp = static_cast<float>(clamps.value_or(0));
-  }
+  if (experts.clamp_key) read_clamps(keys, experts.clamp_shared, config);
+  if (experts.latent) out.n_latent = keys.count("expert_latent_length", 0, kMaxWidth);
   out.gating = experts.gating;
   if (experts.gating == Gating::key) {
     // llama.cpp llama_expert_gating_func_type.
@@ -399,6 +421,11 @@ Config read_config(const ModelFile& model, const Arch& arch) {
                     .eps = keys.optional_float("hyper_connection.epsilon", 0),
                     .magnitude = keys.optional_float("hyper_connection.magnitude", 1)};
   }
+  if (arch.residual_checkpoints) {
+    config.checkpoint_period = keys.count("attn_res.block_size", 0, INT32_MAX);
+  }
+  config.situ_beta = keys.optional_float("activation.situ_beta", 1);
+  config.situ_linear_beta = keys.optional_float("activation.situ_linear_beta", 0);
   if (arch.adjust != nullptr) arch.adjust(keys, config);
   return config;
 }

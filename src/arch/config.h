@@ -46,8 +46,9 @@ struct LayerConfig {
   bool has_indexer = false;  // of its own, not that of a layer before
   bool has_window = false;   // sees only Config::window_len positions
   bool has_rope = true;
-  bool has_experts = false;  // instead of a dense feed-forward part
-  int kind = 0;              // of the architecture's kinds of layers (Arch::layer_of)
+  bool has_experts = false;           // instead of a dense feed-forward part
+  float clamp = 0, shared_clamp = 0;  // of swiglu in experts, and in shared ones; 0 = none
+  int kind = 0;                       // of the architecture's kinds of layers (Arch::layer_of)
   bool is_recurrent = false;
 };
 
@@ -56,9 +57,9 @@ struct ExpertConfig {
   int n_ff = 0, n_ff_shared = 0;
   float weights_scale = 1;
   bool weights_norm = false;
-  float clamp = 0;  // of swiglu; 0 = none
   Gating gating = Gating::softmax;
   int n_groups = 0, n_groups_used = 0;
+  int n_latent = 0;  // of the row that experts read (Experts::latent); 0 = they read the whole one
 };
 
 // Of recurrent layers: a convolution over n_conv positions of n_channels, and (SelectiveScan,
@@ -68,6 +69,7 @@ struct RecurrentConfig {
   int n_channels = 0;
   int n_inner = 0, n_state = 0, n_heads = 0, n_groups = 0;
   int n_dt = 0;              // elements that time steps are made from (mamba 1)
+  float decay_bound = 0;     // 0 = none (ChannelDeltaNet)
   bool plain_norms = false;  // of dt, B and C, without weights (Falcon Mamba)
 };
 
@@ -102,9 +104,11 @@ struct Config {
   int window_len = 0;  // positions that a windowed layer sees; 0 = there are none
   float attn_softcap = 0, final_softcap = 0;  // 0 = none
   float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
-  float alibi_bias = 0;   // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
-  float clamp_qkv = 0;    // 0 = none
-  bool parallel = false;  // see Arch::parallel_key
+  float alibi_bias = 0;       // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
+  float clamp_qkv = 0;        // 0 = none
+  bool parallel = false;      // see Arch::parallel_key
+  int checkpoint_period = 0;  // layers between kept residuals; 0 = none are kept
+  float situ_beta = 1, situ_linear_beta = 0;  // limits of gate and up (Act::situ); 0 = none
   IndexerConfig indexer;
   TemperatureConfig temperature;
   HyperConfig hyper;

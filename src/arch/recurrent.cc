@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <string>
 
@@ -72,6 +73,40 @@ void read_delta_net(const Keys& keys, Config& config) {
                         "sense",
                         out.n_inner, out.n_heads, out.n_state, out.n_groups),
             keys.model().path(), "correct the ssm.* metadata keys");
+}
+
+void read_channel_net(const Keys& keys, const ChannelDeltaNet& net, Config& config) {
+  RecurrentConfig& out = config.recurrent;
+  out.n_conv = keys.required_int("ssm.conv_kernel", kMaxConv);
+  out.n_state = keys.required_int("kda.head_dim", kMaxState);
+  out.n_heads = out.n_groups = config.n_heads;
+  const int64_t n_inner = int64_t{out.n_heads} * out.n_state;
+  if (n_inner > kMaxInner) {
+    bad_input("bad_hyperparameter",
+              fmt::format("{} heads of {} elements make no sense", out.n_heads, out.n_state),
+              keys.model().path(), "correct the kda.* and attention.* metadata keys");
+  }
+  out.n_inner = static_cast<int>(n_inner);
+  out.n_channels = 3 * out.n_inner;
+  if (net.bound == ChannelDeltaNet::Bound::never) return;
+  // Absent is minus infinity (llama-hparams.h), which some files say.
+  const auto bound = keys.model().get_float(keys.full("kda.gate_lower_bound"));
+  out.decay_bound = bound && std::isfinite(*bound) ? static_cast<float>(*bound) : 0;
+}
+
+void read_lightning(const Keys& keys, Config& config) {
+  RecurrentConfig& out = config.recurrent;
+  out.n_conv = 1;  // none
+  out.n_heads = out.n_groups = config.n_heads;
+  out.n_state = config.head_dim;
+  const int64_t n_inner = int64_t{out.n_heads} * out.n_state;
+  if (n_inner > kMaxInner || out.n_state > kMaxState) {
+    bad_input("bad_hyperparameter",
+              fmt::format("{} heads of {} elements make no sense", out.n_heads, out.n_state),
+              keys.model().path(), "correct the attention.* metadata keys");
+  }
+  out.n_inner = static_cast<int>(n_inner);
+  out.n_channels = out.n_inner;
 }
 
 // Lists the specs of one block.
@@ -167,6 +202,40 @@ void list_delta_net(const ModelFile& model, const GatedDeltaNet& net, const Conf
   matrix(Role::ssm_out, r.n_inner, config.n_embd);
 }
 
+// Neither scales nor biases beside these count: kimi-linear.cpp has no build_lora_mm.
+void list_channel_net(const ModelFile& model, const ChannelDeltaNet& net, const Config& config,
+                      Lister& list) {
+  const RecurrentConfig& r = config.recurrent;
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1, false).uses_bias = false;
+  };
+  if (net.fused && model.find_tensor(list.name_of(Role::attn_qkv)) != nullptr) {
+    matrix(Role::attn_qkv, config.n_embd, r.n_channels);
+  } else {
+    for (const Role role : {Role::attn_q, Role::attn_k, Role::attn_v}) {
+      matrix(role, config.n_embd, r.n_inner);
+    }
+  }
+  for (const Role role : {Role::ssm_conv1d_q, Role::ssm_conv1d_k, Role::ssm_conv1d_v}) {
+    TensorSpec& kernel = list.add(role, r.n_conv, 1);
+    kernel.shape[2] = r.n_inner;
+    kernel.has_rows = true;
+    kernel.uses_bias = false;
+  }
+  matrix(Role::ssm_f_a, config.n_embd, net.decay_row ? r.n_state : r.n_inner);
+  if (net.decay_row) matrix(Role::ssm_f_b, r.n_state, r.n_inner);
+  matrix(Role::ssm_beta, config.n_embd, r.n_heads);
+  TensorSpec& a =
+      net.flat_a ? list.add(Role::ssm_a, r.n_heads) : list.add(Role::ssm_a, 1, r.n_heads);
+  a.is_bare = true;
+  list.add(Role::ssm_dt, r.n_inner).is_bias = true;
+  matrix(net.gate_row ? Role::ssm_g_a : net.gate, config.n_embd,
+         net.gate_row ? r.n_state : r.n_inner);
+  if (net.gate_row) matrix(Role::ssm_g_b, r.n_state, r.n_inner);
+  list.add(Role::ssm_norm, r.n_state).uses_bias = false;
+  matrix(Role::attn_output, r.n_inner, config.n_embd);
+}
+
 }  // namespace
 
 void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
@@ -177,6 +246,14 @@ void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
     }
     if (std::holds_alternative<GatedDeltaNet>(branch.block)) {
       read_delta_net(keys, config);
+      return true;
+    }
+    if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
+      read_channel_net(keys, *net, config);
+      return true;
+    }
+    if (std::holds_alternative<LightningAttention>(branch.block)) {
+      read_lightning(keys, config);
       return true;
     }
     if (!std::holds_alternative<ShortConv>(branch.block)) return false;
@@ -195,6 +272,18 @@ bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& 
   }
   if (const auto* net = std::get_if<GatedDeltaNet>(&branch.block)) {
     list_delta_net(model, *net, config, list);
+    return true;
+  }
+  if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
+    list_channel_net(model, *net, config, list);
+    return true;
+  }
+  if (std::holds_alternative<LightningAttention>(branch.block)) {
+    const int64_t n_inner = config.recurrent.n_inner;
+    list.matrix(Role::attn_qkv, config.n_embd, 3 * n_inner, false);
+    list.matrix(Role::attn_gate, config.n_embd, n_inner, false);
+    list.add(Role::attn_norm_2, n_inner);
+    list.matrix(Role::attn_output, n_inner, config.n_embd, false);
     return true;
   }
   if (!std::holds_alternative<ShortConv>(branch.block)) return false;
@@ -216,6 +305,16 @@ bool recurrent_knows_role(const Branch& branch, Role role) {
                       Role::ssm_norm, Role::ssm_out}) ||
            (net->grouped ? is_one_of({Role::ssm_in, Role::ssm_beta_alpha})
                          : is_one_of({Role::ssm_beta, Role::ssm_alpha}));
+  }
+  if (std::holds_alternative<LightningAttention>(branch.block)) {
+    return is_one_of({Role::attn_qkv, Role::attn_gate, Role::attn_norm_2, Role::attn_output});
+  }
+  if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
+    return is_one_of({Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_output,
+                      Role::ssm_conv1d_q, Role::ssm_conv1d_k, Role::ssm_conv1d_v, Role::ssm_f_a,
+                      Role::ssm_beta, Role::ssm_a, Role::ssm_dt, Role::ssm_norm}) ||
+           (net->fused && role == Role::attn_qkv) || (net->decay_row && role == Role::ssm_f_b) ||
+           (net->gate_row ? is_one_of({Role::ssm_g_a, Role::ssm_g_b}) : role == net->gate);
   }
   const auto* scan = std::get_if<SelectiveScan>(&branch.block);
   if (scan == nullptr) return false;

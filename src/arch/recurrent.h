@@ -1,5 +1,5 @@
-// What recurrent blocks (SelectiveScan, ShortConv, GatedDeltaNet) read of the hyperparameters, and
-// their tensors.
+// What recurrent blocks (SelectiveScan, ShortConv, GatedDeltaNet, ChannelDeltaNet,
+// LightningAttention) read of the hyperparameters, and their tensors.
 #pragma once
 
 #include <vector>

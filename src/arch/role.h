@@ -21,6 +21,7 @@ enum class Role : uint8_t {
   output_hc_fn,
   output_hc_base,
   output_hc_scale,
+  output_res_score,
   // attention
   attn_norm,
   attn_norm_2,
@@ -57,6 +58,9 @@ enum class Role : uint8_t {
   hc_ffn_fn,
   hc_ffn_base,
   hc_ffn_scale,
+  // residual checkpoints
+  attn_res_score,
+  ffn_res_score,
   // feed-forward
   ffn_norm,
   ffn_norm_exps,
@@ -77,6 +81,9 @@ enum class Role : uint8_t {
   ffn_up_shexp,
   ffn_down_shexp,
   ffn_gate_inp_shexp,
+  ffn_routed_down,
+  ffn_routed_norm,
+  ffn_routed_up,
   // recurrent
   ssm_in,
   ssm_conv1d,
@@ -92,6 +99,14 @@ enum class Role : uint8_t {
   ssm_beta,
   ssm_alpha,
   ssm_beta_alpha,
+  ssm_conv1d_q,
+  ssm_conv1d_k,
+  ssm_conv1d_v,
+  ssm_f_a,
+  ssm_f_b,
+  ssm_g_a,
+  ssm_g_b,
+  ssm_g,
   shortconv_in,
   shortconv_conv,
   shortconv_out,

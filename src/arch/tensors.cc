@@ -205,14 +205,20 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
   list.last().needs_bias = experts.biases;
   if (experts.selection_bias) list.vector(Role::exp_probs_b, e.n_experts, false, true);
   list.expert_biases = experts.biases;
+  const int64_t n_in = e.n_latent != 0 ? e.n_latent : config.n_embd;
+  if (e.n_latent != 0) {
+    list.matrix(Role::ffn_routed_down, config.n_embd, n_in, true, false);
+    list.norm(Role::ffn_routed_norm, n_in, false);
+    list.matrix(Role::ffn_routed_up, n_in, config.n_embd, true, false);
+  }
   // Gate and up in one, where the file has them so.
-  list.experts(Role::ffn_gate_up_exps, config.n_embd, 2 * int64_t{e.n_ff}, experts.scales);
+  list.experts(Role::ffn_gate_up_exps, n_in, 2 * int64_t{e.n_ff}, experts.scales);
   if (!experts.gated || model.find_tensor(list.last().name()) == nullptr) {
     list.last().role = experts.gated ? Role::ffn_gate_exps : Role::ffn_up_exps;
     list.last().shape[1] = e.n_ff;
-    if (experts.gated) list.experts(Role::ffn_up_exps, config.n_embd, e.n_ff, experts.scales);
+    if (experts.gated) list.experts(Role::ffn_up_exps, n_in, e.n_ff, experts.scales);
   }
-  list.experts(Role::ffn_down_exps, e.n_ff, config.n_embd, experts.scales);
+  list.experts(Role::ffn_down_exps, e.n_ff, n_in, experts.scales);
   if (experts.layers == ExpertLayers::with_router) {
     for (const Role role : {Role::ffn_gate, Role::ffn_up, Role::ffn_down}) {
       list.matrix(role, config.n_embd, layer.n_ff, false);
@@ -258,6 +264,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   if (arch.hyper_connections) {
     outside.hyper(Role::output_hc_fn, Role::output_hc_base, Role::output_hc_scale, 1);
   }
+  if (config.checkpoint_period != 0) outside.vector(Role::output_res_score, config.n_embd, true);
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(arch, config, layer, all);
@@ -270,6 +277,9 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
       }
       if (arch.hyper_connections) {
         list.hyper(branch.hyper_fn, branch.hyper_base, branch.hyper_scale, 2);
+      }
+      if (config.checkpoint_period != 0) {
+        list.vector(branch.checkpoint_score, config.n_embd, true);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
         list_attention(model, *attention, config, sizes,
@@ -307,6 +317,8 @@ bool knows_outside(const Arch& arch, Role role) {
     case Role::output_hc_base:
     case Role::output_hc_scale:
       return arch.hyper_connections;
+    case Role::output_res_score:
+      return arch.residual_checkpoints;
     case Role::output_norm:
     case Role::output_norm_lfm2:
       return arch.norm_weights && role == arch.output_norm;
@@ -325,7 +337,8 @@ bool knows_role(const Arch& arch, Role role) {
   };
   return arch.has_branch([&](const Branch& branch) {
     if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead,
-                   branch.hyper_fn, branch.hyper_base, branch.hyper_scale})) {
+                   branch.hyper_fn, branch.hyper_base, branch.hyper_scale,
+                   branch.checkpoint_score})) {
       return true;
     }
     if (const auto* attention = std::get_if<Attention>(&branch.block)) {
@@ -353,6 +366,10 @@ bool knows_role(const Arch& arch, Role role) {
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
     if (ffn.dense.act_scales && role == Role::ffn_act) return true;
+    if (ffn.experts.latent &&
+        is_one_of({Role::ffn_routed_down, Role::ffn_routed_norm, Role::ffn_routed_up})) {
+      return true;
+    }
     return ffn.has_experts &&
            is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,
                       Role::ffn_gate_up_exps, Role::ffn_down_exps, Role::ffn_gate_shexp,

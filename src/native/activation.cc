@@ -66,7 +66,19 @@ void activate(Act act, bool as_ggml, const float* up, int n, float* gate) {
       case Act::swiglu_oai:
         x = swiglu_oai(x, factor);
         break;
+      case Act::situ:  // has limits that the model says
+        break;
     }
+  }
+}
+
+// llama.cpp src/models/kimi-k3.cpp `kimi_k3_situ`.
+void situ(float beta, float linear_beta, const float* up, int n, float* gate) {
+  for (int i = 0; i < n; ++i) {
+    const float x = gate[i];
+    const float limited =
+        linear_beta > 0 ? std::tanh(up[i] * (1.0f / linear_beta)) * linear_beta : up[i];
+    gate[i] = std::tanh(x * (1.0f / beta)) * beta * (1.0f / (1.0f + std::exp(-x))) * limited;
   }
 }
 

@@ -9,6 +9,10 @@ namespace crossval {
 // of half floats, as ggml on x86 does to this day; else it is computed.
 void activate(Act act, bool as_ggml, const float* up, int n, float* gate);
 
+// gate = beta tanh(gate / beta) sigmoid(gate) * linear_beta tanh(up / linear_beta); a linear_beta
+// of 0 leaves `up` as it is.
+void situ(float beta, float linear_beta, const float* up, int n, float* gate);
+
 // log(1 + e^x). ggml loses what is below a unit of 1 (ggml-impl.h `ggml_compute_softplus_f32`).
 float softplus(float x, bool as_ggml);
 

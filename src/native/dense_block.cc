@@ -12,12 +12,12 @@ void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in) {
     pass.resize(pass.both, 2 * n_ff);
     pass.linear(up_taps, weights[Role::ffn_up], in, pass.both);
     pass.split(pass.both, pass.gate, pass.up);
-    pass.activate(ffn.act, &pass.up, pass.gate);
+    pass.activate(ffn.act, &pass.up, pass.gate, pass.layer_config().shared_clamp);
   } else if (ffn.gated) {
     pass.linear({"ffn_gate", "ffn_gate_s", "ffn_gate_b", true, true}, weights[Role::ffn_gate], in,
                 pass.gate);
     pass.linear(up_taps, weights[Role::ffn_up], in, pass.up);
-    pass.activate(ffn.act, &pass.up, pass.gate);
+    pass.activate(ffn.act, &pass.up, pass.gate, pass.layer_config().shared_clamp);
   } else {
     pass.linear(up_taps, weights[Role::ffn_up], in, pass.gate);
     pass.activate(ffn.act, nullptr, pass.gate);

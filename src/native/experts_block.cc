@@ -108,7 +108,7 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
   const ExpertConfig& config = pass.config.experts;
   ExpertScratch& scratch = pass.experts;
   const size_t n = scratch.slots.size();
-  const int n_embd = pass.config.n_embd;
+  const int n_embd = in.width;
   scratch.in.width = n_embd;
   scratch.in.data.resize(std::max(scratch.in.data.size(), n * static_cast<size_t>(n_embd)));
   for (size_t i = 0; i < n; ++i) {
@@ -141,16 +141,8 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
   }
   for (size_t i = 0; i < n; ++i) {
     const auto row = static_cast<int64_t>(i);
-    if (config.clamp > 1e-6f) {
-      for (int j = 0; j < n_ff; ++j) {
-        float& gate = scratch.gate.row(row)[j];
-        float& up = scratch.up.row(row)[j];
-        gate = std::min(gate, config.clamp);
-        up = std::clamp(up, -config.clamp, config.clamp);
-      }
-    }
-    activate(experts.act, pass.as_ggml(), experts.gated ? scratch.up.row(row) : nullptr,
-             config.n_ff, scratch.gate.row(row));
+    pass.activate_row(experts.act, pass.layer_config().clamp, experts.clamp_after,
+                      experts.gated ? scratch.up.row(row) : nullptr, n_ff, scratch.gate.row(row));
   }
   expert_linear(pass, weights[Role::ffn_down_exps], expert, scratch.gate, n_embd, scratch.out);
   for (size_t i = 0; i < n; ++i) {
@@ -179,7 +171,8 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
                 in, pass.gate);
     pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.up);
   }
-  pass.activate(experts.act, experts.gated ? &pass.up : nullptr, pass.gate);
+  pass.activate(experts.act, experts.gated ? &pass.up : nullptr, pass.gate,
+                pass.layer_config().shared_clamp);
   if (experts.gated) pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
   pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false, true}, weights[Role::ffn_down_shexp],
               pass.gate, pass.branch);
@@ -194,20 +187,37 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
   pass.tap(experts.shared_tap, "MUL", pass.branch);
 }
 
+// The experts' short rows become whole ones.
+void widen(ForwardPass& pass) {
+  const WeightsByRole& weights = pass.layer_weights();
+  if (weights[Role::ffn_routed_norm])
+    pass.norm(pass.mixture, weights[Role::ffn_routed_norm], pass.mixture);
+  std::swap(pass.mixture, pass.experts.latent);
+  pass.resize(pass.mixture, pass.config.n_embd);
+  pass.linear({nullptr, nullptr, nullptr, false}, weights[Role::ffn_routed_up], pass.experts.latent,
+              pass.mixture);
+}
+
 }  // namespace
 
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
   const ExpertConfig& config = pass.config.experts;
-  const int n_embd = pass.config.n_embd;
+  const int n_embd = config.n_latent != 0 ? config.n_latent : pass.config.n_embd;
   route(pass, ffn.experts, in);
   ExpertScratch& scratch = pass.experts;
+  if (config.n_latent != 0) {
+    pass.resize(scratch.latent, n_embd);
+    pass.linear({nullptr, nullptr, nullptr, false}, pass.layer_weights()[Role::ffn_routed_down], in,
+                scratch.latent);
+  }
   scratch.results.resize(scratch.chosen.size() * static_cast<size_t>(n_embd));
   for (int expert = 0; expert < config.n_experts; ++expert) {
     scratch.slots.clear();
     for (size_t slot = 0; slot < scratch.chosen.size(); ++slot) {
       if (scratch.chosen[slot] == expert) scratch.slots.push_back(static_cast<int>(slot));
     }
-    if (!scratch.slots.empty()) run_expert(pass, ffn.experts, expert, in);
+    if (!scratch.slots.empty())
+      run_expert(pass, ffn.experts, expert, config.n_latent != 0 ? scratch.latent : in);
   }
   pass.resize(pass.mixture, n_embd);
   pass.each_token([&](int64_t token) {
@@ -218,6 +228,7 @@ void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
     }
   });
   pass.tap("ffn_moe_out", config.n_used > 1 ? "ADD" : "CONT", pass.mixture);
+  if (config.n_latent != 0) widen(pass);
   if (config.n_ff_shared > 0) {
     run_shared(pass, ffn.experts, in);
     pass.add(pass.branch, 1, pass.mixture);

@@ -140,11 +140,29 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
                    q_in.data.data(), out.data.data(), pool_);
 }
 
-void ForwardPass::activate(Act act, const Rows* up_rows, Rows& gate_rows) {
+void ForwardPass::activate(Act act, Rows* up_rows, Rows& gate_rows, float limit) {
   each_token([&](int64_t token) {
-    crossval::activate(act, as_ggml(), up_rows ? up_rows->row(token) : nullptr, gate_rows.width,
-                       gate_rows.row(token));
+    activate_row(act, limit, true, up_rows ? up_rows->row(token) : nullptr, gate_rows.width,
+                 gate_rows.row(token));
   });
+}
+
+// llama.cpp src/llama-graph.cpp `build_ffn`, `build_moe_ffn`.
+void ForwardPass::activate_row(Act act, float limit, bool limit_after, float* up, int n,
+                               float* gate) const {
+  const auto cap = [&] {
+    for (int i = 0; i < n; ++i) gate[i] = std::min(gate[i], limit);
+  };
+  if (act == Act::situ) return situ(config.situ_beta, config.situ_linear_beta, up, n, gate);
+  if (!(limit > 1e-6f) || up == nullptr) return crossval::activate(act, as_ggml(), up, n, gate);
+  for (int i = 0; i < n; ++i) up[i] = std::clamp(up[i], -limit, limit);
+  if (!limit_after) {
+    cap();
+    return crossval::activate(act, as_ggml(), up, n, gate);
+  }
+  crossval::activate(act, as_ggml(), nullptr, n, gate);
+  cap();
+  for (int i = 0; i < n; ++i) gate[i] *= up[i];
 }
 
 void ForwardPass::split(const Rows& whole, Rows& first, Rows& second) {

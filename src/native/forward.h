@@ -41,6 +41,7 @@ struct ExpertScratch {
   std::vector<int> chosen;     // [n_tokens, n_used], best first
   std::vector<float> weights;  // theirs
   std::vector<int> slots;      // of one expert: token * n_used + rank
+  Rows latent;                 // what experts read and make, where that is shorter
   Rows in, gate, up, out;      // [slots of one expert, ...]
   std::vector<float> results;  // [n_tokens, n_used, n_embd]
 };
@@ -83,7 +84,10 @@ class ForwardPass {
   // Appends k and v to the current layer's cache, then causal softmax attention of q over it.
   void attention(const Rows& q, const Rows& k, const Rows& v, Rows& out);
   // gate = act(gate) * up; `up` may be null.
-  void activate(Act act, const Rows* up, Rows& gate);
+  void activate(Act act, Rows* up, Rows& gate, float limit = 0);
+  // The same of one row. A limit that is not 0 holds the gate (or, `limit_after`, what its function
+  // makes of it) below it, and `up` within it.
+  void activate_row(Act act, float limit, bool limit_after, float* up, int n, float* gate) const;
   // Halves of each row of `both` to gate and up.
   void split(const Rows& both, Rows& first, Rows& second);
   // sum += term * factor
@@ -113,15 +117,17 @@ class ForwardPass {
   Rows x;                     // residual stream [n_tokens, n_embd]
   Rows streams;               // of hyper connections [n_tokens, count * n_embd]
   Rows hyper_normed, hyper_weights;
-  Rows layer_input;          // the same, before the layer, where a branch reads it
-  Rows normed, branch;       // [n_tokens, n_embd]
-  Rows qkv, q, k, v, heads;  // sized by layer
-  Rows q_row, kv_row;        // latent attention: what queries, and keys and values, are made of
-  Rows k_shared;             // and the piece of key that all heads share
-  Rows gate, up;             // [n_tokens, n_ff]
-  Rows both;                 // what is split in two, or put together
-  Rows router;               // [n_tokens, n_experts]
-  Rows mixture;              // [n_tokens, n_embd]
+  std::vector<Rows> checkpoints;  // residuals of layers before, each [n_tokens, n_embd]
+  Rows mixed;                     // of them and x
+  Rows layer_input;               // the same, before the layer, where a branch reads it
+  Rows normed, branch;            // [n_tokens, n_embd]
+  Rows qkv, q, k, v, heads;       // sized by layer
+  Rows q_row, kv_row;  // latent attention: what queries, and keys and values, are made of
+  Rows k_shared;       // and the piece of key that all heads share
+  Rows gate, up;       // [n_tokens, n_ff]
+  Rows both;           // what is split in two, or put together
+  Rows router;         // [n_tokens, n_experts]
+  Rows mixture;        // [n_tokens, n_embd]
   ExpertScratch experts;
   RecurrentScratch recurrent;
   RecurrentState recurrent_state;  // of all tokens before this pass; reset with the cache
@@ -141,6 +147,11 @@ void read_streams(ForwardPass& pass, const Branch& branch);
 void add_to_streams(ForwardPass& pass, const char* tap);
 void end_streams(ForwardPass& pass);
 
+// Residual checkpoints: pass.mixed = what a block reads; what of x is kept at a layer, where x
+// begins anew.
+void mix_checkpoints(ForwardPass& pass, const Weight& score);
+void keep_checkpoint(ForwardPass& pass);
+
 // The blocks. `in` and the result, in pass.branch, are [n_tokens, n_embd].
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);
 // pass.heads times a function of a product of their own.
@@ -149,6 +160,8 @@ void latent_attention_block(ForwardPass& pass, const LatentAttention& attention,
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);
 void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in);
+void channel_net_block(ForwardPass& pass, const ChannelDeltaNet& net, const Rows& in);
+void lightning_block(ForwardPass& pass, const Rows& in);
 void short_conv_block(ForwardPass& pass, const ShortConv& conv, const Rows& in);
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in);
 

@@ -41,6 +41,10 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* net = std::get_if<GatedDeltaNet>(&branch.block)) {
     return delta_net_block(pass, *net, in);
   }
+  if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
+    return channel_net_block(pass, *net, in);
+  }
+  if (std::holds_alternative<LightningAttention>(branch.block)) return lightning_block(pass, in);
   const auto& ffn = std::get<FeedForward>(branch.block);
   if (pass.layer_config().has_experts && !branch.is_dense) return experts_block(pass, ffn, in);
   dense_block(pass, ffn.dense, in);
@@ -50,6 +54,7 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 
 void ForwardPass::run_layers() {
   if (arch.hyper_connections) begin_streams(*this);
+  checkpoints.clear();
   for (layer = 0; layer < config.n_layers; ++layer) {
     const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
     const auto is_parallel = [&](const Branch& branch) {
@@ -66,7 +71,13 @@ void ForwardPass::run_layers() {
     }
     for (const Branch& part : branches) {
       if (arch.hyper_connections) read_streams(*this, part);
-      const Rows& from = is_parallel(part) ? layer_input : x;
+      const bool mixes = config.checkpoint_period != 0;
+      if (mixes) {
+        mix_checkpoints(*this, layer_weights()[part.checkpoint_score]);
+        if (&part == branches.data() && layer % config.checkpoint_period == 0)
+          keep_checkpoint(*this);
+      }
+      const Rows& from = mixes ? mixed : is_parallel(part) ? layer_input : x;
       run_block(*this, part, block_input(*this, part, from));
       if (part.post_norm != Role::none) {
         const float eps = arch.post_norm_eps.value_or(config.norm_eps);
@@ -80,12 +91,19 @@ void ForwardPass::run_layers() {
         add_to_streams(*this, part.sum_tap);
         continue;
       }
-      add(branch, config.residual_scale, x);
+      if (part.onto_norm) {
+        for (size_t i = 0; i < static_cast<size_t>(n_tokens) * x.width; ++i)
+          x.data[i] = normed.data[i] * config.residual_scale;
+      }
+      add(branch, part.onto_norm ? 1 : config.residual_scale, x);
       tap(part.sum_tap, "ADD", x);
     }
   }
   layer = -1;
   if (arch.hyper_connections) end_streams(*this);
+  if (config.checkpoint_period == 0) return;
+  mix_checkpoints(*this, weights.outside[Role::output_res_score]);
+  std::swap(x, mixed);
 }
 
 }  // namespace crossval

@@ -47,7 +47,9 @@ TEST(Recurrent, CutsThreadsAndRunsBeforeChangeNoBit) {
     const bool is_recurrent = arch.has_branch([](const Branch& branch) {
       return std::holds_alternative<SelectiveScan>(branch.block) ||
              std::holds_alternative<ShortConv>(branch.block) ||
-             std::holds_alternative<GatedDeltaNet>(branch.block);
+             std::holds_alternative<GatedDeltaNet>(branch.block) ||
+             std::holds_alternative<ChannelDeltaNet>(branch.block) ||
+             std::holds_alternative<LightningAttention>(branch.block);
     });
     if (!is_recurrent) continue;
     ++n_checked;

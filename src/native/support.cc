@@ -30,7 +30,8 @@ std::string key_with_many_values(const ModelFile& model, const std::string& pref
       "feed_forward_length",        "attention.head_count",
       "attention.head_count_kv",    "attention.sliding_window_pattern",
       "attention.recurrent_layers", "rope.dimension_sections",
-      "attention.indexer.types",    "attention.rope_pattern"};
+      "attention.indexer.types",    "attention.rope_pattern",
+      "swiglu_clamp_exp",           "swiglu_clamp_shexp"};
   for (const auto& [key, value] : model.metadata()) {
     if (!key.starts_with(prefix)) continue;
     const std::string_view name = std::string_view(key).substr(prefix.size());

@@ -91,6 +91,8 @@ std::string Expectations::activation() const {
       return "gelu";
     case Act::swiglu_oai:
       return "clamped swiglu";
+    case Act::situ:
+      return "situ";
   }
   return "";
 }
@@ -150,8 +152,11 @@ void Expectations::expect_norm(const Tap& tap, Expected& expected) const {
   // src/models/models.h `build_gdn_l2_norm`).
   const LayerConfig* sizes = layer(tap.layer);
   const int n_key = config_->recurrent.n_state;
-  if (sizes != nullptr && has_block<GatedDeltaNet>(arch_->layer_of(sizes->kind)) &&
-      tap.out.ne[0] == n_key && alike(found, config_->norm_eps / static_cast<float>(n_key))) {
+  const bool is_delta_net =
+      sizes != nullptr && (has_block<GatedDeltaNet>(arch_->layer_of(sizes->kind)) ||
+                           has_block<ChannelDeltaNet>(arch_->layer_of(sizes->kind)));
+  if (is_delta_net && tap.out.ne[0] == n_key &&
+      alike(found, config_->norm_eps / static_cast<float>(n_key))) {
     return;
   }
   expect_float(expected, kNormEps, config_->norm_eps, Cause::rms_eps, "rms eps");

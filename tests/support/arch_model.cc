@@ -93,6 +93,11 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   if (arch.residual_scale.key != nullptr) out.set_f32(key("residual_scale"), 0.6f);
   if (arch.embedding_scale.key != nullptr) out.set_f32(key("embedding_scale"), 3.0f);
   if (arch.attention_scale_key) out.set_f32(key("attention.scale"), 0.3f);
+  if (arch.residual_checkpoints) {
+    out.set_u32(key("attn_res.block_size"), 2);
+    out.set_f32(key("activation.situ_beta"), 2.0f);
+    out.set_f32(key("activation.situ_linear_beta"), 3.0f);
+  }
   if (arch.final_softcap) out.set_f32(key("final_logit_softcapping"), 20.0f);
   if (arch.attn_softcap) out.set_f32(key("attn_logit_softcapping"), 25.0f);
   if (arch.alibi_key) out.set_f32(key("attention.max_alibi_bias"), 8.0f);
@@ -100,7 +105,9 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   if (arch.parallel_key) out.set_bool(key("use_parallel_residual"), true);
   if (arch.choose_kinds != nullptr) {  // recurrent, with attention, the third kind or the first
     out.set_u32(key("block_count"), 3);
-    out.set_i32_array(key("attention.head_count_kv"), std::vector<int32_t>{0, kNKvHeads, 0});
+    const bool has_rows = std::holds_alternative<LatentAttention>(arch.layer[0].block);
+    const int32_t n_kv_heads = has_rows ? 1 : kNKvHeads;
+    out.set_i32_array(key("attention.head_count_kv"), std::vector<int32_t>{0, n_kv_heads, 0});
     if (arch.other_layers.size() > 1) {
       out.set_i32_array(key("feed_forward_length"), std::vector<int32_t>{0, 0, kNFf});
     }
@@ -124,6 +131,16 @@ void set_keys(GgufWriter& out, const Arch& arch) {
       out.set_u32(key("ssm.time_step_rank"), 6);
       out.set_u32(key("ssm.group_count"), 2);
     }
+    if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
+      out.set_u32(key("ssm.conv_kernel"), 4);
+      out.set_u32(key("kda.head_dim"), 12);
+      if (net->bound != ChannelDeltaNet::Bound::never)
+        out.set_f32(key("kda.gate_lower_bound"), -3.0f);
+    }
+    if (std::holds_alternative<LightningAttention>(branch.block)) {
+      out.set_u32(key("attention.head_count_kv"), kNKvHeads);
+      out.set_u32(key("full_attention_interval"), 2);
+    }
     const auto* ffn = std::get_if<FeedForward>(&branch.block);
     if (ffn == nullptr || !ffn->has_experts) return false;
     out.set_u32(key("expert_count"), 4);
@@ -136,7 +153,9 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     if (ffn->experts.layers == ExpertLayers::interleaved) {
       out.set_u32(key("interleave_moe_layer_step"), 1);
     }
+    if (ffn->experts.latent) out.set_u32(key("expert_latent_length"), kNEmbd / 2);
     if (ffn->experts.clamp_key) out.set_f32(key("swiglu_clamp_exp"), 0.5f);
+    if (ffn->experts.clamp_shared) out.set_f32(key("swiglu_clamp_shexp"), 0.4f);
     if (ffn->experts.shared) {
       out.set_u32(key("expert_shared_count"), 1);
       out.set_u32(key("expert_shared_feed_forward_length"), kNFf);
