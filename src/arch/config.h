@@ -46,6 +46,7 @@ struct LayerConfig {
   bool has_indexer = false;  // of its own, not that of a layer before
   bool has_window = false;   // sees only Config::window_len positions
   bool has_rope = true;
+  bool has_qk_norm = true;   // where the architecture has one
   bool has_experts = false;  // instead of a dense feed-forward part
   int kind = 0;              // of the architecture's kinds of layers (Arch::layer_of)
   bool is_recurrent = false;
@@ -59,6 +60,9 @@ struct ExpertConfig {
   float clamp = 0;  // of swiglu; 0 = none
   Gating gating = Gating::softmax;
   int n_groups = 0, n_groups_used = 0;
+  int n_sharing = 0;  // experts that share an adjugate one
+  int n_ff_adjugate = 0;
+  float adjugate_scale = 0;
 };
 
 // Of recurrent layers: a convolution over n_conv positions of n_channels, and (SelectiveScan,
@@ -102,9 +106,10 @@ struct Config {
   int window_len = 0;  // positions that a windowed layer sees; 0 = there are none
   float attn_softcap = 0, final_softcap = 0;  // 0 = none
   float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
-  float alibi_bias = 0;   // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
-  float clamp_qkv = 0;    // 0 = none
-  bool parallel = false;  // see Arch::parallel_key
+  float alibi_bias = 0;        // the largest slope's exponent base (ggml's max_bias); 0 = no ALiBi
+  float clamp_qkv = 0;         // 0 = none
+  float attention_factor = 1;  // of what attention gives to the residual
+  bool parallel = false;       // see Arch::parallel_key
   IndexerConfig indexer;
   TemperatureConfig temperature;
   HyperConfig hyper;

@@ -37,6 +37,13 @@ enum class Role : uint8_t {
   layer_out_norm,
   attn_sinks,
   attn_gate,
+  layer_output_scale,
+  // for the tokens of pictures
+  vis_attn_qkv,
+  vis_attn_output,
+  vis_gate,
+  vis_up,
+  vis_down,
   // latent attention
   attn_q_a,
   attn_q_a_norm,
@@ -77,6 +84,9 @@ enum class Role : uint8_t {
   ffn_up_shexp,
   ffn_down_shexp,
   ffn_gate_inp_shexp,
+  ffn_gate_chexps,
+  ffn_up_chexps,
+  ffn_down_chexps,
   // recurrent
   ssm_in,
   ssm_conv1d,

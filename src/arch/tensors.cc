@@ -98,6 +98,10 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   const bool required = !attention.qk_norm_optional;
   switch (attention.qk_norm) {
     case QkNorm::none:
+    case QkNorm::plain:
+      break;
+    case QkNorm::query_gain:
+      list.each_head_norm(Role::attn_q_norm, 1, layer.n_heads, required);
       break;
     case QkNorm::head:
       list.norm(Role::attn_q_norm, config.head_dim, required);
@@ -117,7 +121,7 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   if (attention.gate != Attention::Gate::none && !attention.gate_behind_queries) {
     list_gate(model, config, layer, attention.gates_heads ? layer.n_heads : n_out, list);
   }
-  if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
+  if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, !attention.sinks_optional);
   list.norm(attention.sub_norm, n_out);
   list.matrix(Role::attn_output, n_out, config.n_embd);
   list.last().uses_bias = attention.out_bias;
@@ -181,9 +185,24 @@ void list_latent(const LatentAttention& attention, const Config& config, const L
   if (layer.has_indexer) list_indexer(config, latent, list);
 }
 
+// Files have them, and texts do without (Arch::picture_matrices).
+void list_picture_matrices(const Config& config, const LayerConfig& layer, Lister& list) {
+  const int64_t n_heads = int64_t{layer.n_heads} * config.head_dim;
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1);
+    list.last().is_used = false;
+  };
+  matrix(Role::vis_attn_qkv, config.n_embd, 3 * n_heads);
+  matrix(Role::vis_attn_output, n_heads, config.n_embd);
+  matrix(Role::vis_gate, config.n_embd, layer.n_ff);
+  matrix(Role::vis_up, config.n_embd, layer.n_ff);
+  matrix(Role::vis_down, layer.n_ff, config.n_embd);
+}
+
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
   const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
-    list.matrix(role, ne0, ne1, true, ffn.scales);
+    const bool scaled = ffn.scales || (ffn.down_scale && role == Role::ffn_down);
+    list.matrix(role, ne0, ne1, true, scaled);
     list.last().uses_bias = ffn.biases;
     list.last().needs_bias = list.biases.ffn;
   };
@@ -220,6 +239,15 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
     }
   }
   if (experts.dense_beside) list_ffn(ffn.dense, config, layer.n_ff, list);
+  if (experts.adjugate) {
+    const int64_t n_chunks = e.n_experts / e.n_sharing;
+    for (const Role role : {Role::ffn_gate_chexps, Role::ffn_up_chexps, Role::ffn_down_chexps}) {
+      const bool down = role == Role::ffn_down_chexps;
+      list.experts(role, down ? e.n_ff_adjugate : config.n_embd,
+                   down ? config.n_embd : e.n_ff_adjugate, experts.scales);
+      list.last().shape[2] = n_chunks;
+    }
+  }
   if (e.n_ff_shared == 0) return;
   const int64_t n_up = experts.shared_fused ? 2 * int64_t{e.n_ff_shared} : e.n_ff_shared;
   if (!experts.shared_fused && experts.gated) {
@@ -261,6 +289,8 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(arch, config, layer, all);
+    if (arch.embedding_skip) list.vector(Role::layer_output_scale, 1, true);
+    if (arch.picture_matrices) list_picture_matrices(config, sizes, list);
     const TensorSpec fused = {.role = Role::attn_qkv, .layer = layer};
     for (const Branch& branch : arch.layer_of(sizes.kind)) {
       if (arch.norm_weights) {
@@ -323,6 +353,11 @@ bool knows_role(const Arch& arch, Role role) {
   const auto is_one_of = [&](std::initializer_list<Role> roles) {
     return std::ranges::find(roles, role) != roles.end();
   };
+  if (arch.embedding_skip && role == Role::layer_output_scale) return true;
+  if (arch.picture_matrices && is_one_of({Role::vis_attn_qkv, Role::vis_attn_output, Role::vis_gate,
+                                          Role::vis_up, Role::vis_down})) {
+    return true;
+  }
   return arch.has_branch([&](const Branch& branch) {
     if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead,
                    branch.hyper_fn, branch.hyper_base, branch.hyper_scale})) {
@@ -353,6 +388,10 @@ bool knows_role(const Arch& arch, Role role) {
     const auto& ffn = std::get<FeedForward>(branch.block);
     if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
     if (ffn.dense.act_scales && role == Role::ffn_act) return true;
+    if (ffn.has_experts && ffn.experts.adjugate &&
+        is_one_of({Role::ffn_gate_chexps, Role::ffn_up_chexps, Role::ffn_down_chexps})) {
+      return true;
+    }
     return ffn.has_experts &&
            is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,
                       Role::ffn_gate_up_exps, Role::ffn_down_exps, Role::ffn_gate_shexp,

@@ -113,6 +113,7 @@ class ForwardPass {
   Rows x;                     // residual stream [n_tokens, n_embd]
   Rows streams;               // of hyper connections [n_tokens, count * n_embd]
   Rows hyper_normed, hyper_weights;
+  Rows embedding;            // as the layers got it (Arch::embedding_skip)
   Rows layer_input;          // the same, before the layer, where a branch reads it
   Rows normed, branch;       // [n_tokens, n_embd]
   Rows qkv, q, k, v, heads;  // sized by layer
@@ -145,6 +146,8 @@ void end_streams(ForwardPass& pass);
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);
 // pass.heads times a function of a product of their own.
 void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, const Rows& in);
+// Queries, in pass.q, by Config::temperature.
+void scale_by_position(ForwardPass& pass);
 void latent_attention_block(ForwardPass& pass, const LatentAttention& attention, const Rows& in);
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);

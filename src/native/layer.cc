@@ -18,11 +18,17 @@ const Rows& block_input(ForwardPass& pass, const Branch& branch, const Rows& fro
   // Two branches behind one norm share what it made.
   if (branch.parallel && branch.norm_tap == nullptr) return pass.normed;
   pass.norm(from, weights[branch.norm], pass.normed);
-  const char* op = !pass.arch.norm_weights             ? "NORM"
+  const bool is_layer = pass.arch.norm == NormKind::layer;
+  const char* op = !pass.arch.norm_weights             ? (is_layer ? "NORM" : "RMS_NORM")
                    : weights[branch.norm].bias.empty() ? "MUL"
                                                        : "ADD";
   pass.tap(branch.norm_tap, op, pass.normed);
   return pass.normed;
+}
+
+// The embedding, times a factor of the layer.
+void add_embedding(ForwardPass& pass) {
+  pass.add(pass.embedding, pass.layer_weights()[Role::layer_output_scale].vector[0], pass.x);
 }
 
 void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
@@ -49,6 +55,7 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 }  // namespace
 
 void ForwardPass::run_layers() {
+  if (arch.embedding_skip) embedding = x;
   if (arch.hyper_connections) begin_streams(*this);
   for (layer = 0; layer < config.n_layers; ++layer) {
     const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
@@ -81,6 +88,7 @@ void ForwardPass::run_layers() {
         continue;
       }
       add(branch, config.residual_scale, x);
+      if (arch.embedding_skip && &part == &branches.back()) add_embedding(*this);
       tap(part.sum_tap, "ADD", x);
     }
   }

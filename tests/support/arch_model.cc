@@ -61,7 +61,8 @@ void set_latent_keys(GgufWriter& out, const Arch& arch, const LatentAttention& a
 void set_keys(GgufWriter& out, const Arch& arch) {
   const auto key = [&](const char* name) { return std::string(arch.name) + "." + name; };
   out.set_string("general.architecture", arch.name);
-  out.set_u32(key("block_count"), 2);
+  // So that one does not rotate.
+  out.set_u32(key("block_count"), static_cast<uint32_t>(std::max(2, arch.no_rope_period)));
   out.set_u32(key("context_length"), kNCtx);
   out.set_u32(key("embedding_length"), kNEmbd);
   out.set_u32(key("feed_forward_length"), kNFf);
@@ -106,6 +107,10 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     }
   }
   (void)arch.has_branch([&](const Branch& branch) {
+    const auto* attention = std::get_if<Attention>(&branch.block);
+    if (attention != nullptr && attention->sinks_optional) {
+      out.set_f32(key("attention.value_scale"), 0.7f);
+    }
     if (std::holds_alternative<ShortConv>(branch.block)) out.set_u32(key("shortconv.l_cache"), 3);
     if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
       out.set_u32(key("ssm.conv_kernel"), 4);
@@ -135,6 +140,14 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     if (ffn->experts.layers != ExpertLayers::all) out.set_u32(key("leading_dense_block_count"), 1);
     if (ffn->experts.layers == ExpertLayers::interleaved) {
       out.set_u32(key("interleave_moe_layer_step"), 1);
+    }
+    if (ffn->experts.layers == ExpertLayers::every_step) {
+      out.set_u32(key("interleave_moe_layer_step"), 2);
+    }
+    if (ffn->experts.adjugate) {
+      out.set_u32(key("experts_per_group"), 2);
+      out.set_u32(key("expert_chunk_feed_forward_length"), 24);
+      out.set_f32(key("expert_group_scale"), 0.6f);
     }
     if (ffn->experts.clamp_key) out.set_f32(key("swiglu_clamp_exp"), 0.5f);
     if (ffn->experts.shared) {
@@ -218,7 +231,7 @@ void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) 
   // Its keys alone, so that they are read as from any file; with a tensor that others follow from.
   const TempDir dir;
   GgufWriter keys_alone = out;
-  if (arch.name == "jamba") {
+  if (arch.name == "jamba" || arch.name == "mimo2") {
     keys_alone.add_tensor("blk.1.ffn_gate_inp.weight", GgmlType::F32, {1},
                           [] { return std::vector<std::byte>(sizeof(float)); });
   }
