@@ -84,6 +84,8 @@ struct Arch {
   bool hyper_connections = false;
   // Each layer adds the (normed) embedding, times layer_output_scale (Talkie).
   bool embedding_skip = false;
+  // Two stacks of layers that take turns over two states (CycleConfig).
+  bool cycles = false;
   // Files hold matrices for the tokens of pictures beside those of text (CogVLM); native computes
   // text.
   bool picture_matrices = false;

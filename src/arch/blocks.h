@@ -36,7 +36,8 @@ struct Attention {
   Role sub_norm = Role::none;   // norm of the heads before they meet attn_output
   bool fused = false;           // queries, keys and values come from one matrix in every file
   bool grouped = true;          // false: as many heads of keys as of queries
-  bool qkv_scale = true;        // a factor beside attn_qkv counts
+  bool qkv_scale = true;        // factors beside attn_qkv, or the three matrices, count
+  bool qkv_bias = true;         // and biases
   bool out_bias = true;         // a bias of attn_output counts
   // The heads are multiplied with this function of a product of the block's input: one value a
   // head or one an element, as the file has it.

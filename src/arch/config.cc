@@ -322,6 +322,18 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
   }
 }
 
+void read_cycles(const Keys& keys, Config& config) {
+  CycleConfig& out = config.cycles;
+  out = {.n_layers = keys.required_int("hrm.layers_per_stack", kMaxLayers),
+         .n_high = keys.required_int("hrm.h_cycles", kMaxLayers),
+         .n_low = keys.required_int("hrm.l_cycles", kMaxLayers)};
+  if (int64_t{out.n_layers} * out.n_high * (out.n_low + 1) == config.n_layers) return;
+  bad_input("bad_hyperparameter",
+            fmt::format("{} times {} and one passes of {} layers are not {} layers", out.n_high,
+                        out.n_low, out.n_layers, config.n_layers),
+            keys.model().path(), "correct the hrm.* metadata keys");
+}
+
 float read_factor(const Keys& keys, const Factor& factor) {
   if (factor.key == nullptr) return 1;
   const float value = keys.optional_float(factor.key, factor.fallback);
@@ -406,6 +418,7 @@ Config read_config(const ModelFile& model, const Arch& arch) {
                     .eps = keys.optional_float("hyper_connection.epsilon", 0),
                     .magnitude = keys.optional_float("hyper_connection.magnitude", 1)};
   }
+  if (arch.cycles) read_cycles(keys, config);
   if (arch.adjust != nullptr) arch.adjust(keys, config);
   return config;
 }

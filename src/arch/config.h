@@ -81,6 +81,17 @@ struct HyperConfig {
   float eps = 0, magnitude = 1;
 };
 
+// Layers are passes through two stacks (arXiv:2506.21734): n_high times n_low passes of the low one
+// and one of the high one, each over the sum of both states and into its own.
+struct CycleConfig {
+  int n_layers = 0;  // of a stack; 0 = layers follow one another
+  int n_high = 0, n_low = 0;
+
+  bool is_high(int layer) const { return layer / n_layers % (n_low + 1) == n_low; }
+  // The number that the layer's tensors have: first those of the low stack, then of the high one.
+  int block_of(int layer) const { return layer % n_layers + (is_high(layer) ? n_layers : 0); }
+};
+
 // What chooses the positions that a token sees (LatentAttention::indexer).
 struct IndexerConfig {
   int n_seen = 0;  // so many at most; 0 = all
@@ -113,6 +124,7 @@ struct Config {
   IndexerConfig indexer;
   TemperatureConfig temperature;
   HyperConfig hyper;
+  CycleConfig cycles;
   ExpertConfig experts;
   RecurrentConfig recurrent;
   std::vector<LayerConfig> layers;

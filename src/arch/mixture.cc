@@ -56,7 +56,12 @@ std::vector<Arch> mixture_archs() {
   std::get<FeedForward>(hy_v3.layer[1].block).dense.scales = true;
   hy_v3.bare_roles = {Role::exp_probs_b};
   // Sinks in some layers, attention's result times a factor of the file.
-  Arch mimo2 = mixture("mimo2", RopeStyle::neox, {.sinks = true, .sinks_optional = true},
+  Arch mimo2 = mixture("mimo2", RopeStyle::neox,
+                       {.sinks = true,
+                        .sinks_optional = true,
+                        .qkv_scale = false,
+                        .qkv_bias = false,
+                        .out_bias = false},
                        {.gating = Gating::sigmoid,
                         .layers = ExpertLayers::with_router,
                         .selection_bias = true,

@@ -19,6 +19,7 @@ std::string_view role_name(Role role) {
       "output_hc_fn",
       "output_hc_base",
       "output_hc_scale",
+      "hrm.z_l_init",
       "attn_norm",
       "attn_norm_2",
       "attn_qkv",

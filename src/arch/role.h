@@ -21,6 +21,7 @@ enum class Role : uint8_t {
   output_hc_fn,
   output_hc_base,
   output_hc_scale,
+  hrm_z_l_init,
   // attention
   attn_norm,
   attn_norm_2,

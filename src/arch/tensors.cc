@@ -90,10 +90,15 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   if (is_fused) {
     list.matrix(Role::attn_qkv, config.n_embd, n_q_out + n_kv + n_v, true, attention.qkv_scale);
     list.last().needs_bias = list.biases.qkv;
+    list.last().uses_bias = attention.qkv_bias;
   } else {
-    list.matrix(Role::attn_q, config.n_embd, n_q_out);
-    list.matrix(Role::attn_k, config.n_embd, n_kv);
-    list.matrix(Role::attn_v, config.n_embd, n_v);
+    const auto matrix = [&](Role role, int64_t n_rows) {
+      list.matrix(role, config.n_embd, n_rows, true, attention.qkv_scale);
+      list.last().uses_bias = attention.qkv_bias;
+    };
+    matrix(Role::attn_q, n_q_out);
+    matrix(Role::attn_k, n_kv);
+    matrix(Role::attn_v, n_v);
   }
   const bool required = !attention.qk_norm_optional;
   switch (attention.qk_norm) {
@@ -262,7 +267,14 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
 
 std::string TensorSpec::stem() const {
   return layer < 0 ? std::string(role_name(role))
-                   : fmt::format("blk.{}.{}", layer, role_name(role));
+                   : fmt::format("blk.{}.{}", block < 0 ? layer : block, role_name(role));
+}
+
+// llama.cpp looks for scales under the layer's own number (`load_tensors`).
+std::string TensorSpec::scale_name() const {
+  TensorSpec own = *this;
+  own.block = -1;
+  return own.stem() + ".scale";
 }
 
 std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, const Config& config) {
@@ -285,6 +297,10 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   }
   if (arch.hyper_connections) {
     outside.hyper(Role::output_hc_fn, Role::output_hc_base, Role::output_hc_scale, 1);
+  }
+  if (arch.cycles) {
+    outside.vector(Role::hrm_z_l_init, config.n_embd, true);
+    outside.last().is_bare = true;
   }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
@@ -320,6 +336,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     }
   }
   for (TensorSpec& spec : all) {
+    if (arch.cycles && spec.layer >= 0) spec.block = config.cycles.block_of(spec.layer);
     if (std::ranges::find(arch.bare_roles, spec.role) != arch.bare_roles.end()) spec.is_bare = true;
   }
   return all;
@@ -337,6 +354,8 @@ bool knows_outside(const Arch& arch, Role role) {
     case Role::output_hc_base:
     case Role::output_hc_scale:
       return arch.hyper_connections;
+    case Role::hrm_z_l_init:
+      return arch.cycles;
     case Role::output_norm:
     case Role::output_norm_lfm2:
       return arch.norm_weights && role == arch.output_norm;

@@ -113,6 +113,7 @@ class ForwardPass {
   Rows x;                     // residual stream [n_tokens, n_embd]
   Rows streams;               // of hyper connections [n_tokens, count * n_embd]
   Rows hyper_normed, hyper_weights;
+  Rows low, high;            // states of cycles
   Rows embedding;            // as the layers got it (Arch::embedding_skip)
   Rows layer_input;          // the same, before the layer, where a branch reads it
   Rows normed, branch;       // [n_tokens, n_embd]

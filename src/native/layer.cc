@@ -31,6 +31,28 @@ void add_embedding(ForwardPass& pass) {
   pass.add(pass.embedding, pass.layer_weights()[Role::layer_output_scale].vector[0], pass.x);
 }
 
+// A pass begins with the sum of both states.
+void begin_pass(ForwardPass& pass) {
+  if (pass.layer % pass.config.cycles.n_layers != 0) return;
+  if (pass.layer == 0) {
+    const VectorWeight& first = pass.weights.outside[Role::hrm_z_l_init].vector;
+    pass.resize(pass.low, pass.x.width);
+    pass.each_token([&](int64_t token) { std::ranges::copy(first, pass.low.row(token)); });
+    pass.high = pass.x;
+  }
+  pass.x = pass.high;
+  pass.add(pass.low, 1, pass.x);
+}
+
+// What it ends with, normed, is its stack's state. The norm of the last is that of the output.
+void end_pass(ForwardPass& pass) {
+  const CycleConfig& cycles = pass.config.cycles;
+  const int next = pass.layer + 1;
+  if (next % cycles.n_layers != 0 || next == pass.config.n_layers) return;
+  pass.norm(pass.x, Weight(), pass.x);
+  std::swap(cycles.is_high(pass.layer) ? pass.high : pass.low, pass.x);
+}
+
 void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* attention = std::get_if<Attention>(&branch.block)) {
     return attention_block(pass, *attention, in);
@@ -58,6 +80,7 @@ void ForwardPass::run_layers() {
   if (arch.embedding_skip) embedding = x;
   if (arch.hyper_connections) begin_streams(*this);
   for (layer = 0; layer < config.n_layers; ++layer) {
+    if (arch.cycles) begin_pass(*this);
     const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
     const auto is_parallel = [&](const Branch& branch) {
       return branch.parallel || config.parallel;
@@ -91,6 +114,7 @@ void ForwardPass::run_layers() {
       if (arch.embedding_skip && &part == &branches.back()) add_embedding(*this);
       tap(part.sum_tap, "ADD", x);
     }
+    if (arch.cycles) end_pass(*this);
   }
   layer = -1;
   if (arch.hyper_connections) end_streams(*this);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "arch/tensors.h"
@@ -63,6 +64,12 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   out.set_string("general.architecture", arch.name);
   // So that one does not rotate.
   out.set_u32(key("block_count"), static_cast<uint32_t>(std::max(2, arch.no_rope_period)));
+  if (arch.cycles) {
+    out.set_u32(key("block_count"), 6);
+    out.set_u32(key("hrm.layers_per_stack"), 1);
+    out.set_u32(key("hrm.h_cycles"), 2);
+    out.set_u32(key("hrm.l_cycles"), 2);
+  }
   out.set_u32(key("context_length"), kNCtx);
   out.set_u32(key("embedding_length"), kNEmbd);
   out.set_u32(key("feed_forward_length"), kNFf);
@@ -246,8 +253,9 @@ void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) 
     kept.push_back(std::make_unique<std::vector<float>>(std::move(values)));
     out.add_tensor(name, GgmlType::F32, shape, std::as_bytes(std::span(*kept.back())));
   };
+  std::set<std::string> names;  // layers may share their tensors
   for (const TensorSpec& spec : tensors_of(*keys, arch, config)) {
-    if (is_left_out(arch, spec)) continue;
+    if (is_left_out(arch, spec) || !names.insert(spec.name()).second) continue;
     std::vector<int64_t> shape;
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
