@@ -22,9 +22,10 @@ struct Window {
   int period = 0;  // 0 = the architecture knows no windows
   int default_len = 0;
   bool first_sees_all = false;  // of each period the first layer, not the last, has no window
-  bool needs_pattern = false;   // files always have a pattern of their own
-  int fixed_len = 0;            // so many positions, whatever the key says beyond being there
-  int only_with_n_layers = 0;   // other sizes have none; 0 = all have
+  bool chunked = false;  // positions part into chunks of the length: of one's own, those before
+  bool needs_pattern = false;  // files always have a pattern of their own
+  int fixed_len = 0;           // so many positions, whatever the key says beyond being there
+  int only_with_n_layers = 0;  // other sizes have none; 0 = all have
   bool rope_in_windows_only = false;
   // Windowed layers turn with a base of their own: rope.freq_base_swa, else this; 0 = as the
   // others.
@@ -84,6 +85,13 @@ struct Arch {
   // Every attn_res.block_size layers the residual is kept and begins anew; blocks read a mixture of
   // it and those kept, by a softmax of a score of each (Kimi K3).
   bool residual_checkpoints = false;
+  // Each layer adds the (normed) embedding, times layer_output_scale (Talkie).
+  bool embedding_skip = false;
+  // Two stacks of layers that take turns over two states (CycleConfig).
+  bool cycles = false;
+  // Files hold matrices for the tokens of pictures beside those of text (CogVLM); native computes
+  // text.
+  bool picture_matrices = false;
   // rope.scaling.yarn_log_multiplier bears on YaRN's magnitude: DeepSeek's way of scaling scores by
   // it; `both`: rotated keys and queries too.
   enum class YarnLog { none, scores, both } yarn_log = YarnLog::none;

@@ -29,11 +29,13 @@ std::vector<Arch> kimi_archs();
 std::vector<Arch> latent_archs();
 std::vector<Arch> lfm2_archs();
 std::vector<Arch> llama_archs();
+std::vector<Arch> llama4_archs();
 std::vector<Arch> mamba_archs();
 std::vector<Arch> minimax_archs();
 std::vector<Arch> mixture_archs();
 std::vector<Arch> olmo_archs();
 std::vector<Arch> phi_archs();
+std::vector<Arch> plain_norm_archs();
 std::vector<Arch> qwen_archs();
 
 }  // namespace crossval

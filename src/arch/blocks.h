@@ -21,20 +21,24 @@ enum class NormKind { rms, layer };  // layer: less the mean, over the standard 
 enum class Act { silu, gelu, relu, relu_squared, swiglu_oai, situ };  // situ: Kimi K3
 
 // Norms of queries and keys: none, one weight for every head, one for each head, or over the whole
-// row of heads.
-enum class QkNorm { none, head, each_head, row };
+// row of heads; plain: of each head, without weights; query_gain: the same, and then queries times
+// one value a head.
+enum class QkNorm { none, head, each_head, row, plain, query_gain };
 
 struct Attention {
   QkNorm qk_norm = QkNorm::none;
   bool qk_norm_optional = false;  // only where the file has its weights
   NormKind qk_norm_kind = NormKind::rms;
   bool qk_norm_after_rope = false;
-  bool sinks = false;          // a logit per head that takes part in the softmax alone
-  Role sub_norm = Role::none;  // norm of the heads before they meet attn_output
-  bool fused = false;          // queries, keys and values come from one matrix in every file
-  bool grouped = true;         // false: as many heads of keys as of queries
-  bool qkv_scale = true;       // a factor beside attn_qkv counts
-  bool out_bias = true;        // a bias of attn_output counts
+  bool sinks = false;           // a logit per head that takes part in the softmax alone
+  bool sinks_optional = false;  // only where the file has them
+  bool temperature = false;     // Config::temperature, in layers that do not rotate
+  Role sub_norm = Role::none;   // norm of the heads before they meet attn_output
+  bool fused = false;           // queries, keys and values come from one matrix in every file
+  bool grouped = true;          // false: as many heads of keys as of queries
+  bool qkv_scale = true;        // factors beside attn_qkv, or the three matrices, count
+  bool qkv_bias = true;         // and biases
+  bool out_bias = true;         // a bias of attn_output counts
   // The heads are multiplied with this function of a product of the block's input: one value a
   // head or one an element, as the file has it.
   enum class Gate { none, sigmoid, softplus } gate = Gate::none;
@@ -76,8 +80,9 @@ struct Ffn {
   bool gated = true;
   // Gate and up are the halves of one matrix, ffn_up (chatglm's way of SwiGLU).
   bool fused = false;
-  bool scales = false;  // factors beside the matrices count (llama.cpp hands them to build_ffn)
-  bool biases = true;   // and biases
+  bool scales = false;      // factors beside the matrices count (llama.cpp hands them to build_ffn)
+  bool down_scale = false;  // that of ffn_down alone
+  bool biases = true;       // and biases
   Role sub_norm = Role::none;  // before ffn_down
   bool act_scales = false;     // the activation is divided by ffn.act, where the file has it
   const char* product_tap = "ffn_swiglu";
@@ -90,9 +95,9 @@ struct Ffn {
 enum class Gating { softmax, sigmoid, softmax_weight, key };
 
 // Which layers have experts where the model has any: all, all but the first
-// leading_dense_block_count, of those every interleave_moe_layer_step-th, or those for which the
-// file has a router.
-enum class ExpertLayers { all, after_leading, interleaved, with_router };
+// leading_dense_block_count, of those every interleave_moe_layer_step-th, of all every so-manieth,
+// or those for which the file has a router.
+enum class ExpertLayers { all, after_leading, interleaved, every_step, with_router };
 
 struct Experts {
   Act act = Act::silu;
@@ -100,6 +105,8 @@ struct Experts {
   Gating gating = Gating::softmax;
   enum class Norm { no, yes, key } weights_norm = Norm::yes;  // key: expert_weights_norm
   ExpertLayers layers = ExpertLayers::all;
+  // What the best are chosen by: where probabilities round to 1, logits still differ.
+  enum class Choice { probabilities, logits, sigmoids } choice = Choice::probabilities;
   bool selection_bias = false;  // exp_probs_b, where the file has it
   bool biases = false;          // of router and experts
   bool scale_key = false;       // expert_weights_scale is read
@@ -115,8 +122,10 @@ struct Experts {
   bool clamp_after = false;     // not the gate but its activation is limited
   bool latent = false;          // experts read a shorter row of expert_latent_length, and make one
   bool shared_fused = false;    // gate and up of the shared experts are one matrix
-  bool dense_beside = false;    // a dense part is added to the experts' sum (Grok)
-  float sum_factor = 1;         // of the sum of experts and what stands beside them
+  // Groups of experts share smaller ones, which read the experts' sum (Grove MoE).
+  bool adjugate = false;
+  bool dense_beside = false;  // a dense part is added to the experts' sum (Grok)
+  float sum_factor = 1;       // of the sum of experts and what stands beside them
 };
 
 // A feed-forward part: dense, or experts in the layers that have them.

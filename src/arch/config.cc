@@ -314,6 +314,12 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
     out.n_ff_shared = keys.count("expert_shared_feed_forward_length", 0, kMaxWidth);
     if (out.n_ff_shared == 0) out.n_ff_shared = out.n_ff * n_shared;
   }
+  if (experts.adjugate) {
+    out.n_sharing = keys.required_int("experts_per_group", out.n_experts);
+    out.n_ff_adjugate = keys.count("expert_chunk_feed_forward_length", 0, kMaxWidth);
+    if (out.n_ff_adjugate == 0) out.n_ff_adjugate = config.head_dim;
+    out.adjugate_scale = keys.optional_float("expert_group_scale", 0);
+  }
   out.n_groups = keys.count("expert_group_count", 0, out.n_experts);
   out.n_groups_used = keys.count("expert_group_used_count", 0, out.n_experts);
   if (out.n_groups > 1 && (out.n_experts % out.n_groups != 0 || out.n_groups_used < 1 ||
@@ -324,10 +330,11 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
               keys.model().path(), "correct the expert_group_* metadata keys");
   }
   const bool by_file = experts.layers == ExpertLayers::with_router;
-  const int n_leading = experts.layers == ExpertLayers::all || by_file
+  const bool by_step = experts.layers == ExpertLayers::every_step;
+  const int n_leading = experts.layers == ExpertLayers::all || by_file || by_step
                             ? 0
                             : keys.count("leading_dense_block_count", 0, kMaxLayers);
-  const int step = experts.layers == ExpertLayers::interleaved
+  const int step = by_step || experts.layers == ExpertLayers::interleaved
                        ? keys.optional_int("interleave_moe_layer_step", 1, kMaxLayers)
                        : 1;
   for (int layer = 0; layer < config.n_layers; ++layer) {
@@ -335,6 +342,18 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
         layer >= n_leading && (layer + 1) % step == 0 &&
         (!by_file || keys.model().find_tensor(fmt::format("blk.{}.ffn_gate_inp.weight", layer)));
   }
+}
+
+void read_cycles(const Keys& keys, Config& config) {
+  CycleConfig& out = config.cycles;
+  out = {.n_layers = keys.required_int("hrm.layers_per_stack", kMaxLayers),
+         .n_high = keys.required_int("hrm.h_cycles", kMaxLayers),
+         .n_low = keys.required_int("hrm.l_cycles", kMaxLayers)};
+  if (int64_t{out.n_layers} * out.n_high * (out.n_low + 1) == config.n_layers) return;
+  bad_input("bad_hyperparameter",
+            fmt::format("{} times {} and one passes of {} layers are not {} layers", out.n_high,
+                        out.n_low, out.n_layers, config.n_layers),
+            keys.model().path(), "correct the hrm.* metadata keys");
 }
 
 float read_factor(const Keys& keys, const Factor& factor) {
@@ -426,6 +445,7 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   }
   config.situ_beta = keys.optional_float("activation.situ_beta", 1);
   config.situ_linear_beta = keys.optional_float("activation.situ_linear_beta", 0);
+  if (arch.cycles) read_cycles(keys, config);
   if (arch.adjust != nullptr) arch.adjust(keys, config);
   return config;
 }

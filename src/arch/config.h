@@ -46,6 +46,7 @@ struct LayerConfig {
   bool has_indexer = false;  // of its own, not that of a layer before
   bool has_window = false;   // sees only Config::window_len positions
   bool has_rope = true;
+  bool has_qk_norm = true;            // where the architecture has one
   bool has_experts = false;           // instead of a dense feed-forward part
   float clamp = 0, shared_clamp = 0;  // of swiglu in experts, and in shared ones; 0 = none
   int kind = 0;                       // of the architecture's kinds of layers (Arch::layer_of)
@@ -59,7 +60,10 @@ struct ExpertConfig {
   bool weights_norm = false;
   Gating gating = Gating::softmax;
   int n_groups = 0, n_groups_used = 0;
-  int n_latent = 0;  // of the row that experts read (Experts::latent); 0 = they read the whole one
+  int n_latent = 0;   // of the row that experts read (Experts::latent); 0 = they read the whole one
+  int n_sharing = 0;  // experts that share an adjugate one
+  int n_ff_adjugate = 0;
+  float adjugate_scale = 0;
 };
 
 // Of recurrent layers: a convolution over n_conv positions of n_channels, and (SelectiveScan,
@@ -77,6 +81,17 @@ struct RecurrentConfig {
 struct HyperConfig {
   int count = 0;  // 0 = there is one, which has no weights
   float eps = 0, magnitude = 1;
+};
+
+// Layers are passes through two stacks (arXiv:2506.21734): n_high times n_low passes of the low one
+// and one of the high one, each over the sum of both states and into its own.
+struct CycleConfig {
+  int n_layers = 0;  // of a stack; 0 = layers follow one another
+  int n_high = 0, n_low = 0;
+
+  bool is_high(int layer) const { return layer / n_layers % (n_low + 1) == n_low; }
+  // The number that the layer's tensors have: first those of the low stack, then of the high one.
+  int block_of(int layer) const { return layer % n_layers + (is_high(layer) ? n_layers : 0); }
 };
 
 // What chooses the positions that a token sees (LatentAttention::indexer).
@@ -109,9 +124,11 @@ struct Config {
   bool parallel = false;      // see Arch::parallel_key
   int checkpoint_period = 0;  // layers between kept residuals; 0 = none are kept
   float situ_beta = 1, situ_linear_beta = 0;  // limits of gate and up (Act::situ); 0 = none
+  float attention_factor = 1;                 // of what attention gives to the residual
   IndexerConfig indexer;
   TemperatureConfig temperature;
   HyperConfig hyper;
+  CycleConfig cycles;
   ExpertConfig experts;
   RecurrentConfig recurrent;
   std::vector<LayerConfig> layers;

@@ -20,6 +20,8 @@ const char* act_name(Act act) {
       return "relu^2";
     case Act::swiglu_oai:
       return "clamped swiglu";
+    case Act::situ:
+      return "situ";
   }
   return "";
 }
@@ -72,6 +74,8 @@ std::string layer_in_words(const Arch& arch, const Config& config, const LayerCo
       blocks.emplace_back("selective scan");
     } else if (std::holds_alternative<ShortConv>(branch.block)) {
       blocks.emplace_back("short convolution");
+    } else if (std::holds_alternative<LightningAttention>(branch.block)) {
+      blocks.emplace_back("lightning attention");
     } else {
       blocks.emplace_back("gated delta net");
     }

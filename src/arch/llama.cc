@@ -86,6 +86,14 @@ std::vector<Arch> llama_archs() {
   Arch openelm = relative("openelm", RopeStyle::neox,
                           {.qk_norm = QkNorm::head, .fused = true, .qkv_scale = false});
   openelm.tied_output = true;
+  // It rotates as ggml does by default, whatever the file says.
+  Arch cogvlm =
+      relative("cogvlm", RopeStyle::neox, {.fused = true, .grouped = false, .qkv_scale = false});
+  cogvlm.picture_matrices = true;
+  cogvlm.adjust = [](const Keys&, Config& config) {
+    config.rope = {.style = RopeStyle::neox, .n_dims = config.head_dim};
+    config.window_rope = config.rope;
+  };
   return {
       llama,
       llada,
@@ -97,6 +105,7 @@ std::vector<Arch> llama_archs() {
       pangu,
       relative("maincoder", RopeStyle::norm, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
       openelm,
+      cogvlm,
       hunyuan,
       hunyuan_vl,
       nanbeige,

@@ -22,6 +22,7 @@ enum class Role : uint8_t {
   output_hc_base,
   output_hc_scale,
   output_res_score,
+  hrm_z_l_init,
   // attention
   attn_norm,
   attn_norm_2,
@@ -38,6 +39,13 @@ enum class Role : uint8_t {
   layer_out_norm,
   attn_sinks,
   attn_gate,
+  layer_output_scale,
+  // for the tokens of pictures
+  vis_attn_qkv,
+  vis_attn_output,
+  vis_gate,
+  vis_up,
+  vis_down,
   // latent attention
   attn_q_a,
   attn_q_a_norm,
@@ -84,6 +92,9 @@ enum class Role : uint8_t {
   ffn_routed_down,
   ffn_routed_norm,
   ffn_routed_up,
+  ffn_gate_chexps,
+  ffn_up_chexps,
+  ffn_down_chexps,
   // recurrent
   ssm_in,
   ssm_conv1d,

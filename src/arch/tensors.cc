@@ -90,14 +90,23 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   if (is_fused) {
     list.matrix(Role::attn_qkv, config.n_embd, n_q_out + n_kv + n_v, true, attention.qkv_scale);
     list.last().needs_bias = list.biases.qkv;
+    list.last().uses_bias = attention.qkv_bias;
   } else {
-    list.matrix(Role::attn_q, config.n_embd, n_q_out);
-    list.matrix(Role::attn_k, config.n_embd, n_kv);
-    list.matrix(Role::attn_v, config.n_embd, n_v);
+    const auto matrix = [&](Role role, int64_t n_rows) {
+      list.matrix(role, config.n_embd, n_rows, true, attention.qkv_scale);
+      list.last().uses_bias = attention.qkv_bias;
+    };
+    matrix(Role::attn_q, n_q_out);
+    matrix(Role::attn_k, n_kv);
+    matrix(Role::attn_v, n_v);
   }
   const bool required = !attention.qk_norm_optional;
   switch (attention.qk_norm) {
     case QkNorm::none:
+    case QkNorm::plain:
+      break;
+    case QkNorm::query_gain:
+      list.each_head_norm(Role::attn_q_norm, 1, layer.n_heads, required);
       break;
     case QkNorm::head:
       list.norm(Role::attn_q_norm, config.head_dim, required);
@@ -117,7 +126,7 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   if (attention.gate != Attention::Gate::none && !attention.gate_behind_queries) {
     list_gate(model, config, layer, attention.gates_heads ? layer.n_heads : n_out, list);
   }
-  if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, true);
+  if (attention.sinks) list.vector(Role::attn_sinks, layer.n_heads, !attention.sinks_optional);
   list.norm(attention.sub_norm, n_out);
   list.matrix(Role::attn_output, n_out, config.n_embd);
   list.last().uses_bias = attention.out_bias;
@@ -181,9 +190,24 @@ void list_latent(const LatentAttention& attention, const Config& config, const L
   if (layer.has_indexer) list_indexer(config, latent, list);
 }
 
+// Files have them, and texts do without (Arch::picture_matrices).
+void list_picture_matrices(const Config& config, const LayerConfig& layer, Lister& list) {
+  const int64_t n_heads = int64_t{layer.n_heads} * config.head_dim;
+  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
+    list.matrix(role, ne0, ne1);
+    list.last().is_used = false;
+  };
+  matrix(Role::vis_attn_qkv, config.n_embd, 3 * n_heads);
+  matrix(Role::vis_attn_output, n_heads, config.n_embd);
+  matrix(Role::vis_gate, config.n_embd, layer.n_ff);
+  matrix(Role::vis_up, config.n_embd, layer.n_ff);
+  matrix(Role::vis_down, layer.n_ff, config.n_embd);
+}
+
 void list_ffn(const Ffn& ffn, const Config& config, int64_t n_ff, Lister& list) {
   const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
-    list.matrix(role, ne0, ne1, true, ffn.scales);
+    const bool scaled = ffn.scales || (ffn.down_scale && role == Role::ffn_down);
+    list.matrix(role, ne0, ne1, true, scaled);
     list.last().uses_bias = ffn.biases;
     list.last().needs_bias = list.biases.ffn;
   };
@@ -226,6 +250,15 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
     }
   }
   if (experts.dense_beside) list_ffn(ffn.dense, config, layer.n_ff, list);
+  if (experts.adjugate) {
+    const int64_t n_chunks = e.n_experts / e.n_sharing;
+    for (const Role role : {Role::ffn_gate_chexps, Role::ffn_up_chexps, Role::ffn_down_chexps}) {
+      const bool down = role == Role::ffn_down_chexps;
+      list.experts(role, down ? e.n_ff_adjugate : config.n_embd,
+                   down ? config.n_embd : e.n_ff_adjugate, experts.scales);
+      list.last().shape[2] = n_chunks;
+    }
+  }
   if (e.n_ff_shared == 0) return;
   const int64_t n_up = experts.shared_fused ? 2 * int64_t{e.n_ff_shared} : e.n_ff_shared;
   if (!experts.shared_fused && experts.gated) {
@@ -240,7 +273,14 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
 
 std::string TensorSpec::stem() const {
   return layer < 0 ? std::string(role_name(role))
-                   : fmt::format("blk.{}.{}", layer, role_name(role));
+                   : fmt::format("blk.{}.{}", block < 0 ? layer : block, role_name(role));
+}
+
+// llama.cpp looks for scales under the layer's own number (`load_tensors`).
+std::string TensorSpec::scale_name() const {
+  TensorSpec own = *this;
+  own.block = -1;
+  return own.stem() + ".scale";
 }
 
 std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, const Config& config) {
@@ -265,9 +305,15 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     outside.hyper(Role::output_hc_fn, Role::output_hc_base, Role::output_hc_scale, 1);
   }
   if (config.checkpoint_period != 0) outside.vector(Role::output_res_score, config.n_embd, true);
+  if (arch.cycles) {
+    outside.vector(Role::hrm_z_l_init, config.n_embd, true);
+    outside.last().is_bare = true;
+  }
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(arch, config, layer, all);
+    if (arch.embedding_skip) list.vector(Role::layer_output_scale, 1, true);
+    if (arch.picture_matrices) list_picture_matrices(config, sizes, list);
     const TensorSpec fused = {.role = Role::attn_qkv, .layer = layer};
     for (const Branch& branch : arch.layer_of(sizes.kind)) {
       if (arch.norm_weights) {
@@ -300,6 +346,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     }
   }
   for (TensorSpec& spec : all) {
+    if (arch.cycles && spec.layer >= 0) spec.block = config.cycles.block_of(spec.layer);
     if (std::ranges::find(arch.bare_roles, spec.role) != arch.bare_roles.end()) spec.is_bare = true;
   }
   return all;
@@ -319,6 +366,8 @@ bool knows_outside(const Arch& arch, Role role) {
       return arch.hyper_connections;
     case Role::output_res_score:
       return arch.residual_checkpoints;
+    case Role::hrm_z_l_init:
+      return arch.cycles;
     case Role::output_norm:
     case Role::output_norm_lfm2:
       return arch.norm_weights && role == arch.output_norm;
@@ -335,6 +384,11 @@ bool knows_role(const Arch& arch, Role role) {
   const auto is_one_of = [&](std::initializer_list<Role> roles) {
     return std::ranges::find(roles, role) != roles.end();
   };
+  if (arch.embedding_skip && role == Role::layer_output_scale) return true;
+  if (arch.picture_matrices && is_one_of({Role::vis_attn_qkv, Role::vis_attn_output, Role::vis_gate,
+                                          Role::vis_up, Role::vis_down})) {
+    return true;
+  }
   return arch.has_branch([&](const Branch& branch) {
     if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead,
                    branch.hyper_fn, branch.hyper_base, branch.hyper_scale,
@@ -368,6 +422,10 @@ bool knows_role(const Arch& arch, Role role) {
     if (ffn.dense.act_scales && role == Role::ffn_act) return true;
     if (ffn.experts.latent &&
         is_one_of({Role::ffn_routed_down, Role::ffn_routed_norm, Role::ffn_routed_up})) {
+      return true;
+    }
+    if (ffn.has_experts && ffn.experts.adjugate &&
+        is_one_of({Role::ffn_gate_chexps, Role::ffn_up_chexps, Role::ffn_down_chexps})) {
       return true;
     }
     return ffn.has_experts &&

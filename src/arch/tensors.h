@@ -16,6 +16,7 @@ namespace crossval {
 struct TensorSpec {
   Role role = Role::none;
   int layer = -1;                     // -1 = outside the layers
+  int block = -1;                     // its number in names, where that is not the layer's
   std::array<int64_t, 3> shape = {};  // ne0, ne1, ne2; 0 = not so many dimensions
   bool required = true;
   bool is_linear = false;  // a matrix, or one for each expert, of a product: may have a scale
@@ -30,6 +31,7 @@ struct TensorSpec {
 
   // "blk.3.attn_q" without ".weight"; and with it.
   std::string stem() const;
+  std::string scale_name() const;
   std::string name() const {
     return stem() + (is_bare ? "" : is_bias ? ".bias" : is_scales ? ".scales" : ".weight");
   }

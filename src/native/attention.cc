@@ -80,7 +80,9 @@ void attend(const AttentionArgs& args, const Item& item, const float* q, float* 
   for (int token = item.first_token; token < item.first_token + item.n_tokens; ++token) {
     for (int head = item.first_head; head < item.first_head + item.n_heads; ++head) {
       const int kv_len = args.first_position + (args.causal ? token + 1 : args.n_tokens);
-      const int kv_first = !args.causal          ? args.first_position
+      const int kv_first = !args.causal ? args.first_position
+                           : args.chunked && args.window_len > 0
+                               ? (kv_len - 1) / args.window_len * args.window_len
                            : args.window_len > 0 ? std::max(0, kv_len - args.window_len)
                                                  : 0;
       queries.push_back({token, head, kv_first, kv_len});

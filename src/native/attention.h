@@ -19,6 +19,7 @@ struct AttentionArgs {
   int n_tokens;
   bool round_softmax = true;  // to f16 where values are f16
   int window_len = 0;         // positions that a token sees, its own included; 0 = all
+  bool chunked = false;       // what a token sees begins at a multiple of window_len
   float softcap = 0;          // scores become softcap * tanh(score / softcap); 0 = none
   float alibi_bias = 0;       // ggml's max_bias; 0 = none
   bool causal = true;         // false: the tokens of the batch see each other and nothing before

@@ -73,12 +73,25 @@ void multiply_heads(ForwardPass& pass, Attention::Gate gate_kind) {
   pass.tap("attn_gated", "MUL", pass.heads);
 }
 
+// Each head times a value of its own.
+void multiply_each_head(ForwardPass& pass, const VectorWeight& factors, Rows& rows) {
+  const int n = pass.config.head_dim;
+  pass.each_token([&](int64_t token) {
+    for (int i = 0; i < rows.width; ++i) rows.row(token)[i] *= factors[static_cast<size_t>(i / n)];
+  });
+}
+
 void norm_queries_and_keys(ForwardPass& pass, const Attention& attention) {
   const WeightsByRole& weights = pass.layer_weights();
+  const bool has_gain = attention.qk_norm == QkNorm::query_gain;
+  const bool is_plain = has_gain || attention.qk_norm == QkNorm::plain;
   const auto norm_one = [&](Role role, Rows& rows, const char* name) {
-    if (!weights[role]) return;
+    if (!is_plain && !weights[role]) return;
+    static const Weight none;
     const int n = attention.qk_norm == QkNorm::row ? rows.width : pass.config.head_dim;
-    pass.norm(rows, weights[role], attention.qk_norm_kind, n, pass.config.norm_eps, rows);
+    pass.norm(rows, is_plain ? none : weights[role], attention.qk_norm_kind, n,
+              pass.config.norm_eps, rows);
+    if (has_gain && role == Role::attn_q_norm) multiply_each_head(pass, weights[role].vector, rows);
     pass.tap(name, "MUL", rows, rows.width / pass.config.head_dim);
   };
   const bool after = attention.qk_norm_after_rope;
@@ -87,6 +100,20 @@ void norm_queries_and_keys(ForwardPass& pass, const Attention& attention) {
 }
 
 }  // namespace
+
+// llama.cpp src/llama-graph.cpp `llm_graph_input_attn_temp::set_input`.
+void scale_by_position(ForwardPass& pass) {
+  const TemperatureConfig& temperature = pass.config.temperature;
+  if (temperature.scale == 0) return;
+  pass.each_token([&](int64_t token) {
+    const auto position = static_cast<float>(pass.first_position + token);
+    const float step =
+        std::floor((position + temperature.offset) / static_cast<float>(temperature.length));
+    const auto factor = static_cast<float>(
+        std::log(static_cast<double>(step) + 1.0) * static_cast<double>(temperature.scale) + 1.0);
+    for (int i = 0; i < pass.q.width; ++i) pass.q.row(token)[i] *= factor;
+  });
+}
 
 void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, const Rows& in) {
   const Weight& weight = pass.layer_weights()[Role::attn_gate];
@@ -106,13 +133,15 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
   pass.resize(pass.heads, layer.n_heads * pass.config.value_dim);
   project(pass, attention, in);
   if (attention.gate_behind_queries) part_queries_and_gate(pass);
-  const bool has_norm = attention.qk_norm != QkNorm::none;
+  const bool has_norm = attention.qk_norm != QkNorm::none && layer.has_qk_norm;
   if (has_norm && !attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
   if (layer.has_rope) {
     pass.rope(pass.q, layer.n_heads);
     pass.tap("Qcur", "ROPE", pass.q, layer.n_heads);
     pass.rope(pass.k, layer.n_kv_heads);
     pass.tap("Kcur", "ROPE", pass.k, layer.n_kv_heads);
+  } else if (attention.temperature) {
+    scale_by_position(pass);
   }
   if (has_norm && attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
   pass.attention(pass.q, pass.k, pass.v, pass.heads);
@@ -128,6 +157,12 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
   }
   const char* out = attention.out_tap;
   pass.linear({out, out, out, false}, weights[Role::attn_output], pass.heads, pass.branch);
+  if (const float factor = pass.config.attention_factor; factor != 1) {
+    pass.each_token([&](int64_t token) {
+      for (int i = 0; i < pass.branch.width; ++i) pass.branch.row(token)[i] *= factor;
+    });
+    pass.tap("attn_out_scaled", "SCALE", pass.branch);
+  }
 }
 
 }  // namespace crossval

@@ -38,11 +38,27 @@ void keep_best_groups(const ExpertConfig& config, std::vector<float>& selection)
   }
 }
 
+// Of the experts that a token takes.
+void finish_weights(const ExpertConfig& config, int n_used, float* weights) {
+  if (config.weights_norm) {
+    float sum = 0;
+    for (int rank = 0; rank < n_used; ++rank) sum += weights[rank];
+    sum = std::max(sum, 6.103515625e-5f);  // the smallest normal half float, as llama.cpp
+    for (int rank = 0; rank < n_used; ++rank) weights[rank] /= sum;
+  }
+  for (int rank = 0; rank < n_used; ++rank) weights[rank] *= config.weights_scale;
+}
+
 // One token's experts, best first, and their weights. `row` holds the router's logits.
-void choose(const ExpertConfig& config, const VectorWeight& bias, float* row, int* chosen,
-            float* weights) {
+void choose(const ExpertConfig& config, Experts::Choice choice, const VectorWeight& bias,
+            float* row, int* chosen, float* weights) {
+  std::vector<float> logits(row, row + config.n_experts);
   gate_probabilities(config.gating, row, config.n_experts);
   std::vector<float> selection(row, row + config.n_experts);
+  if (choice != Experts::Choice::probabilities) selection = std::move(logits);
+  if (choice == Experts::Choice::sigmoids) {
+    gate_probabilities(Gating::sigmoid, selection.data(), config.n_experts);
+  }
   for (size_t i = 0; i < bias.size(); ++i) selection[i] += bias[i];
   keep_best_groups(config, selection);
   std::vector<int> order(selection.size());
@@ -55,13 +71,7 @@ void choose(const ExpertConfig& config, const VectorWeight& bias, float* row, in
     weights[rank] = row[chosen[rank]];
   }
   if (config.gating == Gating::softmax_weight) softmax_row(weights, config.n_used);
-  if (config.weights_norm) {
-    float sum = 0;
-    for (int rank = 0; rank < config.n_used; ++rank) sum += weights[rank];
-    sum = std::max(sum, 6.103515625e-5f);  // the smallest normal half float, as llama.cpp
-    for (int rank = 0; rank < config.n_used; ++rank) weights[rank] /= sum;
-  }
-  for (int rank = 0; rank < config.n_used; ++rank) weights[rank] *= config.weights_scale;
+  finish_weights(config, config.n_used, weights);
 }
 
 void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
@@ -75,7 +85,7 @@ void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
   pass.experts.chosen.resize(n_slots);
   pass.experts.weights.resize(n_slots);
   pass.each_token([&](int64_t token) {
-    choose(config, weights[Role::exp_probs_b].vector, pass.router.row(token),
+    choose(config, experts.choice, weights[Role::exp_probs_b].vector, pass.router.row(token),
            &pass.experts.chosen[static_cast<size_t>(token * config.n_used)],
            &pass.experts.weights[static_cast<size_t>(token * config.n_used)]);
   });
@@ -102,17 +112,23 @@ void expert_linear(ForwardPass& pass, const Weight& weight, int expert, const Ro
   }
 }
 
+// Experts of one kind, of whom each token takes n_used.
+struct ExpertSet {
+  Role gate_up, gate, up, down;
+  int n_experts, n_used, n_ff;
+};
+
 // One expert over the tokens that chose it, into the results of their slots.
-void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Rows& in) {
+void run_expert(ForwardPass& pass, const Experts& experts, const ExpertSet& set, int expert,
+                const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
-  const ExpertConfig& config = pass.config.experts;
   ExpertScratch& scratch = pass.experts;
   const size_t n = scratch.slots.size();
   const int n_embd = in.width;
   scratch.in.width = n_embd;
   scratch.in.data.resize(std::max(scratch.in.data.size(), n * static_cast<size_t>(n_embd)));
   for (size_t i = 0; i < n; ++i) {
-    std::copy_n(in.row(scratch.slots[i] / config.n_used), n_embd,
+    std::copy_n(in.row(scratch.slots[i] / set.n_used), n_embd,
                 scratch.in.row(static_cast<int64_t>(i)));
   }
   if (experts.weights_before) {
@@ -122,8 +138,8 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
       for (int j = 0; j < n_embd; ++j) row[j] *= weight;
     }
   }
-  const int n_ff = config.n_ff;
-  if (const Weight& fused = weights[Role::ffn_gate_up_exps]) {
+  const int n_ff = set.n_ff;
+  if (const Weight& fused = weights[set.gate_up]) {
     expert_linear(pass, fused, expert, scratch.in, 2 * n_ff, scratch.out);
     for (Rows* rows : {&scratch.gate, &scratch.up}) {
       rows->width = n_ff;
@@ -134,17 +150,17 @@ void run_expert(ForwardPass& pass, const Experts& experts, int expert, const Row
       std::copy_n(scratch.out.row(row) + n_ff, n_ff, scratch.up.row(row));
     }
   } else if (!experts.gated) {
-    expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, n_ff, scratch.gate);
+    expert_linear(pass, weights[set.up], expert, scratch.in, n_ff, scratch.gate);
   } else {
-    expert_linear(pass, weights[Role::ffn_gate_exps], expert, scratch.in, n_ff, scratch.gate);
-    expert_linear(pass, weights[Role::ffn_up_exps], expert, scratch.in, n_ff, scratch.up);
+    expert_linear(pass, weights[set.gate], expert, scratch.in, n_ff, scratch.gate);
+    expert_linear(pass, weights[set.up], expert, scratch.in, n_ff, scratch.up);
   }
   for (size_t i = 0; i < n; ++i) {
     const auto row = static_cast<int64_t>(i);
     pass.activate_row(experts.act, pass.layer_config().clamp, experts.clamp_after,
                       experts.gated ? scratch.up.row(row) : nullptr, n_ff, scratch.gate.row(row));
   }
-  expert_linear(pass, weights[Role::ffn_down_exps], expert, scratch.gate, n_embd, scratch.out);
+  expert_linear(pass, weights[set.down], expert, scratch.gate, n_embd, scratch.out);
   for (size_t i = 0; i < n; ++i) {
     const auto slot = static_cast<size_t>(scratch.slots[i]);
     const float* row = scratch.out.row(static_cast<int64_t>(i));
@@ -198,36 +214,77 @@ void widen(ForwardPass& pass) {
               pass.mixture);
 }
 
+// The sums of what the tokens chose.
+void run_chosen(ForwardPass& pass, const Experts& experts, const ExpertSet& set, const Rows& in,
+                Rows& out) {
+  const int n_embd = in.width;
+  ExpertScratch& scratch = pass.experts;
+  scratch.results.resize(scratch.chosen.size() * static_cast<size_t>(n_embd));
+  for (int expert = 0; expert < set.n_experts; ++expert) {
+    scratch.slots.clear();
+    for (size_t slot = 0; slot < scratch.chosen.size(); ++slot) {
+      if (scratch.chosen[slot] == expert) scratch.slots.push_back(static_cast<int>(slot));
+    }
+    if (!scratch.slots.empty()) run_expert(pass, experts, set, expert, in);
+  }
+  pass.resize(out, n_embd);
+  pass.each_token([&](int64_t token) {
+    const float* first = &scratch.results[static_cast<size_t>(token * set.n_used * n_embd)];
+    std::copy_n(first, n_embd, out.row(token));
+    for (int rank = 1; rank < set.n_used; ++rank) {
+      add_row(first + int64_t{rank} * n_embd, n_embd, out.row(token));
+    }
+  });
+}
+
+// The adjugate experts of those that were chosen (arXiv:2508.07785), over their sum. So llama.cpp
+// has it (build_moe_ffn): an adjugate one has the weight of the expert of its own number, and where
+// two chosen experts share it, it counts twice.
+void add_adjugates(ForwardPass& pass, const Experts& experts) {
+  const ExpertConfig& config = pass.config.experts;
+  const int n = config.n_experts / config.n_sharing;
+  const int n_used = std::min(n, config.n_used);
+  const float share = n == config.n_experts ? 1.0f : 1.0f / static_cast<float>(config.n_sharing);
+  ExpertScratch& scratch = pass.experts;
+  const std::vector<int> chosen = scratch.chosen;
+  scratch.chosen.resize(static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(n_used));
+  scratch.weights.resize(scratch.chosen.size());
+  pass.each_token([&](int64_t token) {
+    const auto at = static_cast<size_t>(token * n_used);
+    for (int rank = 0; rank < n_used; ++rank) {
+      const int expert = chosen[static_cast<size_t>(token * config.n_used + rank)];
+      const int adjugate = static_cast<int>(static_cast<float>(expert) * share);
+      scratch.chosen[at + static_cast<size_t>(rank)] = adjugate;
+      scratch.weights[at + static_cast<size_t>(rank)] = pass.router.row(token)[adjugate];
+    }
+    finish_weights(config, n_used, &scratch.weights[at]);
+  });
+  run_chosen(pass, experts,
+             {Role::none, Role::ffn_gate_chexps, Role::ffn_up_chexps, Role::ffn_down_chexps, n,
+              n_used, config.n_ff_adjugate},
+             pass.mixture, pass.branch);
+  pass.tap("ffn_adj_moe_out", n_used > 1 ? "ADD" : "CONT", pass.branch);
+  pass.add(pass.branch, config.adjugate_scale, pass.mixture);
+  pass.tap("ffn_final_moe_out", "ADD", pass.mixture);
+}
+
 }  // namespace
 
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
   const ExpertConfig& config = pass.config.experts;
   const int n_embd = config.n_latent != 0 ? config.n_latent : pass.config.n_embd;
   route(pass, ffn.experts, in);
-  ExpertScratch& scratch = pass.experts;
   if (config.n_latent != 0) {
-    pass.resize(scratch.latent, n_embd);
+    pass.resize(pass.experts.latent, n_embd);
     pass.linear({nullptr, nullptr, nullptr, false}, pass.layer_weights()[Role::ffn_routed_down], in,
-                scratch.latent);
+                pass.experts.latent);
   }
-  scratch.results.resize(scratch.chosen.size() * static_cast<size_t>(n_embd));
-  for (int expert = 0; expert < config.n_experts; ++expert) {
-    scratch.slots.clear();
-    for (size_t slot = 0; slot < scratch.chosen.size(); ++slot) {
-      if (scratch.chosen[slot] == expert) scratch.slots.push_back(static_cast<int>(slot));
-    }
-    if (!scratch.slots.empty())
-      run_expert(pass, ffn.experts, expert, config.n_latent != 0 ? scratch.latent : in);
-  }
-  pass.resize(pass.mixture, n_embd);
-  pass.each_token([&](int64_t token) {
-    const float* first = &scratch.results[static_cast<size_t>(token * config.n_used * n_embd)];
-    std::copy_n(first, n_embd, pass.mixture.row(token));
-    for (int rank = 1; rank < config.n_used; ++rank) {
-      add_row(first + int64_t{rank} * n_embd, n_embd, pass.mixture.row(token));
-    }
-  });
+  run_chosen(pass, ffn.experts,
+             {Role::ffn_gate_up_exps, Role::ffn_gate_exps, Role::ffn_up_exps, Role::ffn_down_exps,
+              config.n_experts, config.n_used, config.n_ff},
+             config.n_latent != 0 ? pass.experts.latent : in, pass.mixture);
   pass.tap("ffn_moe_out", config.n_used > 1 ? "ADD" : "CONT", pass.mixture);
+  if (ffn.experts.adjugate) add_adjugates(pass, ffn.experts);
   if (config.n_latent != 0) widen(pass);
   if (config.n_ff_shared > 0) {
     run_shared(pass, ffn.experts, in);

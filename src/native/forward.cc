@@ -133,6 +133,7 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
                     .n_tokens = n_tokens,
                     .round_softmax = !arch.f32_beside_f16,
                     .window_len = layer_config().has_window ? config.window_len : 0,
+                    .chunked = arch.window.chunked,
                     .softcap = config.attn_softcap,
                     .alibi_bias = config.alibi_bias,
                     .causal = arch.causal,

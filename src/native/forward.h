@@ -117,6 +117,8 @@ class ForwardPass {
   Rows x;                     // residual stream [n_tokens, n_embd]
   Rows streams;               // of hyper connections [n_tokens, count * n_embd]
   Rows hyper_normed, hyper_weights;
+  Rows low, high;                 // states of cycles
+  Rows embedding;                 // as the layers got it (Arch::embedding_skip)
   std::vector<Rows> checkpoints;  // residuals of layers before, each [n_tokens, n_embd]
   Rows mixed;                     // of them and x
   Rows layer_input;               // the same, before the layer, where a branch reads it
@@ -156,6 +158,8 @@ void keep_checkpoint(ForwardPass& pass);
 void attention_block(ForwardPass& pass, const Attention& attention, const Rows& in);
 // pass.heads times a function of a product of their own.
 void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, const Rows& in);
+// Queries, in pass.q, by Config::temperature.
+void scale_by_position(ForwardPass& pass);
 void latent_attention_block(ForwardPass& pass, const LatentAttention& attention, const Rows& in);
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);

@@ -107,20 +107,6 @@ void absorb(ForwardPass& pass, const LatentAttention& attention) {
   pass.tap(attention.key_tap, "CONCAT", pass.k, 1);
 }
 
-// llama.cpp src/llama-graph.cpp `llm_graph_input_attn_temp::set_input`.
-void scale_by_position(ForwardPass& pass) {
-  const TemperatureConfig& temperature = pass.config.temperature;
-  if (temperature.scale == 0) return;
-  pass.each_token([&](int64_t token) {
-    const auto position = static_cast<float>(pass.first_position + token);
-    const float step =
-        std::floor((position + temperature.offset) / static_cast<float>(temperature.length));
-    const auto factor = static_cast<float>(
-        std::log(static_cast<double>(step) + 1.0) * static_cast<double>(temperature.scale) + 1.0);
-    for (int i = 0; i < pass.q.width; ++i) pass.q.row(token)[i] *= factor;
-  });
-}
-
 // What the heads gathered from the rows becomes values: pass.heads.
 void release(ForwardPass& pass) {
   const int n_heads = pass.layer_config().n_heads, rank = pass.layer_config().latent.rank;

@@ -18,11 +18,39 @@ const Rows& block_input(ForwardPass& pass, const Branch& branch, const Rows& fro
   // Two branches behind one norm share what it made.
   if (branch.parallel && branch.norm_tap == nullptr) return pass.normed;
   pass.norm(from, weights[branch.norm], pass.normed);
-  const char* op = !pass.arch.norm_weights             ? "NORM"
+  const bool is_layer = pass.arch.norm == NormKind::layer;
+  const char* op = !pass.arch.norm_weights             ? (is_layer ? "NORM" : "RMS_NORM")
                    : weights[branch.norm].bias.empty() ? "MUL"
                                                        : "ADD";
   pass.tap(branch.norm_tap, op, pass.normed);
   return pass.normed;
+}
+
+// The embedding, times a factor of the layer.
+void add_embedding(ForwardPass& pass) {
+  pass.add(pass.embedding, pass.layer_weights()[Role::layer_output_scale].vector[0], pass.x);
+}
+
+// A pass begins with the sum of both states.
+void begin_pass(ForwardPass& pass) {
+  if (pass.layer % pass.config.cycles.n_layers != 0) return;
+  if (pass.layer == 0) {
+    const VectorWeight& first = pass.weights.outside[Role::hrm_z_l_init].vector;
+    pass.resize(pass.low, pass.x.width);
+    pass.each_token([&](int64_t token) { std::ranges::copy(first, pass.low.row(token)); });
+    pass.high = pass.x;
+  }
+  pass.x = pass.high;
+  pass.add(pass.low, 1, pass.x);
+}
+
+// What it ends with, normed, is its stack's state. The norm of the last is that of the output.
+void end_pass(ForwardPass& pass) {
+  const CycleConfig& cycles = pass.config.cycles;
+  const int next = pass.layer + 1;
+  if (next % cycles.n_layers != 0 || next == pass.config.n_layers) return;
+  pass.norm(pass.x, Weight(), pass.x);
+  std::swap(cycles.is_high(pass.layer) ? pass.high : pass.low, pass.x);
 }
 
 void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
@@ -53,9 +81,11 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 }  // namespace
 
 void ForwardPass::run_layers() {
+  if (arch.embedding_skip) embedding = x;
   if (arch.hyper_connections) begin_streams(*this);
   checkpoints.clear();
   for (layer = 0; layer < config.n_layers; ++layer) {
+    if (arch.cycles) begin_pass(*this);
     const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
     const auto is_parallel = [&](const Branch& branch) {
       return branch.parallel || config.parallel;
@@ -96,8 +126,10 @@ void ForwardPass::run_layers() {
           x.data[i] = normed.data[i] * config.residual_scale;
       }
       add(branch, part.onto_norm ? 1 : config.residual_scale, x);
+      if (arch.embedding_skip && &part == &branches.back()) add_embedding(*this);
       tap(part.sum_tap, "ADD", x);
     }
+    if (arch.cycles) end_pass(*this);
   }
   layer = -1;
   if (arch.hyper_connections) end_streams(*this);

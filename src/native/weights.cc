@@ -32,7 +32,7 @@ class Binder {
       out.matrix = weight_view(*tensor);
       const bool scales = spec.uses_scale || tensor->type == GgmlType::NVFP4;
       const int64_t n_experts = spec.shape[2] != 0 ? spec.shape[2] : 1;
-      const std::string scale = spec.stem() + ".scale";
+      const std::string scale = spec.scale_name();
       if (scales) {
         out.scale = vector(find(scale, {n_experts}, false));
       } else {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "arch/tensors.h"
@@ -61,7 +62,14 @@ void set_latent_keys(GgufWriter& out, const Arch& arch, const LatentAttention& a
 void set_keys(GgufWriter& out, const Arch& arch) {
   const auto key = [&](const char* name) { return std::string(arch.name) + "." + name; };
   out.set_string("general.architecture", arch.name);
-  out.set_u32(key("block_count"), 2);
+  // So that one does not rotate.
+  out.set_u32(key("block_count"), static_cast<uint32_t>(std::max(2, arch.no_rope_period)));
+  if (arch.cycles) {
+    out.set_u32(key("block_count"), 6);
+    out.set_u32(key("hrm.layers_per_stack"), 1);
+    out.set_u32(key("hrm.h_cycles"), 2);
+    out.set_u32(key("hrm.l_cycles"), 2);
+  }
   out.set_u32(key("context_length"), kNCtx);
   out.set_u32(key("embedding_length"), kNEmbd);
   out.set_u32(key("feed_forward_length"), kNFf);
@@ -113,6 +121,10 @@ void set_keys(GgufWriter& out, const Arch& arch) {
     }
   }
   (void)arch.has_branch([&](const Branch& branch) {
+    const auto* attention = std::get_if<Attention>(&branch.block);
+    if (attention != nullptr && attention->sinks_optional) {
+      out.set_f32(key("attention.value_scale"), 0.7f);
+    }
     if (std::holds_alternative<ShortConv>(branch.block)) out.set_u32(key("shortconv.l_cache"), 3);
     if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
       out.set_u32(key("ssm.conv_kernel"), 4);
@@ -154,6 +166,14 @@ void set_keys(GgufWriter& out, const Arch& arch) {
       out.set_u32(key("interleave_moe_layer_step"), 1);
     }
     if (ffn->experts.latent) out.set_u32(key("expert_latent_length"), kNEmbd / 2);
+    if (ffn->experts.layers == ExpertLayers::every_step) {
+      out.set_u32(key("interleave_moe_layer_step"), 2);
+    }
+    if (ffn->experts.adjugate) {
+      out.set_u32(key("experts_per_group"), 2);
+      out.set_u32(key("expert_chunk_feed_forward_length"), 24);
+      out.set_f32(key("expert_group_scale"), 0.6f);
+    }
     if (ffn->experts.clamp_key) out.set_f32(key("swiglu_clamp_exp"), 0.5f);
     if (ffn->experts.clamp_shared) out.set_f32(key("swiglu_clamp_shexp"), 0.4f);
     if (ffn->experts.shared) {
@@ -237,7 +257,7 @@ void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) 
   // Its keys alone, so that they are read as from any file; with a tensor that others follow from.
   const TempDir dir;
   GgufWriter keys_alone = out;
-  if (arch.name == "jamba") {
+  if (arch.name == "jamba" || arch.name == "mimo2") {
     keys_alone.add_tensor("blk.1.ffn_gate_inp.weight", GgmlType::F32, {1},
                           [] { return std::vector<std::byte>(sizeof(float)); });
   }
@@ -252,8 +272,9 @@ void write_arch_model(const std::string& path, const Arch& arch, uint64_t seed) 
     kept.push_back(std::make_unique<std::vector<float>>(std::move(values)));
     out.add_tensor(name, GgmlType::F32, shape, std::as_bytes(std::span(*kept.back())));
   };
+  std::set<std::string> names;  // layers may share their tensors
   for (const TensorSpec& spec : tensors_of(*keys, arch, config)) {
-    if (is_left_out(arch, spec)) continue;
+    if (is_left_out(arch, spec) || !names.insert(spec.name()).second) continue;
     std::vector<int64_t> shape;
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
