@@ -35,7 +35,6 @@ std::vector<Arch> llama4_archs() {
                             .weights_norm = Experts::Norm::no,
                             .layers = ExpertLayers::every_step,
                             .choice = Experts::Choice::logits,
-                            .scale_key = true,
                             .shared = true,
                             .weights_before = true}}),
            .window = {.period = 4, .default_len = kChunk, .chunked = true, .fixed_len = kChunk},

@@ -56,24 +56,21 @@ std::vector<Arch> mixture_archs() {
   std::get<FeedForward>(hy_v3.layer[1].block).dense.scales = true;
   hy_v3.bare_roles = {Role::exp_probs_b};
   // Sinks in some layers, attention's result times a factor of the file.
-  Arch mimo2 = mixture("mimo2", RopeStyle::neox,
-                       {.sinks = true,
-                        .sinks_optional = true,
-                        .qkv_scale = false,
-                        .qkv_bias = false,
-                        .out_bias = false},
-                       {.gating = Gating::sigmoid,
-                        .layers = ExpertLayers::with_router,
-                        .selection_bias = true,
-                        .scale_key = true});
+  Arch mimo2 = mixture(
+      "mimo2", RopeStyle::neox,
+      {.sinks = true,
+       .sinks_optional = true,
+       .qkv_scale = false,
+       .qkv_bias = false,
+       .out_bias = false},
+      {.gating = Gating::sigmoid, .layers = ExpertLayers::with_router, .selection_bias = true});
   mimo2.window = {.period = 1, .needs_pattern = true, .rope_base = 10000, .rope_scale_alone = true};
   mimo2.adjust = [](const Keys& keys, Config& config) {
     const float factor = keys.optional_float("attention.value_scale", 0);
     if (factor != 0) config.attention_factor = factor;
   };
-  Arch grovemoe =
-      mixture("grovemoe", RopeStyle::neox, {.qk_norm = QkNorm::head},
-              {.choice = Experts::Choice::sigmoids, .scale_key = true, .adjugate = true});
+  Arch grovemoe = mixture("grovemoe", RopeStyle::neox, {.qk_norm = QkNorm::head},
+                          {.choice = Experts::Choice::sigmoids, .adjugate = true});
   Arch maple = mixture("maple", RopeStyle::neox, {.qk_norm = QkNorm::head}, {.clamp_key = true});
   maple.window = {.period = 1, .rope_in_windows_only = true};
   Arch smallthinker =

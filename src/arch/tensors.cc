@@ -245,7 +245,9 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
   list.experts(Role::ffn_down_exps, e.n_ff, n_in, experts.scales);
   if (experts.layers == ExpertLayers::with_router) {
     for (const Role role : {Role::ffn_gate, Role::ffn_up, Role::ffn_down}) {
-      list.matrix(role, config.n_embd, layer.n_ff, false);
+      const bool is_down = role == Role::ffn_down;
+      list.matrix(role, is_down ? layer.n_ff : config.n_embd, is_down ? config.n_embd : layer.n_ff,
+                  false);
       list.last().is_used = false;
     }
   }

@@ -282,6 +282,8 @@ std::set<std::string> Expectations::needed_tensors() const {
   std::set<std::string> needed;
   for (const TensorSpec& spec : tensors_of(*model_, *arch_, *config_)) {
     if (!spec.is_used) continue;
+    // Nothing was kept before the first layer that could be mixed in.
+    if (spec.role == Role::attn_res_score && spec.layer == 0) continue;
     needed.insert(spec.name());
     if (spec.uses_bias && !spec.is_bias) needed.insert(spec.stem() + ".bias");
     if (spec.is_linear && needs_scale(spec.stem() + ".scale"))
