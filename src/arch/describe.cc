@@ -109,6 +109,7 @@ std::vector<std::string> describe_layers(const Arch& arch, const Config& config)
     kinds[kind].second.push_back(i);
   }
   std::vector<std::string> lines;
+  lines.reserve(kinds.size());
   for (const auto& [words, layers] : kinds) {
     lines.push_back(ranges_in_words(layers) + ": " + words);
   }

@@ -1,5 +1,7 @@
 // Llama and its many relatives: pre-norm, grouped-query attention with rotary positions, SwiGLU.
 // Source: arXiv:2302.13971; llama.cpp src/models/ under the names of the rows.
+#include <utility>
+
 #include "arch/archs.h"
 #include "arch/config.h"
 
@@ -23,26 +25,12 @@ void adjust_baichuan(const Keys&, Config& config) {
 // RMS norms without biases, ALiBi with 8.
 void adjust_refact(const Keys&, Config& config) { config.alibi_bias = 8; }
 
-}  // namespace
-
-std::vector<Arch> llama_archs() {
+// With layer norms, or a squared relu.
+std::vector<Arch> other_norms() {
   const Ffn relu2 = {.act = Act::relu_squared,
                      .gated = false,
                      .product_tap = "ffn_sqr(relu)",
                      .product_op = "SQR"};
-  const FeedForward mixtral = {
-      .dense = {.scales = true}, .has_experts = true, .experts = {.scales = true}};
-  Arch llama = relative("llama", RopeStyle::norm);
-  llama.layer = pre_norm_layer({}, mixtral);
-  llama.rope_factors = true;
-  Arch mistral3 = llama;
-  mistral3.name = "mistral3";
-  Arch refact = relative("refact", RopeStyle::none, {.out_bias = false}, {.biases = false});
-  refact.adjust = adjust_refact;
-  Arch baichuan = relative("baichuan", RopeStyle::norm);
-  baichuan.adjust = adjust_baichuan;
-  Arch smollm3 = relative("smollm3", RopeStyle::norm);
-  smollm3.no_rope_period = 4;
   Arch orion = relative("orion", RopeStyle::neox);
   orion.norm = NormKind::layer;
   orion.biases = {.norms = true};
@@ -54,33 +42,22 @@ std::vector<Arch> llama_archs() {
   jais2.biases = {.norms = true, .attn_output = true, .ffn = true};
   Arch arcee = relative("arcee", RopeStyle::norm, {}, relu2);
   arcee.rope_factors = true;
-  Arch seed_oss = relative("seed_oss", RopeStyle::neox);
-  seed_oss.layer[1].norm = Role::attn_post_norm;
-  seed_oss.layer[1].norm_tap = "attn_post_norm";
   Arch stablelm = relative(
       "stablelm", RopeStyle::neox,
       {.qk_norm = QkNorm::each_head, .qk_norm_optional = true, .qk_norm_kind = NormKind::layer});
   stablelm.norm = NormKind::layer;
   stablelm.biases = {.norms = true};
   stablelm.layer[1].norm_optional = true;
-  Arch deci = relative("deci", RopeStyle::norm);
-  deci.rope_factors = true;
-  Arch exaone = relative("exaone", RopeStyle::neox);
-  exaone.rope_factors = true;
-  Arch hunyuan = relative("hunyuan-dense", RopeStyle::neox,
-                          {.qk_norm = QkNorm::head, .qk_norm_after_rope = true});
-  Arch hunyuan_vl = hunyuan;
-  hunyuan_vl.name = "hunyuan_vl";
-  hunyuan_vl.adjust = adjust_sections;
-  Arch nanbeige = relative("nanbeige", RopeStyle::norm, {}, {.scales = true});
-  nanbeige.rope_factors = true;
+  return {orion, nemotron, jais2, arcee, stablelm};
+}
+
+// Whose matrices are stored in other ways.
+std::vector<Arch> other_matrices() {
   Arch plamo3 = relative("plamo3", RopeStyle::neox, {.qk_norm = QkNorm::head});
   plamo3.layer = both_norms_layer({.qk_norm = QkNorm::head, .fused = true, .qkv_scale = false},
                                   {.dense = {.fused = true}});
   plamo3.bare_roles = {Role::attn_post_norm, Role::ffn_post_norm};
   plamo3.window = {.period = 8, .rope_base = 10000, .rope_scale_alone = true};
-  Arch llada = relative("llada", RopeStyle::norm, {.out_bias = false}, {.biases = false});
-  llada.causal = false;
   Arch pangu = relative("pangu-embedded", RopeStyle::neox);
   pangu.biases = {.attn_output = true};
   Arch openelm = relative("openelm", RopeStyle::neox,
@@ -94,7 +71,42 @@ std::vector<Arch> llama_archs() {
     config.rope = {.style = RopeStyle::neox, .n_dims = config.head_dim};
     config.window_rope = config.rope;
   };
-  return {
+  return {plamo3, pangu, openelm, cogvlm};
+}
+
+}  // namespace
+
+std::vector<Arch> llama_archs() {
+  const FeedForward mixtral = {
+      .dense = {.scales = true}, .has_experts = true, .experts = {.scales = true}};
+  Arch llama = relative("llama", RopeStyle::norm);
+  llama.layer = pre_norm_layer({}, mixtral);
+  llama.rope_factors = true;
+  Arch mistral3 = llama;
+  mistral3.name = "mistral3";
+  Arch refact = relative("refact", RopeStyle::none, {.out_bias = false}, {.biases = false});
+  refact.adjust = adjust_refact;
+  Arch baichuan = relative("baichuan", RopeStyle::norm);
+  baichuan.adjust = adjust_baichuan;
+  Arch smollm3 = relative("smollm3", RopeStyle::norm);
+  smollm3.no_rope_period = 4;
+  Arch seed_oss = relative("seed_oss", RopeStyle::neox);
+  seed_oss.layer[1].norm = Role::attn_post_norm;
+  seed_oss.layer[1].norm_tap = "attn_post_norm";
+  Arch deci = relative("deci", RopeStyle::norm);
+  deci.rope_factors = true;
+  Arch exaone = relative("exaone", RopeStyle::neox);
+  exaone.rope_factors = true;
+  Arch hunyuan = relative("hunyuan-dense", RopeStyle::neox,
+                          {.qk_norm = QkNorm::head, .qk_norm_after_rope = true});
+  Arch hunyuan_vl = hunyuan;
+  hunyuan_vl.name = "hunyuan_vl";
+  hunyuan_vl.adjust = adjust_sections;
+  Arch nanbeige = relative("nanbeige", RopeStyle::norm, {}, {.scales = true});
+  nanbeige.rope_factors = true;
+  Arch llada = relative("llada", RopeStyle::norm, {.out_bias = false}, {.biases = false});
+  llada.causal = false;
+  std::vector<Arch> all = {
       llama,
       llada,
       mistral3,
@@ -102,26 +114,21 @@ std::vector<Arch> llama_archs() {
       relative("xverse", RopeStyle::norm),
       exaone,
       relative("ernie4_5", RopeStyle::norm, {.out_bias = false}),
-      pangu,
       relative("maincoder", RopeStyle::norm, {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}),
-      openelm,
-      cogvlm,
       hunyuan,
       hunyuan_vl,
       nanbeige,
-      plamo3,
       {.name = "plamo", .rope = RopeStyle::neox, .layer = parallel_layer({}, {.dense = {}})},
       refact,
       baichuan,
       smollm3,
-      orion,
-      nemotron,
-      jais2,
-      arcee,
       seed_oss,
-      stablelm,
       deci,
   };
+  for (const auto more : {other_norms, other_matrices}) {
+    for (Arch& arch : more()) all.push_back(std::move(arch));
+  }
+  return all;
 }
 
 }  // namespace crossval

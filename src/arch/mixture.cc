@@ -14,6 +14,42 @@ Arch mixture(std::string_view name, RopeStyle rope, const Attention& attention,
           .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
 }
 
+// Sinks in some layers, attention's result times a factor of the file.
+Arch mimo2_arch() {
+  Arch mimo2 = mixture(
+      "mimo2", RopeStyle::neox,
+      {.sinks = true,
+       .sinks_optional = true,
+       .qkv_scale = false,
+       .qkv_bias = false,
+       .out_bias = false},
+      {.gating = Gating::sigmoid, .layers = ExpertLayers::with_router, .selection_bias = true});
+  mimo2.window = {.period = 1, .needs_pattern = true, .rope_base = 10000, .rope_scale_alone = true};
+  mimo2.adjust = [](const Keys& keys, Config& config) {
+    const float factor = keys.optional_float("attention.value_scale", 0);
+    if (factor != 0) config.attention_factor = factor;
+  };
+  return mimo2;
+}
+
+// The dense part, the experts beside it behind a norm of their own, both from the layer's input.
+Arch arctic_arch() {
+  Arch arctic = {
+      .name = "arctic", .rope = RopeStyle::norm, .layer = pre_norm_layer({}, {.dense = {}})};
+  // Its dense part is as wide as the model.
+  arctic.adjust = [](const Keys&, Config& config) {
+    for (LayerConfig& layer : config.layers) layer.n_ff = config.n_embd;
+  };
+  arctic.layer[1].sum_tap = nullptr;
+  arctic.layer[1].is_dense = true;
+  arctic.layer.push_back({.norm = Role::ffn_norm_exps,
+                          .block = FeedForward{.has_experts = true},
+                          .parallel = true,
+                          .norm_tap = "ffn_norm_exps",
+                          .sum_tap = "l_out"});
+  return arctic;
+}
+
 }  // namespace
 
 std::vector<Arch> mixture_archs() {
@@ -55,20 +91,6 @@ std::vector<Arch> mixture_archs() {
                         .default_sigmoid = true});
   std::get<FeedForward>(hy_v3.layer[1].block).dense.scales = true;
   hy_v3.bare_roles = {Role::exp_probs_b};
-  // Sinks in some layers, attention's result times a factor of the file.
-  Arch mimo2 = mixture(
-      "mimo2", RopeStyle::neox,
-      {.sinks = true,
-       .sinks_optional = true,
-       .qkv_scale = false,
-       .qkv_bias = false,
-       .out_bias = false},
-      {.gating = Gating::sigmoid, .layers = ExpertLayers::with_router, .selection_bias = true});
-  mimo2.window = {.period = 1, .needs_pattern = true, .rope_base = 10000, .rope_scale_alone = true};
-  mimo2.adjust = [](const Keys& keys, Config& config) {
-    const float factor = keys.optional_float("attention.value_scale", 0);
-    if (factor != 0) config.attention_factor = factor;
-  };
   Arch grovemoe = mixture("grovemoe", RopeStyle::neox, {.qk_norm = QkNorm::head},
                           {.choice = Experts::Choice::sigmoids, .adjugate = true});
   Arch maple = mixture("maple", RopeStyle::neox, {.qk_norm = QkNorm::head}, {.clamp_key = true});
@@ -78,28 +100,14 @@ std::vector<Arch> mixture_archs() {
               {.act = Act::relu, .gating = Gating::key, .router_reads_layer_input = true});
   smallthinker.window = {
       .period = 4, .first_sees_all = true, .fixed_len = 4096, .rope_in_windows_only = true};
-  // The dense part, the experts beside it behind a norm of their own, both from the layer's input.
-  Arch arctic = {
-      .name = "arctic", .rope = RopeStyle::norm, .layer = pre_norm_layer({}, {.dense = {}})};
-  // Its dense part is as wide as the model.
-  arctic.adjust = [](const Keys&, Config& config) {
-    for (LayerConfig& layer : config.layers) layer.n_ff = config.n_embd;
-  };
-  arctic.layer[1].sum_tap = nullptr;
-  arctic.layer[1].is_dense = true;
-  arctic.layer.push_back({.norm = Role::ffn_norm_exps,
-                          .block = FeedForward{.has_experts = true},
-                          .parallel = true,
-                          .norm_tap = "ffn_norm_exps",
-                          .sum_tap = "l_out"});
   return {
       exaone_moe,
       hy_v3,
       maple,
-      mimo2,
+      mimo2_arch(),
       grovemoe,
       smallthinker,
-      arctic,
+      arctic_arch(),
       dbrx,
       gpt_oss,
       mellum,
