@@ -293,39 +293,4 @@ bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& 
   return true;
 }
 
-bool recurrent_knows_role(const Branch& branch, Role role) {
-  const auto is_one_of = [&](std::initializer_list<Role> roles) {
-    return std::ranges::find(roles, role) != roles.end();
-  };
-  if (std::holds_alternative<ShortConv>(branch.block)) {
-    return is_one_of({Role::shortconv_in, Role::shortconv_conv, Role::shortconv_out});
-  }
-  if (const auto* net = std::get_if<GatedDeltaNet>(&branch.block)) {
-    return is_one_of({Role::attn_qkv, Role::attn_gate, Role::ssm_conv1d, Role::ssm_dt, Role::ssm_a,
-                      Role::ssm_norm, Role::ssm_out}) ||
-           (net->grouped ? is_one_of({Role::ssm_in, Role::ssm_beta_alpha})
-                         : is_one_of({Role::ssm_beta, Role::ssm_alpha}));
-  }
-  if (std::holds_alternative<LightningAttention>(branch.block)) {
-    return is_one_of({Role::attn_qkv, Role::attn_gate, Role::attn_norm_2, Role::attn_output});
-  }
-  if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
-    return is_one_of({Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_output,
-                      Role::ssm_conv1d_q, Role::ssm_conv1d_k, Role::ssm_conv1d_v, Role::ssm_f_a,
-                      Role::ssm_beta, Role::ssm_a, Role::ssm_dt, Role::ssm_norm}) ||
-           (net->fused && role == Role::attn_qkv) || (net->decay_row && role == Role::ssm_f_b) ||
-           (net->gate_row ? is_one_of({Role::ssm_g_a, Role::ssm_g_b}) : role == net->gate);
-  }
-  const auto* scan = std::get_if<SelectiveScan>(&branch.block);
-  if (scan == nullptr) return false;
-  if (is_one_of({Role::ssm_in, Role::ssm_conv1d, Role::ssm_dt, Role::ssm_a, Role::ssm_d,
-                 Role::ssm_out})) {
-    return true;
-  }
-  return (scan->form != Form::mamba2 && role == Role::ssm_x) ||
-         (scan->dt_b_c_norms &&
-          is_one_of({Role::ssm_dt_norm, Role::ssm_b_norm, Role::ssm_c_norm})) ||
-         (scan->group_norm != SelectiveScan::GroupNorm::no && role == Role::ssm_norm);
-}
-
 }  // namespace crossval

@@ -16,7 +16,4 @@ void read_recurrent(const Keys& keys, const Arch& arch, Config& config);
 bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& config, int layer,
                     std::vector<TensorSpec>& out);
 
-// Whether the block of a recurrent branch can have a tensor of this role.
-bool recurrent_knows_role(const Branch& branch, Role role);
-
 }  // namespace crossval

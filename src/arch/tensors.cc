@@ -354,87 +354,18 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   return all;
 }
 
-bool knows_outside(const Arch& arch, Role role) {
-  switch (role) {
-    case Role::token_embd:
-    case Role::output:
-    case Role::rope_freqs:
-    case Role::rope_factors_long:
-    case Role::rope_factors_short:
-      return true;
-    case Role::output_hc_fn:
-    case Role::output_hc_base:
-    case Role::output_hc_scale:
-      return arch.hyper_connections;
-    case Role::output_res_score:
-      return arch.residual_checkpoints;
-    case Role::hrm_z_l_init:
-      return arch.cycles;
-    case Role::output_norm:
-    case Role::output_norm_lfm2:
-      return arch.norm_weights && role == arch.output_norm;
-    case Role::token_embd_norm:
-      return arch.embedding_norm == Arch::EmbeddingNorm::with_weights;
-    case Role::position_embd:
-      return arch.position_embedding != Arch::PositionEmbedding::none;
-    default:
-      return false;
+std::set<std::string> known_tensors(const ModelFile& model, const Arch& arch,
+                                    const Config& config) {
+  std::set<std::string> known;
+  for (const TensorSpec& spec : tensors_of(model, arch, config)) {
+    known.insert(spec.name());
+    if (!spec.is_used) {
+      for (const char* end : {"", ".weight", ".scale"}) known.insert(spec.stem() + end);
+    }
+    if (spec.is_linear) known.insert(spec.scale_name());
+    if (!spec.is_bias || !spec.is_used) known.insert(spec.stem() + ".bias");
   }
-}
-
-bool knows_role(const Arch& arch, Role role) {
-  const auto is_one_of = [&](std::initializer_list<Role> roles) {
-    return std::ranges::find(roles, role) != roles.end();
-  };
-  if (arch.embedding_skip && role == Role::layer_output_scale) return true;
-  if (arch.picture_matrices && is_one_of({Role::vis_attn_qkv, Role::vis_attn_output, Role::vis_gate,
-                                          Role::vis_up, Role::vis_down})) {
-    return true;
-  }
-  return arch.has_branch([&](const Branch& branch) {
-    if (is_one_of({branch.norm, branch.norm_instead, branch.post_norm, branch.post_norm_instead,
-                   branch.hyper_fn, branch.hyper_base, branch.hyper_scale,
-                   branch.checkpoint_score})) {
-      return true;
-    }
-    if (const auto* attention = std::get_if<Attention>(&branch.block)) {
-      return is_one_of({Role::attn_qkv, Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_output,
-                        attention->sub_norm}) ||
-             (attention->qk_norm != QkNorm::none &&
-              is_one_of({Role::attn_q_norm, Role::attn_k_norm})) ||
-             (attention->sinks && role == Role::attn_sinks) ||
-             (attention->gate != Attention::Gate::none && !attention->gate_behind_queries &&
-              role == Role::attn_gate);
-    }
-    if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
-      return is_one_of({Role::attn_q, Role::attn_q_a, Role::attn_q_a_norm, Role::attn_q_b,
-                        Role::attn_kv_a_mqa, Role::attn_kv_a_norm, Role::attn_kv_b, Role::attn_k_b,
-                        Role::attn_v_b, Role::attn_output}) ||
-             (latent->key_norm && role == Role::attn_k_norm) ||
-             (latent->sinks && role == Role::attn_sinks) ||
-             (latent->gate != LatentAttention::Gate::none && role == Role::attn_gate) ||
-             (latent->indexer && is_one_of({Role::indexer_k_norm, Role::indexer_proj,
-                                            Role::indexer_attn_k, Role::indexer_attn_q_b}));
-    }
-    if (!std::holds_alternative<FeedForward>(branch.block)) {
-      return recurrent_knows_role(branch, role);
-    }
-    const auto& ffn = std::get<FeedForward>(branch.block);
-    if (is_one_of({Role::ffn_gate, Role::ffn_up, Role::ffn_down, ffn.dense.sub_norm})) return true;
-    if (ffn.dense.act_scales && role == Role::ffn_act) return true;
-    if (ffn.experts.latent &&
-        is_one_of({Role::ffn_routed_down, Role::ffn_routed_norm, Role::ffn_routed_up})) {
-      return true;
-    }
-    if (ffn.has_experts && ffn.experts.adjugate &&
-        is_one_of({Role::ffn_gate_chexps, Role::ffn_up_chexps, Role::ffn_down_chexps})) {
-      return true;
-    }
-    return ffn.has_experts &&
-           is_one_of({Role::ffn_gate_inp, Role::exp_probs_b, Role::ffn_gate_exps, Role::ffn_up_exps,
-                      Role::ffn_gate_up_exps, Role::ffn_down_exps, Role::ffn_gate_shexp,
-                      Role::ffn_up_shexp, Role::ffn_down_shexp, Role::ffn_gate_inp_shexp});
-  });
+  return known;
 }
 
 }  // namespace crossval

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,7 @@ struct TensorSpec {
 // bias (of ne1 elements, for a norm ne0) and its scale (one element, or one per expert).
 std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, const Config& config);
 
-// Whether any layer of the architecture can hold a tensor of this role.
-bool knows_role(const Arch& arch, Role role);
-// The same of what stands outside the layers.
-bool knows_outside(const Arch& arch, Role role);
+// The names of all that a file may hold: those tensors, and what stands beside them.
+std::set<std::string> known_tensors(const ModelFile& model, const Arch& arch, const Config& config);
 
 }  // namespace crossval

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <string_view>
 #include <vector>
 
 #include "arch/archs.h"
 #include "arch/tensors.h"
+#include "base/error.h"
 #include "quant/formats.h"
 
 namespace crossval {
@@ -82,24 +84,18 @@ bool has_router(const ModelFile& model) {
   });
 }
 
-// A tensor whose role no layer of the architecture has; "" = none.
+// A tensor that would change the result and that the architecture has no use for; "" = none.
 std::string unknown_tensor(const ModelFile& model, const Arch& arch) {
+  std::set<std::string> known;
+  try {
+    known = known_tensors(model, arch, read_config(model, arch));
+  } catch (const Error&) {
+    return "";  // said where the keys are read to compute with them
+  }
   for (const TensorView& tensor : model.tensors()) {
-    const std::string_view name = tensor.name;
-    if (is_harmless_tensor(model, name)) continue;
-    const size_t dot = name.starts_with("blk.") ? name.find('.', 4) : std::string_view::npos;
-    const bool in_layer = dot != std::string_view::npos;
-    const std::string_view rest = in_layer ? name.substr(dot + 1) : name;
-    bool is_known = false;
-    for (size_t role = 1; role < kNRoles && !is_known; ++role) {
-      const std::string_view stem = role_name(static_cast<Role>(role));
-      if (!rest.starts_with(stem)) continue;
-      const std::string_view end = rest.substr(stem.size());
-      is_known = (end.empty() || end == ".weight" || end == ".bias" || end == ".scale" ||
-                  end == ".scales") &&
-                 (in_layer ? knows_role : knows_outside)(arch, static_cast<Role>(role));
+    if (!known.contains(tensor.name) && !is_harmless_tensor(model, tensor.name)) {
+      return tensor.name;
     }
-    if (!is_known) return tensor.name;
   }
   return "";
 }

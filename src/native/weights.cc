@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <set>
 #include <string>
 
 #include "base/error.h"
-#include "base/printable.h"
-#include "native/support.h"
 
 namespace crossval {
 namespace {
@@ -17,11 +14,8 @@ class Binder {
  public:
   explicit Binder(const ModelFile& model) : model_(model) {}
 
-  void bind(const TensorSpec& spec, Weight& out) {
-    if (!spec.is_used) {
-      for (const char* end : {"", ".weight", ".bias", ".scale"}) used_.insert(spec.stem() + end);
-      return;
-    }
+  void bind(const TensorSpec& spec, Weight& out) const {
+    if (!spec.is_used) return;
     std::vector<int64_t> shape;
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
@@ -32,46 +26,25 @@ class Binder {
       out.matrix = weight_view(*tensor);
       const bool scales = spec.uses_scale || tensor->type == GgmlType::NVFP4;
       const int64_t n_experts = spec.shape[2] != 0 ? spec.shape[2] : 1;
-      const std::string scale = spec.scale_name();
-      if (scales) {
-        out.scale = vector(find(scale, {n_experts}, false));
-      } else {
-        used_.insert(scale);
-      }
+      if (scales) out.scale = vector(find(spec.scale_name(), {n_experts}, false));
     } else {
       out.vector = vector(tensor);
     }
-    if (spec.is_bias) return;
-    if (!spec.uses_bias) {
-      used_.insert(spec.stem() + ".bias");
-      return;
-    }
+    if (spec.is_bias || !spec.uses_bias) return;
     std::vector<int64_t> bias(shape.begin() + (spec.is_linear || spec.has_rows ? 1 : 0),
                               shape.end());
     out.bias = vector(find(spec.stem() + ".bias", bias, spec.needs_bias));
   }
 
-  // A tensor that would change the result and that nothing has bound.
-  void refuse_unused() const {
-    for (const TensorView& tensor : model_.tensors()) {
-      if (used_.contains(tensor.name) || is_harmless_tensor(model_, tensor.name)) continue;
-      bad_input("native_unsupported",
-                "native cannot run this model: it does not know what to do with tensor '" +
-                    printable(tensor.name) + "'",
-                model_.path(), "compare two other engines with --engine and --backend");
-    }
-  }
-
  private:
   const TensorView* find(const std::string& name, const std::vector<int64_t>& shape,
-                         bool required) {
+                         bool required) const {
     const TensorView* tensor = model_.find_tensor(name);
     if (tensor == nullptr) {
       if (!required) return nullptr;
       bad_input("missing_tensor", fmt::format("the model has no tensor '{}'", name), model_.path(),
                 "download or convert the model again; `crossval inspect` lists what it has");
     }
-    used_.insert(name);
     std::vector<int64_t> actual = tensor->shape;
     while (actual.size() > shape.size() && actual.back() == 1) actual.pop_back();
     // Files do not write a last dimension of one.
@@ -95,7 +68,6 @@ class Binder {
   }
 
   const ModelFile& model_;
-  std::set<std::string> used_;
 };
 
 void read_vocabulary_size(const ModelFile& model, Config& config) {
@@ -117,13 +89,12 @@ Weights bind_weights(const ModelFile& model, const Arch& arch, Config& config) {
   read_vocabulary_size(model, config);
   Weights weights;
   weights.layers.resize(static_cast<size_t>(config.n_layers));
-  Binder binder(model);
+  const Binder binder(model);
   for (const TensorSpec& spec : tensors_of(model, arch, config)) {
     WeightsByRole& owner =
         spec.layer < 0 ? weights.outside : weights.layers[static_cast<size_t>(spec.layer)];
     binder.bind(spec, owner[spec.role]);
   }
-  binder.refuse_unused();
   if (!weights.outside[Role::output]) {
     weights.outside[Role::output].matrix = weights.outside[Role::token_embd].matrix;
   }

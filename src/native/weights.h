@@ -36,8 +36,9 @@ struct Weights {
   std::vector<WeightsByRole> layers;
 };
 
-// Binds every weight; sets config.n_vocab. Throws bad_input naming the tensor that is missing, has
-// another shape or type than expected, or that nothing would use.
+// Binds every weight; sets config.n_vocab. Throws bad_input naming the tensor that is missing or
+// has another shape or type than expected. What the architecture has no use for is said in
+// support.h.
 Weights bind_weights(const ModelFile& model, const Arch& arch, Config& config);
 
 // The matrix of one expert.
