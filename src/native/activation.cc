@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -78,7 +77,7 @@ void situ(float beta, float linear_beta, const float* up, int n, float* gate) {
     const float x = gate[i];
     const float limited =
         linear_beta > 0 ? std::tanh(up[i] * (1.0f / linear_beta)) * linear_beta : up[i];
-    gate[i] = std::tanh(x * (1.0f / beta)) * beta * (1.0f / (1.0f + std::exp(-x))) * limited;
+    gate[i] = std::tanh(x * (1.0f / beta)) * beta * sigmoid(x) * limited;
   }
 }
 

@@ -47,10 +47,8 @@ float alibi_slope(int head, int n_heads, float max_bias) {
 void softmax(const AttentionArgs& args, const Query& query, float* scores) {
   const int first = query.kv_first, n = query.kv_len - first;
   float* seen = scores + first;
-  for (int j = 0; j < n; ++j) seen[j] *= args.kq_scale;
-  if (args.softcap != 0) {
-    for (int j = 0; j < n; ++j) seen[j] = args.softcap * std::tanh(seen[j] / args.softcap);
-  }
+  scale_row(args.kq_scale, n, seen);
+  if (args.softcap != 0) soft_cap_row(args.softcap, n, seen);
   if (args.alibi_bias > 0) {
     const float slope = alibi_slope(query.head, args.n_heads, args.alibi_bias);
     for (int j = 0; j < n; ++j) seen[j] += slope * static_cast<float>(j + 1 - n);

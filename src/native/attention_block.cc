@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/activation.h"
 #include "native/forward.h"
+#include "native/vector_math.h"
 
 namespace crossval {
 namespace {
@@ -65,9 +67,7 @@ void multiply_heads(ForwardPass& pass, Attention::Gate gate_kind) {
     float* heads = pass.heads.row(token);
     for (int i = 0; i < pass.heads.width; ++i) {
       const float x = gate[i / per_value];
-      heads[i] *= gate_kind == Attention::Gate::sigmoid ? 1.0f / (1.0f + std::exp(-x))
-                  : x > 20.0f                           ? x
-                                                        : std::log1p(std::exp(x));
+      heads[i] *= gate_kind == Attention::Gate::sigmoid ? sigmoid(x) : softplus(x, pass.as_ggml());
     }
   });
   pass.tap("attn_gated", "MUL", pass.heads);
@@ -111,7 +111,7 @@ void scale_by_position(ForwardPass& pass) {
         std::floor((position + temperature.offset) / static_cast<float>(temperature.length));
     const auto factor = static_cast<float>(
         std::log(static_cast<double>(step) + 1.0) * static_cast<double>(temperature.scale) + 1.0);
-    for (int i = 0; i < pass.q.width; ++i) pass.q.row(token)[i] *= factor;
+    scale_row(factor, pass.q.width, pass.q.row(token));
   });
 }
 
@@ -119,7 +119,7 @@ void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, c
   const Weight& weight = pass.layer_weights()[Role::attn_gate];
   const int n = static_cast<int>(weight.matrix.n_rows);
   pass.resize(pass.gate, n);
-  pass.linear({tap, tap, tap, false}, weight, in, pass.gate);
+  pass.linear(tap, weight, in, pass.gate);
   multiply_heads(pass, gate_kind);
 }
 
@@ -156,11 +156,9 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
     gate_heads(pass, attention.gate, "attn_gate_proj", in);
   }
   const char* out = attention.out_tap;
-  pass.linear({out, out, out, false}, weights[Role::attn_output], pass.heads, pass.branch);
+  pass.linear(out, weights[Role::attn_output], pass.heads, pass.branch);
   if (const float factor = pass.config.attention_factor; factor != 1) {
-    pass.each_token([&](int64_t token) {
-      for (int i = 0; i < pass.branch.width; ++i) pass.branch.row(token)[i] *= factor;
-    });
+    pass.scale(factor, pass.branch);
     pass.tap("attn_out_scaled", "SCALE", pass.branch);
   }
 }

@@ -14,10 +14,8 @@ namespace {
 
 constexpr int kRowsPerItem = 32;  // of the state: bounds what a thread goes over for every token
 
-float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
-
 void linear(ForwardPass& pass, const char* name, Role role, const Rows& in, Rows& out) {
-  pass.linear({name, name, name, false}, pass.layer_weights()[role], in, out);
+  pass.linear(name, pass.layer_weights()[role], in, out);
 }
 
 // What the convolution gets, and the gate z. In one matrix they are dealt out by head of keys: its

@@ -2,7 +2,6 @@
 // in the order of the choice, and the experts that every token takes.
 // Tap names: llama.cpp src/llama-graph.cpp `build_moe_ffn`.
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -16,7 +15,7 @@ namespace {
 void gate_probabilities(Gating gating, float* row, int n) {
   if (gating == Gating::softmax) return softmax_row(row, n);
   if (gating == Gating::softmax_weight) return;
-  for (int i = 0; i < n; ++i) row[i] = 1.0f / (1.0f + std::exp(-row[i]));
+  for (int i = 0; i < n; ++i) row[i] = sigmoid(row[i]);
 }
 
 // Only experts of the best groups stay (arXiv:2412.19437, 2.1.2: the two best of each group speak
@@ -46,7 +45,7 @@ void finish_weights(const ExpertConfig& config, int n_used, float* weights) {
     sum = std::max(sum, 6.103515625e-5f);  // the smallest normal half float, as llama.cpp
     for (int rank = 0; rank < n_used; ++rank) weights[rank] /= sum;
   }
-  for (int rank = 0; rank < n_used; ++rank) weights[rank] *= config.weights_scale;
+  scale_row(config.weights_scale, n_used, weights);
 }
 
 // One token's experts, best first, and their weights. `row` holds the router's logits.
@@ -105,9 +104,7 @@ void expert_linear(ForwardPass& pass, const Weight& weight, int expert, const Ro
   const size_t at = static_cast<size_t>(expert);
   for (size_t i = 0; i < n; ++i) {
     float* row = out.row(static_cast<int64_t>(i));
-    if (!weight.scale.empty()) {
-      for (int j = 0; j < width; ++j) row[j] *= weight.scale[at];
-    }
+    if (!weight.scale.empty()) scale_row(weight.scale[at], width, row);
     if (!weight.bias.empty()) add_row(&weight.bias[at * static_cast<size_t>(width)], width, row);
   }
 }
@@ -133,9 +130,8 @@ void run_expert(ForwardPass& pass, const Experts& experts, const ExpertSet& set,
   }
   if (experts.weights_before) {
     for (size_t i = 0; i < n; ++i) {
-      float* row = scratch.in.row(static_cast<int64_t>(i));
-      const float weight = scratch.weights[static_cast<size_t>(scratch.slots[i])];
-      for (int j = 0; j < n_embd; ++j) row[j] *= weight;
+      scale_row(scratch.weights[static_cast<size_t>(scratch.slots[i])], n_embd,
+                scratch.in.row(static_cast<int64_t>(i)));
     }
   }
   const int n_ff = set.n_ff;
@@ -197,8 +193,7 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
   pass.each_token([&](int64_t token) {
     double sum = 0;
     for (size_t i = 0; i < gate.size(); ++i) sum += double{gate[i]} * in.row(token)[i];
-    const float factor = 1.0f / (1.0f + std::exp(-static_cast<float>(sum)));
-    for (int i = 0; i < pass.branch.width; ++i) pass.branch.row(token)[i] *= factor;
+    scale_row(sigmoid(static_cast<float>(sum)), pass.branch.width, pass.branch.row(token));
   });
   pass.tap(experts.shared_tap, "MUL", pass.branch);
 }
@@ -210,8 +205,7 @@ void widen(ForwardPass& pass) {
     pass.norm(pass.mixture, weights[Role::ffn_routed_norm], pass.mixture);
   std::swap(pass.mixture, pass.experts.latent);
   pass.resize(pass.mixture, pass.config.n_embd);
-  pass.linear({nullptr, nullptr, nullptr, false}, weights[Role::ffn_routed_up], pass.experts.latent,
-              pass.mixture);
+  pass.linear(nullptr, weights[Role::ffn_routed_up], pass.experts.latent, pass.mixture);
 }
 
 // The sums of what the tokens chose.
@@ -276,8 +270,7 @@ void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
   route(pass, ffn.experts, in);
   if (config.n_latent != 0) {
     pass.resize(pass.experts.latent, n_embd);
-    pass.linear({nullptr, nullptr, nullptr, false}, pass.layer_weights()[Role::ffn_routed_down], in,
-                pass.experts.latent);
+    pass.linear(nullptr, pass.layer_weights()[Role::ffn_routed_down], in, pass.experts.latent);
   }
   run_chosen(pass, ffn.experts,
              {Role::ffn_gate_up_exps, Role::ffn_gate_exps, Role::ffn_up_exps, Role::ffn_down_exps,
@@ -296,9 +289,7 @@ void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
     pass.add(pass.branch, 1, pass.mixture);
   }
   if (ffn.experts.sum_factor != 1) {
-    pass.each_token([&](int64_t token) {
-      for (int i = 0; i < n_embd; ++i) pass.mixture.row(token)[i] *= ffn.experts.sum_factor;
-    });
+    pass.scale(ffn.experts.sum_factor, pass.mixture);
     pass.tap("ffn_out", "SCALE", pass.mixture);
   }
   std::swap(pass.mixture, pass.branch);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cmath>
 #include <string_view>
 
 #include "native/activation.h"
@@ -58,25 +57,15 @@ void ForwardPass::each(int64_t n, const std::function<void(int64_t i)>& body) {
 
 void ForwardPass::norm(const Rows& in, const Weight& weight, NormKind kind, int n, float eps,
                        Rows& out) {
-  static const VectorWeight ones(1 << 16, 1.0f);
-  VectorWeight more_ones;
-  const VectorWeight* factors = weight.vector.empty() ? &ones : &weight.vector;
-  if (weight.vector.empty() && static_cast<size_t>(n) > ones.size()) {
-    more_ones.assign(static_cast<size_t>(n), 1.0f);
-    factors = &more_ones;
-  }
-  const int n_weights = weight.vector.empty() ? 1 : static_cast<int>(weight.vector.size()) / n;
+  const int n_rows = static_cast<int>(weight.vector.size()) / n;
   assert(in.width % n == 0 && out.width == in.width);
   each_token([&](int64_t token) {
     for (int part = 0; part < in.width / n; ++part) {
       const float* from = in.row(token) + part * n;
       float* to = out.row(token) + part * n;
-      const int64_t at = int64_t{part % n_weights} * n;
-      if (kind == NormKind::rms) {
-        rms_norm_row(from, factors->data() + at, n, eps, to);
-      } else {
-        layer_norm_row(from, factors->data() + at, n, eps, to);
-      }
+      const float* factors =
+          n_rows > 0 ? weight.vector.data() + int64_t{part % n_rows} * n : nullptr;
+      (kind == NormKind::rms ? rms_norm_row : layer_norm_row)(from, factors, n, eps, to);
       if (!weight.bias.empty()) add_row(weight.bias.data(), n, to);
     }
   });
@@ -105,10 +94,7 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
   if (biased && names.bias_first) add_bias();
   if (scaled) {
     assert(weight.scale.size() == 1);
-    each_token([&](int64_t token) {
-      float* row = out.row(token);
-      for (int i = 0; i < out.width; ++i) row[i] *= weight.scale[0];
-    });
+    scale(weight.scale[0], out);
     if (!biased || names.bias_first || names.midway) tap(names.scaled, "MUL", out);
   }
   if (biased && !names.bias_first) add_bias();
@@ -163,7 +149,7 @@ void ForwardPass::activate_row(Act act, float limit, bool limit_after, float* up
   }
   crossval::activate(act, as_ggml(), nullptr, n, gate);
   cap();
-  for (int i = 0; i < n; ++i) gate[i] *= up[i];
+  multiply_row(up, n, gate);
 }
 
 void ForwardPass::split(const Rows& whole, Rows& first, Rows& second) {
@@ -171,6 +157,10 @@ void ForwardPass::split(const Rows& whole, Rows& first, Rows& second) {
     std::copy_n(whole.row(token), first.width, first.row(token));
     std::copy_n(whole.row(token) + first.width, second.width, second.row(token));
   });
+}
+
+void ForwardPass::scale(float factor, Rows& rows) {
+  each_token([&](int64_t token) { scale_row(factor, rows.width, rows.row(token)); });
 }
 
 void ForwardPass::add(const Rows& term, float factor, Rows& sum) {

@@ -75,6 +75,10 @@ class ForwardPass {
   }
   // out = (in W^T) * scale + bias, or (in W^T + bias) * scale, where the weight has them.
   void linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out);
+  // The same under one name, at its last step alone; null = not shown.
+  void linear(const char* name, const Weight& weight, const Rows& in, Rows& out) {
+    linear({name, name, name, false}, weight, in, out);
+  }
   // The product alone, for n rows that lie in_stride and out_stride apart.
   void product(const WeightView& w, const float* in, int64_t in_stride, int64_t n, float* out,
                int64_t out_stride);
@@ -90,6 +94,8 @@ class ForwardPass {
   void activate_row(Act act, float limit, bool limit_after, float* up, int n, float* gate) const;
   // Halves of each row of `both` to gate and up.
   void split(const Rows& both, Rows& first, Rows& second);
+  // rows *= factor
+  void scale(float factor, Rows& rows);
   // sum += term * factor
   void add(const Rows& term, float factor, Rows& sum);
   // Shows rows of the current layer to whoever watches; costs nothing when nobody does.

@@ -2,14 +2,12 @@
 // by sigmoids of products of all of them. Source: llama.cpp src/models/hy-v4.cpp `build_hc_pre`,
 // `build_hc_post`, `build_hc_head`.
 #include <algorithm>
-#include <cmath>
 
+#include "native/activation.h"
 #include "native/forward.h"
 
 namespace crossval {
 namespace {
-
-float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 
 // pass.x = the streams, each times its weight: the first of hyper_weights.
 void sum_streams(ForwardPass& pass) {
@@ -34,7 +32,7 @@ void weigh(ForwardPass& pass, const Weight& fn, const Weight& base, const Weight
   pass.resize(pass.hyper_weights, static_cast<int>(fn.matrix.n_rows));
   pass.norm(pass.streams, Weight{}, NormKind::rms, pass.streams.width, pass.config.norm_eps,
             pass.hyper_normed);
-  pass.linear({tap, tap, tap, false}, fn, pass.hyper_normed, pass.hyper_weights);
+  pass.linear(tap, fn, pass.hyper_normed, pass.hyper_weights);
   pass.each_token([&](int64_t token) {
     float* row = pass.hyper_weights.row(token);
     for (int i = 0; i < pass.hyper_weights.width; ++i) {

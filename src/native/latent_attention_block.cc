@@ -3,7 +3,6 @@
 // rows that are kept, attn_v_b what they gather from them to values).
 // Tap names: llama.cpp src/models/deepseek2.cpp, minicpm3.cpp.
 #include <algorithm>
-#include <cmath>
 
 #include "native/forward.h"
 
@@ -23,12 +22,12 @@ void make_queries(ForwardPass& pass, const LatentAttention& attention, const Row
   pass.resize(pass.q, n_heads * latent.key_len);
   if (latent.q_rank > 0) {
     pass.resize(pass.q_row, latent.q_rank);
-    pass.linear({"q", "q", "q", false}, weights[Role::attn_q_a], in, pass.q_row);
+    pass.linear("q", weights[Role::attn_q_a], in, pass.q_row);
     pass.norm(pass.q_row, weights[Role::attn_q_a_norm], pass.q_row);
     pass.tap("q", "MUL", pass.q_row);
-    pass.linear({"q", "q", "q", false}, weights[Role::attn_q_b], pass.q_row, pass.q);
+    pass.linear("q", weights[Role::attn_q_b], pass.q_row, pass.q);
   } else {
-    pass.linear({"q", "q", "q", false}, weights[Role::attn_q], in, pass.q);
+    pass.linear("q", weights[Role::attn_q], in, pass.q);
   }
   if (!pass.layer_config().has_rope) return;
   pass.rope(pass.q, n_heads, latent.key_len, n_plain(pass));
@@ -42,7 +41,7 @@ void make_rows(ForwardPass& pass, const LatentAttention& attention, const Rows& 
   pass.resize(pass.k_shared, pass.config.rope.n_dims);
   pass.resize(pass.both, pass.kv_row.width + pass.k_shared.width);
   const char* row = attention.row_tap;
-  pass.linear({row, row, row, false}, weights[Role::attn_kv_a_mqa], in, pass.both);
+  pass.linear(row, weights[Role::attn_kv_a_mqa], in, pass.both);
   pass.split(pass.both, pass.kv_row, pass.k_shared);
   if (attention.key_norm) {
     pass.norm(pass.k_shared, weights[Role::attn_k_norm], pass.k_shared);
@@ -64,8 +63,7 @@ void decompress(ForwardPass& pass, const LatentAttention& attention) {
   pass.resize(pass.k, n_heads * key_len);
   pass.resize(pass.v, n_heads * value_len);
   pass.resize(pass.both, n_heads * (plain + value_len));
-  pass.linear({"kv", "kv", "kv", false}, pass.layer_weights()[Role::attn_kv_b], pass.kv_row,
-              pass.both);
+  pass.linear("kv", pass.layer_weights()[Role::attn_kv_b], pass.kv_row, pass.both);
   pass.each_token([&](int64_t token) {
     const float* from = pass.both.row(token);
     float *key = pass.k.row(token), *value = pass.v.row(token);
@@ -134,8 +132,7 @@ void latent_attention_block(ForwardPass& pass, const LatentAttention& attention,
   pass.tap("kqv_out", "CONT", pass.heads);
   if (attention.gate != LatentAttention::Gate::none)
     gate_heads(pass, Attention::Gate::sigmoid, "attn_gate", in);
-  pass.linear({"attn_out", "attn_out", "attn_out", false}, pass.layer_weights()[Role::attn_output],
-              pass.heads, pass.branch);
+  pass.linear("attn_out", pass.layer_weights()[Role::attn_output], pass.heads, pass.branch);
 }
 
 }  // namespace crossval

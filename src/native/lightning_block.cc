@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/activation.h"
 #include "native/forward.h"
 
 namespace crossval {
@@ -46,19 +47,17 @@ void lightning_block(ForwardPass& pass, const Rows& in) {
   RecurrentScratch& s = pass.recurrent;
   pass.resize(s.in, 3 * config.n_inner);
   for (Rows* rows : {&s.y, &s.z}) pass.resize(*rows, config.n_inner);
-  pass.linear({"QKVcur", "QKVcur", "QKVcur", false}, weights[Role::attn_qkv], in, s.in);
+  pass.linear("QKVcur", weights[Role::attn_qkv], in, s.in);
   pass.activate(Act::silu, nullptr, s.in);
   pass.tap("QKVcur_silu", "SILU", s.in);
   pass.each(config.n_heads, [&](int64_t head) { run_head(pass, static_cast<int>(head)); });
   pass.norm(s.y, weights[Role::attn_norm_2], s.y);
   pass.tap("qkv_norm", "MUL", s.y);
-  pass.linear({"g", "g", "g", false}, weights[Role::attn_gate], in, s.z);
+  pass.linear("g", weights[Role::attn_gate], in, s.z);
   pass.each_token([&](int64_t token) {
-    for (int i = 0; i < config.n_inner; ++i)
-      s.y.row(token)[i] *= 1.0f / (1.0f + std::exp(-s.z.row(token)[i]));
+    for (int i = 0; i < config.n_inner; ++i) s.y.row(token)[i] *= sigmoid(s.z.row(token)[i]);
   });
-  pass.linear({"attn_out", "attn_out", "attn_out", false}, weights[Role::attn_output], s.y,
-              pass.branch);
+  pass.linear("attn_out", weights[Role::attn_output], s.y, pass.branch);
 }
 
 }  // namespace crossval

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cmath>
 
 #include "arch/archs.h"
 #include "base/error.h"
@@ -83,9 +82,7 @@ struct NativeEngine::Impl {
     }
     pass.tap("embd", "GET_ROWS", pass.x);
     if (config.embedding_scale != 1) {
-      pass.each_token([&](int64_t token) {
-        for (int i = 0; i < config.n_embd; ++i) pass.x.row(token)[i] *= config.embedding_scale;
-      });
+      pass.scale(config.embedding_scale, pass.x);
       pass.tap("inp_scaled", "SCALE", pass.x);
     }
     if (const Weight& positions = outside[Role::position_embd]) {
@@ -122,18 +119,10 @@ struct NativeEngine::Impl {
   void finish_logits(float* row) const {
     const int n_vocab = config.n_vocab;
     const Weight& out = output();
-    if (!out.scale.empty()) {
-      for (int i = 0; i < n_vocab; ++i) row[i] *= out.scale[0];
-    }
+    if (!out.scale.empty()) scale_row(out.scale[0], n_vocab, row);
     if (!out.bias.empty()) add_row(out.bias.data(), n_vocab, row);
-    if (config.logit_scale != 1) {
-      for (int i = 0; i < n_vocab; ++i) row[i] *= config.logit_scale;
-    }
-    if (config.final_softcap != 0) {
-      for (int i = 0; i < n_vocab; ++i) {
-        row[i] = config.final_softcap * std::tanh(row[i] / config.final_softcap);
-      }
-    }
+    if (config.logit_scale != 1) scale_row(config.logit_scale, n_vocab, row);
+    if (config.final_softcap != 0) soft_cap_row(config.final_softcap, n_vocab, row);
   }
 
   std::shared_ptr<const ModelFile> model;

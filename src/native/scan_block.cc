@@ -61,7 +61,7 @@ void make_parameters(ForwardPass& pass, const SelectiveScan& scan) {
   pass.resize(s.dt_low, config.n_dt);
   const bool is_plamo2 = scan.form == Form::plamo2;
   const char* name = is_plamo2 ? "mamba_bcdt_proj" : nullptr;
-  pass.linear({name, name, name, false}, weights[Role::ssm_x], s.x, s.parameters);
+  pass.linear(name, weights[Role::ssm_x], s.x, s.parameters);
   const int of_b = is_plamo2 ? 0 : config.n_dt;
   take(pass, s.parameters, is_plamo2 ? 2 * config.n_state : 0, s.dt_low);
   take(pass, s.parameters, of_b, s.b);
@@ -72,7 +72,7 @@ void make_parameters(ForwardPass& pass, const SelectiveScan& scan) {
     pass.norm(s.c, weights[Role::ssm_c_norm], s.c);
   }
   const char* dt_name = is_plamo2 ? "mamba_dt_proj" : nullptr;
-  pass.linear({dt_name, dt_name, dt_name, false}, weights[Role::ssm_dt], s.dt_low, s.dt);
+  pass.linear(dt_name, weights[Role::ssm_dt], s.dt_low, s.dt);
 }
 
 // One row of the state, a step on: state = decay * state + b * x; gives state . c. Lanes, so that
@@ -158,7 +158,7 @@ void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in) {
   pass.resize(s.dt, config.n_heads);
   const bool is_plamo2 = scan.form == Form::plamo2;
   const char* in_name = is_plamo2 ? "mamba_in_proj" : nullptr;
-  pass.linear({in_name, in_name, in_name, false}, weights[Role::ssm_in], in, s.in);
+  pass.linear(in_name, weights[Role::ssm_in], in, s.in);
   split_projection(pass, scan.form);
   pass.recurrent_state.convolve(pass.layer, weights[Role::ssm_conv1d], pass.n_tokens,
                                 s.conv_in.data.data(), s.conv.data.data());
@@ -175,8 +175,7 @@ void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in) {
     const int n = config.n_inner / config.n_groups;
     pass.norm(s.z, norm, NormKind::rms, n, pass.config.norm_eps, s.z);
   }
-  pass.linear({scan.out_tap, scan.out_tap, scan.out_tap, false}, weights[Role::ssm_out], s.z,
-              pass.branch);
+  pass.linear(scan.out_tap, weights[Role::ssm_out], s.z, pass.branch);
 }
 
 }  // namespace crossval

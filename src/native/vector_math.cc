@@ -157,7 +157,8 @@ void rms_norm_row(const float* x, const float* weight, int n, float eps, float* 
   const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   const float mean = static_cast<float>(sum / n);
   const float scale = 1.0f / std::sqrt(mean + eps);
-  for (int j = 0; j < n; ++j) y[j] = x[j] * scale * weight[j];
+  for (int j = 0; j < n; ++j) y[j] = x[j] * scale;
+  if (weight != nullptr) multiply_row(weight, n, y);
 }
 
 void layer_norm_row(const float* x, const float* weight, int n, float eps, float* y) {
@@ -171,7 +172,8 @@ void layer_norm_row(const float* x, const float* weight, int n, float eps, float
   }
   const float variance = static_cast<float>(squares / n);
   const float scale = 1.0f / std::sqrt(variance + eps);
-  for (int i = 0; i < n; ++i) y[i] = y[i] * scale * weight[i];
+  scale_row(scale, n, y);
+  if (weight != nullptr) multiply_row(weight, n, y);
 }
 
 namespace {
@@ -184,7 +186,7 @@ void softmax_below(float* x, int n, float max, double rest) {
   for (int i = 0; i < n; ++i) sums[i & 3] += static_cast<double>(x[i]);
   const double sum = (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest;
   const float inverse = static_cast<float>(1.0 / sum);
-  for (int i = 0; i < n; ++i) x[i] *= inverse;
+  scale_row(inverse, n, x);
 }
 
 }  // namespace
@@ -211,6 +213,18 @@ void relu_squared_multiply_row(const float* up, int n, float* gate) {
     const float rectified = gate[i] < 0.0f ? 0.0f : gate[i];
     gate[i] = rectified * rectified * up[i];
   }
+}
+
+void multiply_row(const float* factors, int n, float* row) {
+  for (int i = 0; i < n; ++i) row[i] *= factors[i];
+}
+
+void scale_row(float factor, int n, float* row) {
+  for (int i = 0; i < n; ++i) row[i] *= factor;
+}
+
+void soft_cap_row(float cap, int n, float* row) {
+  for (int i = 0; i < n; ++i) row[i] = cap * std::tanh(row[i] / cap);
 }
 
 void add_row(const float* term, int n, float* sum) {

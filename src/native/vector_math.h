@@ -19,11 +19,12 @@ struct OuterArgs {
 };
 void accumulate_outer(const OuterArgs& args);
 
-// y = x / sqrt(mean(x^2) + eps) * weight; squares in f32, summed in double (ggml-cpu/ops.cpp
-// `ggml_compute_forward_rms_norm_f32`).
+// y = x / sqrt(mean(x^2) + eps) * weight (1 where that is null); squares in f32, summed in double
+// (ggml-cpu/ops.cpp `ggml_compute_forward_rms_norm_f32`).
 void rms_norm_row(const float* x, const float* weight, int n, float eps, float* y);
 
-// y = (x - mean) / sqrt(variance + eps) * weight, sums in double (`ggml_compute_forward_norm_f32`).
+// y = (x - mean) / sqrt(variance + eps) * weight (1 where that is null), sums in double
+// (`ggml_compute_forward_norm_f32`).
 void layer_norm_row(const float* x, const float* weight, int n, float eps, float* y);
 
 // In place: exp(x - max) / sum, the sum in double. NaN anywhere makes the whole row NaN.
@@ -39,6 +40,15 @@ void relu_squared_multiply_row(const float* up, int n, float* gate);
 
 // sum += term
 void add_row(const float* term, int n, float* sum);
+
+// row *= factors, one for each element
+void multiply_row(const float* factors, int n, float* row);
+
+// row *= factor
+void scale_row(float factor, int n, float* row);
+
+// row = cap tanh(row / cap)
+void soft_cap_row(float cap, int n, float* row);
 
 // e^x within 2 units in the last place; overflow gives inf, underflow 0, NaN stays NaN.
 void exp_row(float* x, int n);
