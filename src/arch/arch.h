@@ -124,6 +124,24 @@ struct Arch {
     }
     return false;
   }
+  // The first block of this type, and so, in any kind of layer; nullptr = none.
+  template <typename Block, typename Predicate>
+  const Block* find_block(Predicate is_so) const {
+    const Block* found = nullptr;
+    (void)has_branch([&](const Branch& branch) {
+      const Block* block = std::get_if<Block>(&branch.block);
+      if (block != nullptr && is_so(*block)) found = block;
+      return found != nullptr;
+    });
+    return found;
+  }
+  template <typename Block>
+  const Block* find_block() const {
+    return find_block<Block>([](const Block&) { return true; });
+  }
+  const FeedForward* find_experts() const {
+    return find_block<FeedForward>([](const FeedForward& ffn) { return ffn.has_experts; });
+  }
 };
 
 // Whether a layer has a block of this type.

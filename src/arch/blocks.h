@@ -209,6 +209,13 @@ struct Branch {
   const char* sum_tap = nullptr;
 };
 
+// Whether the block has a state that tokens change in turn, instead of keys and values.
+inline bool is_recurrent(const Branch& branch) {
+  return !std::holds_alternative<Attention>(branch.block) &&
+         !std::holds_alternative<LatentAttention>(branch.block) &&
+         !std::holds_alternative<FeedForward>(branch.block);
+}
+
 // Attention, then the feed-forward part, each behind its norm: what most models are.
 template <typename AnyAttention = Attention>
 std::vector<Branch> pre_norm_layer(const AnyAttention& attention, const FeedForward& ffn) {

@@ -99,18 +99,15 @@ void read_heads(const Keys& keys, Config& config) {
 
 // Heads and feed-forward length of each layer, as its kind has them.
 void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
-  const auto has = [&](auto type) {
-    return arch.has_branch(
-        [](const Branch& branch) { return std::holds_alternative<decltype(type)>(branch.block); });
-  };
   const std::vector<int> none(config.layers.size(), 0);
   // Where every layer has experts, it may be that no key speaks of dense parts (Qwen3.5).
   const std::optional<int> no_key =
       keys.has("expert_feed_forward_length") ? std::optional(0) : std::nullopt;
-  const auto n_ff = has(FeedForward{})
+  const auto n_ff = arch.find_block<FeedForward>() != nullptr
                         ? keys.per_layer("feed_forward_length", config.n_layers, no_key, kMaxWidth)
                         : none;
-  const bool has_attention = has(Attention{}) || has(LatentAttention{});
+  const bool has_attention =
+      arch.find_block<Attention>() != nullptr || arch.find_block<LatentAttention>() != nullptr;
   const auto n_heads =
       has_attention ? keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd)
                     : none;
@@ -128,10 +125,7 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
     if (!has_block<Attention>(branches) && !has_block<LatentAttention>(branches))
       layer.n_heads = layer.n_kv_heads = 0;
     if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
-    layer.is_recurrent = has_block<SelectiveScan>(branches) || has_block<ShortConv>(branches) ||
-                         has_block<GatedDeltaNet>(branches) ||
-                         has_block<ChannelDeltaNet>(branches) ||
-                         has_block<LightningAttention>(branches);
+    layer.is_recurrent = std::ranges::any_of(branches, is_recurrent);
     if (config.n_heads == 0) {
       config.n_heads = layer.n_heads;
       config.n_kv_heads = layer.n_kv_heads;
@@ -407,20 +401,10 @@ Config read_config(const ModelFile& model, const Arch& arch) {
         (arch.no_rope_period == 0 || (layer + 1) % static_cast<size_t>(arch.no_rope_period) != 0);
   }
   read_windows(keys, arch, config);
-  (void)arch.has_branch([&](const Branch& branch) {
-    const auto* latent = std::get_if<LatentAttention>(&branch.block);
-    if (latent == nullptr) return false;
+  if (const auto* latent = arch.find_block<LatentAttention>()) {
     read_latents(keys, arch, *latent, config);
-    return true;
-  });
-  const FeedForward* with_experts = nullptr;
-  (void)arch.has_branch([&](const Branch& branch) {
-    const auto* ffn = std::get_if<FeedForward>(&branch.block);
-    if (ffn == nullptr || !ffn->has_experts) return false;
-    with_experts = ffn;
-    return true;
-  });
-  if (with_experts != nullptr) read_experts(keys, with_experts->experts, config);
+  }
+  if (const FeedForward* ffn = arch.find_experts()) read_experts(keys, ffn->experts, config);
   read_recurrent(keys, arch, config);
   if (arch.attn_softcap) {
     config.attn_softcap = keys.optional_float("attn_logit_softcapping", *arch.attn_softcap);

@@ -239,28 +239,16 @@ void list_channel_net(const ModelFile& model, const ChannelDeltaNet& net, const 
 }  // namespace
 
 void read_recurrent(const Keys& keys, const Arch& arch, Config& config) {
-  (void)arch.has_branch([&](const Branch& branch) {
-    if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
-      read_scan(keys, *scan, config);
-      return true;
-    }
-    if (std::holds_alternative<GatedDeltaNet>(branch.block)) {
-      read_delta_net(keys, config);
-      return true;
-    }
-    if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
-      read_channel_net(keys, *net, config);
-      return true;
-    }
-    if (std::holds_alternative<LightningAttention>(branch.block)) {
-      read_lightning(keys, config);
-      return true;
-    }
-    if (!std::holds_alternative<ShortConv>(branch.block)) return false;
+  if (const auto* scan = arch.find_block<SelectiveScan>()) return read_scan(keys, *scan, config);
+  if (arch.find_block<GatedDeltaNet>() != nullptr) return read_delta_net(keys, config);
+  if (const auto* net = arch.find_block<ChannelDeltaNet>()) {
+    return read_channel_net(keys, *net, config);
+  }
+  if (arch.find_block<LightningAttention>() != nullptr) return read_lightning(keys, config);
+  if (arch.find_block<ShortConv>() != nullptr) {
     config.recurrent.n_conv = keys.required_int("shortconv.l_cache", kMaxConv);
     config.recurrent.n_channels = config.n_embd;
-    return true;
-  });
+  }
 }
 
 bool list_recurrent(const ModelFile& model, const Branch& branch, const Config& config, int layer,

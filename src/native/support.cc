@@ -68,12 +68,7 @@ bool is_i2_s_scale(const ModelFile& model, std::string_view name) {
 // Keys that change the computation, and whether the architecture is computed with them. Present and
 // not 0 where it is not, native refuses rather than be wrong.
 bool computes_with(const Arch& arch, std::string_view key) {
-  if (key == "expert_count") {
-    return arch.has_branch([](const Branch& branch) {
-      const auto* ffn = std::get_if<FeedForward>(&branch.block);
-      return ffn != nullptr && ffn->has_experts;
-    });
-  }
+  if (key == "expert_count") return arch.find_experts() != nullptr;
   if (key == "attention.sliding_window") return arch.window.period != 0;
   return arch.logit_scale.key != nullptr;
 }

@@ -52,13 +52,9 @@ namespace {
 
 // Of the feed-forward part; experts', where the architecture can have them.
 Act activation_of(const Arch& arch) {
-  Act act = Act::silu;
-  (void)arch.has_branch([&](const Branch& branch) {
-    const auto* ffn = std::get_if<FeedForward>(&branch.block);
-    if (ffn != nullptr) act = ffn->has_experts ? ffn->experts.act : ffn->dense.act;
-    return ffn != nullptr;
-  });
-  return act;
+  const auto* ffn = arch.find_block<FeedForward>();
+  if (ffn == nullptr) return Act::silu;
+  return ffn->has_experts ? ffn->experts.act : ffn->dense.act;
 }
 
 }  // namespace
@@ -294,10 +290,8 @@ std::set<std::string> Expectations::needed_tensors() const {
 
 Expectations::Unread Expectations::unread_weights(const std::set<std::string>& used) const {
   Unread unread;
-  const bool has_reshaped_scan = config_ && arch_->has_branch([](const Branch& branch) {
-    const auto* scan = std::get_if<SelectiveScan>(&branch.block);
-    return scan != nullptr && scan->form == SelectiveScan::Form::plamo2;
-  });
+  const auto* scan = config_ ? arch_->find_block<SelectiveScan>() : nullptr;
+  const bool has_reshaped_scan = scan != nullptr && scan->form == SelectiveScan::Form::plamo2;
   const std::set<std::string> needed = config_ ? needed_tensors() : std::set<std::string>{};
   for (const TensorView& tensor : model_->tensors()) {
     const std::string& name = tensor.name;

@@ -74,11 +74,9 @@ void set_keys(GgufWriter& out, const Arch& arch) {
   out.set_u32(key("embedding_length"), kNEmbd);
   out.set_u32(key("feed_forward_length"), kNFf);
   out.set_u32(key("attention.head_count"), kNHeads);
-  const bool grouped = !arch.has_branch([](const Branch& branch) {
-    const auto* attention = std::get_if<Attention>(&branch.block);
-    return attention != nullptr && !attention->grouped;
-  });
-  out.set_u32(key("attention.head_count_kv"), grouped ? kNKvHeads : kNHeads);
+  const auto* own_keys =
+      arch.find_block<Attention>([](const Attention& attention) { return !attention.grouped; });
+  out.set_u32(key("attention.head_count_kv"), own_keys == nullptr ? kNKvHeads : kNHeads);
   if (const auto* latent = std::get_if<LatentAttention>(&arch.layer[0].block)) {
     set_latent_keys(out, arch, *latent);
   }
@@ -120,68 +118,65 @@ void set_keys(GgufWriter& out, const Arch& arch) {
       out.set_i32_array(key("feed_forward_length"), std::vector<int32_t>{0, 0, kNFf});
     }
   }
-  (void)arch.has_branch([&](const Branch& branch) {
-    const auto* attention = std::get_if<Attention>(&branch.block);
-    if (attention != nullptr && attention->sinks_optional) {
-      out.set_f32(key("attention.value_scale"), 0.7f);
-    }
-    if (std::holds_alternative<ShortConv>(branch.block)) out.set_u32(key("shortconv.l_cache"), 3);
-    if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
-      out.set_u32(key("ssm.conv_kernel"), 4);
-      out.set_u32(key("ssm.inner_size"), 2 * kNEmbd);
-      out.set_u32(key("ssm.state_size"), 11);
-      out.set_u32(key("ssm.time_step_rank"), 8);
-      out.set_u32(key("ssm.group_count"), scan->form == SelectiveScan::Form::mamba2 ? 2 : 0);
-    }
-    if (std::holds_alternative<GatedDeltaNet>(branch.block)) {
-      out.set_u32(key("attention.head_count_kv"), kNKvHeads);  // the interval tells kinds apart
-      out.set_u32(key("full_attention_interval"), 2);
-      out.set_u32(key("rope.dimension_count"), 8);
-      out.set_u32(key("ssm.conv_kernel"), 4);
-      out.set_u32(key("ssm.inner_size"), 6 * 12);
-      out.set_u32(key("ssm.state_size"), 12);
-      out.set_u32(key("ssm.time_step_rank"), 6);
-      out.set_u32(key("ssm.group_count"), 2);
-    }
-    if (const auto* net = std::get_if<ChannelDeltaNet>(&branch.block)) {
-      out.set_u32(key("ssm.conv_kernel"), 4);
-      out.set_u32(key("kda.head_dim"), 12);
-      if (net->bound != ChannelDeltaNet::Bound::never)
-        out.set_f32(key("kda.gate_lower_bound"), -3.0f);
-    }
-    if (std::holds_alternative<LightningAttention>(branch.block)) {
-      out.set_u32(key("attention.head_count_kv"), kNKvHeads);
-      out.set_u32(key("full_attention_interval"), 2);
-    }
-    const auto* ffn = std::get_if<FeedForward>(&branch.block);
-    if (ffn == nullptr || !ffn->has_experts) return false;
-    out.set_u32(key("expert_count"), 4);
-    out.set_u32(key("expert_used_count"), 2);
-    out.set_u32(key("expert_feed_forward_length"), kNFf);
-    out.set_f32(key("expert_weights_scale"), 1.25f);
-    out.set_bool(key("expert_weights_norm"), true);
-    out.set_u32(key("expert_gating_func"), 2);
-    if (ffn->experts.layers != ExpertLayers::all) out.set_u32(key("leading_dense_block_count"), 1);
-    if (ffn->experts.layers == ExpertLayers::interleaved) {
-      out.set_u32(key("interleave_moe_layer_step"), 1);
-    }
-    if (ffn->experts.latent) out.set_u32(key("expert_latent_length"), kNEmbd / 2);
-    if (ffn->experts.layers == ExpertLayers::every_step) {
-      out.set_u32(key("interleave_moe_layer_step"), 2);
-    }
-    if (ffn->experts.adjugate) {
-      out.set_u32(key("experts_per_group"), 2);
-      out.set_u32(key("expert_chunk_feed_forward_length"), 24);
-      out.set_f32(key("expert_group_scale"), 0.6f);
-    }
-    if (ffn->experts.clamp_key) out.set_f32(key("swiglu_clamp_exp"), 0.5f);
-    if (ffn->experts.clamp_shared) out.set_f32(key("swiglu_clamp_shexp"), 0.4f);
-    if (ffn->experts.shared) {
-      out.set_u32(key("expert_shared_count"), 1);
-      out.set_u32(key("expert_shared_feed_forward_length"), kNFf);
-    }
-    return false;
-  });
+  const auto* attention = arch.find_block<Attention>();
+  if (attention != nullptr && attention->sinks_optional) {
+    out.set_f32(key("attention.value_scale"), 0.7f);
+  }
+  if (arch.find_block<ShortConv>() != nullptr) out.set_u32(key("shortconv.l_cache"), 3);
+  if (const auto* scan = arch.find_block<SelectiveScan>()) {
+    out.set_u32(key("ssm.conv_kernel"), 4);
+    out.set_u32(key("ssm.inner_size"), 2 * kNEmbd);
+    out.set_u32(key("ssm.state_size"), 11);
+    out.set_u32(key("ssm.time_step_rank"), 8);
+    out.set_u32(key("ssm.group_count"), scan->form == SelectiveScan::Form::mamba2 ? 2 : 0);
+  }
+  if (arch.find_block<GatedDeltaNet>() != nullptr) {
+    out.set_u32(key("attention.head_count_kv"), kNKvHeads);  // the interval tells kinds apart
+    out.set_u32(key("full_attention_interval"), 2);
+    out.set_u32(key("rope.dimension_count"), 8);
+    out.set_u32(key("ssm.conv_kernel"), 4);
+    out.set_u32(key("ssm.inner_size"), 6 * 12);
+    out.set_u32(key("ssm.state_size"), 12);
+    out.set_u32(key("ssm.time_step_rank"), 6);
+    out.set_u32(key("ssm.group_count"), 2);
+  }
+  if (const auto* net = arch.find_block<ChannelDeltaNet>()) {
+    out.set_u32(key("ssm.conv_kernel"), 4);
+    out.set_u32(key("kda.head_dim"), 12);
+    if (net->bound != ChannelDeltaNet::Bound::never)
+      out.set_f32(key("kda.gate_lower_bound"), -3.0f);
+  }
+  if (arch.find_block<LightningAttention>() != nullptr) {
+    out.set_u32(key("attention.head_count_kv"), kNKvHeads);
+    out.set_u32(key("full_attention_interval"), 2);
+  }
+  const FeedForward* ffn = arch.find_experts();
+  if (ffn == nullptr) return;
+  out.set_u32(key("expert_count"), 4);
+  out.set_u32(key("expert_used_count"), 2);
+  out.set_u32(key("expert_feed_forward_length"), kNFf);
+  out.set_f32(key("expert_weights_scale"), 1.25f);
+  out.set_bool(key("expert_weights_norm"), true);
+  out.set_u32(key("expert_gating_func"), 2);
+  if (ffn->experts.layers != ExpertLayers::all) out.set_u32(key("leading_dense_block_count"), 1);
+  if (ffn->experts.layers == ExpertLayers::interleaved) {
+    out.set_u32(key("interleave_moe_layer_step"), 1);
+  }
+  if (ffn->experts.latent) out.set_u32(key("expert_latent_length"), kNEmbd / 2);
+  if (ffn->experts.layers == ExpertLayers::every_step) {
+    out.set_u32(key("interleave_moe_layer_step"), 2);
+  }
+  if (ffn->experts.adjugate) {
+    out.set_u32(key("experts_per_group"), 2);
+    out.set_u32(key("expert_chunk_feed_forward_length"), 24);
+    out.set_f32(key("expert_group_scale"), 0.6f);
+  }
+  if (ffn->experts.clamp_key) out.set_f32(key("swiglu_clamp_exp"), 0.5f);
+  if (ffn->experts.clamp_shared) out.set_f32(key("swiglu_clamp_shexp"), 0.4f);
+  if (ffn->experts.shared) {
+    out.set_u32(key("expert_shared_count"), 1);
+    out.set_u32(key("expert_shared_feed_forward_length"), kNFf);
+  }
 }
 
 // A name of the role in files that llama.cpp takes for this architecture, or none of both names.
