@@ -2,19 +2,9 @@
 // with some that every token takes. Source: llama.cpp src/models/deepseek.cpp, dots1.cpp,
 // ernie4-5.cpp, bailingmoe.cpp.
 #include "arch/archs.h"
+#include "arch/experts.h"
 
 namespace crossval {
-namespace {
-
-Arch mixture(std::string_view name, RopeStyle rope, const Attention& attention,
-             const Experts& experts) {
-  return {.name = name,
-          .rope = rope,
-          .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
-}
-
-}  // namespace
-
 std::vector<Arch> deepseek_archs() {
   Arch deepseek = mixture("deepseek", RopeStyle::norm, {},
                           {.weights_norm = Experts::Norm::no,
@@ -27,22 +17,12 @@ std::vector<Arch> deepseek_archs() {
   return {
       deepseek,
       mixture("dots1", RopeStyle::neox, {.qk_norm = QkNorm::head, .grouped = false},
-              {.gating = Gating::key,
-               .weights_norm = Experts::Norm::key,
-               .layers = ExpertLayers::after_leading,
-               .selection_bias = true,
-               .scale_key = true,
-               .shared = true}),
+              kDeepSeekExperts),
       mixture("ernie4_5-moe", RopeStyle::norm, {.out_bias = false},
               {.layers = ExpertLayers::interleaved, .selection_bias = true, .shared = true}),
       bailingmoe,
       mixture("bailingmoe2", RopeStyle::neox, {.qk_norm = QkNorm::head, .fused = true},
-              {.gating = Gating::key,
-               .weights_norm = Experts::Norm::key,
-               .layers = ExpertLayers::after_leading,
-               .selection_bias = true,
-               .scale_key = true,
-               .shared = true}),
+              kDeepSeekExperts),
   };
 }
 

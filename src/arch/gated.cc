@@ -2,18 +2,10 @@
 // names of the rows.
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 namespace {
-
-// Experts as DeepSeek-V3's, with the sigmoid where the file does not say otherwise.
-constexpr Experts kExperts = {.gating = Gating::key,
-                              .weights_norm = Experts::Norm::key,
-                              .layers = ExpertLayers::after_leading,
-                              .selection_bias = true,
-                              .scale_key = true,
-                              .shared = true,
-                              .default_sigmoid = true};
 
 // Laguna rotates windowed layers over as many elements as rope.dimension_count_swa says.
 void adjust_laguna(const Keys& keys, Config& config) {
@@ -26,12 +18,13 @@ void adjust_laguna(const Keys& keys, Config& config) {
 
 std::vector<Arch> gated_archs() {
   const Attention gated = {.qk_norm = QkNorm::head, .gate = Attention::Gate::sigmoid};
-  const Arch afmoe = {.name = "afmoe",
-                      .rope = RopeStyle::neox,
-                      .layer = both_norms_layer(gated, {.has_experts = true, .experts = kExperts}),
-                      .window = {.period = 4},
-                      .embedding_by_width = true,
-                      .no_rope_period = 4};
+  const Arch afmoe = {
+      .name = "afmoe",
+      .rope = RopeStyle::neox,
+      .layer = both_norms_layer(gated, {.has_experts = true, .experts = kDeepSeekSigmoidExperts}),
+      .window = {.period = 4},
+      .embedding_by_width = true,
+      .no_rope_period = 4};
   const Arch muse = {.name = "muse-glimmer",
                      .rope = RopeStyle::norm,
                      .layer = both_norms_layer(gated, {.dense = {}}),
@@ -51,7 +44,7 @@ std::vector<Arch> gated_archs() {
       .name = "laguna",
       .rope = RopeStyle::neox,
       .layer = pre_norm_layer({.qk_norm = QkNorm::head, .gate = Attention::Gate::softplus},
-                              {.has_experts = true, .experts = kExperts}),
+                              {.has_experts = true, .experts = kDeepSeekSigmoidExperts}),
       .window = {.period = 4, .first_sees_all = true, .rope_unscaled = true},
       .adjust = adjust_laguna};
   return {afmoe, muse, spark, laguna};

@@ -4,6 +4,7 @@
 
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 std::vector<Arch> glm_archs() {
@@ -12,17 +13,9 @@ std::vector<Arch> glm_archs() {
   glm4.adjust = adjust_sections;
   glm4.layer[0].post_tap = "post_attn_norm";
   glm4.layer[1].post_tap = "post_mlp_norm";
-  const Experts experts = {.gating = Gating::key,
-                           .weights_norm = Experts::Norm::key,
-                           .layers = ExpertLayers::after_leading,
-                           .selection_bias = true,
-                           .scale_key = true,
-                           .shared = true,
-                           .default_sigmoid = true};
-  Arch glm4moe = {.name = "glm4moe",
-                  .rope = RopeStyle::neox,
-                  .layer = pre_norm_layer({.qk_norm = QkNorm::head, .qk_norm_optional = true},
-                                          {.has_experts = true, .experts = experts})};
+  Arch glm4moe =
+      mixture("glm4moe", RopeStyle::neox, {.qk_norm = QkNorm::head, .qk_norm_optional = true},
+              kDeepSeekSigmoidExperts);
   glm4moe.adjust = adjust_sections;
   glm4moe.layer[1].norm = Role::attn_post_norm;
   glm4moe.layer[1].norm_tap = "post_attn_norm";

@@ -2,6 +2,7 @@
 // Source: llama.cpp src/models/kimi-linear.cpp, bailingmoe3.cpp, kimi-k3.cpp.
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 namespace {
@@ -27,21 +28,17 @@ Arch kimi(std::string_view name, const LatentAttention& attention, const Channel
 }  // namespace
 
 std::vector<Arch> kimi_archs() {
-  const Experts experts = {.gating = Gating::key,
-                           .layers = ExpertLayers::after_leading,
-                           .selection_bias = true,
-                           .scale_key = true,
-                           .shared = true,
-                           .shared_tap = "ffn_shexp"};
+  Experts experts = kDeepSeekExperts;
+  experts.shared_tap = "ffn_shexp";
+  Experts normed = experts;
+  normed.weights_norm = Experts::Norm::yes;
   const LatentAttention rows_alone = {.rotates = false, .q_row = false, .yarn_scores = false};
   Experts limited = experts;
-  limited.weights_norm = Experts::Norm::key;
   limited.clamp_key = limited.clamp_shared = limited.clamp_after = true;
   const LatentAttention gated = {
       .gate = LatentAttention::Gate::head, .out_scale = false, .yarn_scores = false};
   Experts latent = experts;
   latent.act = Act::situ;
-  latent.weights_norm = Experts::Norm::key;
   latent.latent = true;
   Arch k3 = kimi("kimi-k3",
                  {.rotates = false,
@@ -61,7 +58,7 @@ std::vector<Arch> kimi_archs() {
     (*layer)[0].sum_tap = "prefix_sum_attn";
     std::get<FeedForward>((*layer)[1].block).dense.act = Act::situ;
   }
-  return {kimi("kimi-linear", rows_alone, {}, experts),
+  return {kimi("kimi-linear", rows_alone, {}, normed),
           kimi("bailingmoe3", gated,
                {.fused = false,
                 .decay_row = false,

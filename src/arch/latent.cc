@@ -5,6 +5,7 @@
 
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 namespace {
@@ -40,22 +41,16 @@ void set_hyper_roles(std::vector<Branch>& layer) {
 }  // namespace
 
 std::vector<Arch> latent_archs() {
-  const Experts experts = {.gating = Gating::key,
-                           .weights_norm = Experts::Norm::key,
-                           .layers = ExpertLayers::after_leading,
-                           .selection_bias = true,
-                           .scale_key = true,
-                           .shared = true};
   Arch deepseek2 = {.name = "deepseek2",
                     .rope = RopeStyle::norm,
                     .layer = pre_norm_layer(LatentAttention{.temperature = true},
-                                            {.has_experts = true, .experts = experts}),
+                                            {.has_experts = true, .experts = kDeepSeekExperts}),
                     .yarn_log = Arch::YarnLog::both,
                     .adjust = adjust_deepseek2};
   Arch mistral4 = deepseek2;
   mistral4.name = "mistral4";
   mistral4.yarn_log = Arch::YarnLog::scores;
-  Experts scaled = experts;
+  Experts scaled = kDeepSeekExperts;
   scaled.scales = true;
   const FeedForward scaled_ffn = {
       .dense = {.scales = true}, .has_experts = true, .experts = scaled};
@@ -84,7 +79,7 @@ std::vector<Arch> latent_archs() {
                                                         .out_scale = false,
                                                         .yarn_scores = false,
                                                         .indexer = true},
-                                        {.has_experts = true, .experts = experts}),
+                                        {.has_experts = true, .experts = kDeepSeekExperts}),
                 .hyper_connections = true};
   std::get<FeedForward>(hy_v4.layer[1].block).experts.clamp_key = true;
   set_hyper_roles(hy_v4.layer);

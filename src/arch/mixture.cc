@@ -3,16 +3,10 @@
 // Source: llama.cpp src/models/ under the names of the rows.
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 namespace {
-
-Arch mixture(std::string_view name, RopeStyle rope, const Attention& attention,
-             const Experts& experts) {
-  return {.name = name,
-          .rope = rope,
-          .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
-}
 
 // Sinks in some layers, attention's result times a factor of the file.
 Arch mimo2_arch() {
@@ -71,13 +65,8 @@ std::vector<Arch> mixture_archs() {
   mellum.window = {.period = 4, .rope_unscaled = true};
   Arch hunyuan = mixture("hunyuan-moe", RopeStyle::neox,
                          {.qk_norm = QkNorm::head, .qk_norm_after_rope = true}, {.shared = true});
-  Arch exaone_moe = mixture("exaone-moe", RopeStyle::neox, {.qk_norm = QkNorm::head},
-                            {.gating = Gating::key,
-                             .weights_norm = Experts::Norm::key,
-                             .layers = ExpertLayers::after_leading,
-                             .selection_bias = true,
-                             .scale_key = true,
-                             .shared = true});
+  Arch exaone_moe =
+      mixture("exaone-moe", RopeStyle::neox, {.qk_norm = QkNorm::head}, kDeepSeekExperts);
   exaone_moe.window = {.period = 4, .default_len = 128, .rope_in_windows_only = true};
   exaone_moe.rope_factors = true;
   Arch hy_v3 = mixture("hy_v3", RopeStyle::neox, {.qk_norm = QkNorm::head},

@@ -3,6 +3,7 @@
 // all sections of their rotation then stand at one position.
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 namespace {
@@ -19,12 +20,6 @@ std::vector<Arch> qwen_archs() {
     return {.name = name,
             .rope = RopeStyle::neox,
             .layer = pre_norm_layer(attention, {.dense = {.scales = scales}})};
-  };
-  const auto mixture = [](std::string_view name, const Attention& attention,
-                          const Experts& experts) -> Arch {
-    return {.name = name,
-            .rope = RopeStyle::neox,
-            .layer = pre_norm_layer(attention, {.has_experts = true, .experts = experts})};
   };
   const Attention normed = {.qk_norm = QkNorm::head};
   Arch qwen = dense("qwen", {.fused = true, .grouped = false}, false);
@@ -47,17 +42,18 @@ std::vector<Arch> qwen_archs() {
       by_sections(dense("", {}, false), RopeStyle::multi, "qwen2vl"),
       by_sections(dense("", normed, false), RopeStyle::interleaved, "qwen3vl"),
       by_sections(dense("", normed, false), RopeStyle::interleaved, "qwen3tts"),
-      by_sections(mixture("", normed, {}), RopeStyle::interleaved, "qwen3vlmoe"),
+      by_sections(mixture("", RopeStyle::neox, normed, {}), RopeStyle::interleaved, "qwen3vlmoe"),
       by_sections(dense("", {.out_bias = true}, false), RopeStyle::multi, "paddleocr"),
       // Predicts all tokens at once: no causal mask.
       dream,
-      not_causal(mixture("rnd1", normed, {})),
-      not_causal(mixture("llada-moe", normed, {.weights_norm = Experts::Norm::no})),
+      not_causal(mixture("rnd1", RopeStyle::neox, normed, {})),
+      not_causal(
+          mixture("llada-moe", RopeStyle::neox, normed, {.weights_norm = Experts::Norm::no})),
       dense("qwen2", {}, false),
       dense("qwen3", normed, true),
-      mixture("qwen2moe", {},
+      mixture("qwen2moe", RopeStyle::neox, {},
               {.weights_norm = Experts::Norm::no, .shared = true, .shared_gate = true}),
-      mixture("qwen3moe", normed, {.scales = true}),
+      mixture("qwen3moe", RopeStyle::neox, normed, {.scales = true}),
   };
 }
 
