@@ -5,43 +5,19 @@
 
 #include <cmath>
 
-#include "base/error.h"
-#include "gguf/writer.h"
-#include "support/temp_dir.h"
+#include "support/vocabulary.h"
 #include "text/pieces.h"
-#include "text/tokenizer.h"
 
 namespace crossval {
 namespace {
 
+using testing::Golden;
+using testing::Ids;
+using testing::open_tokenizer;
+using testing::Piece;
+using testing::refusal;
+using testing::set_pieces;
 using testing::TempDir;
-using Ids = std::vector<int32_t>;
-
-std::unique_ptr<Tokenizer> open_tokenizer(const GgufWriter& out, const TempDir& dir) {
-  out.write(dir.file("m.gguf"));
-  return Tokenizer::from_gguf(*ModelFile::open(dir.file("m.gguf")));
-}
-
-std::string refusal(const GgufWriter& out, const TempDir& dir) {
-  try {
-    open_tokenizer(out, dir);
-  } catch (const Error& e) {
-    return e.code;
-  }
-  return "accepted";
-}
-
-struct Golden {
-  bool special;  // both: add BOS and EOS, parse special tokens
-  std::string text;
-  Ids ids;
-};
-
-struct Piece {
-  std::string text;
-  float score;
-  int32_t type = 1;
-};
 
 std::vector<Piece> pieces() {
   std::vector<Piece> out = {{"<unk>", 0, 2}, {"<bos>", 0, 3}, {"<eos>", 0, 3}};
@@ -60,20 +36,10 @@ std::vector<Piece> pieces() {
 }
 
 GgufWriter vocabulary(const std::vector<Piece>& pieces) {
-  std::vector<std::string> tokens;
-  std::vector<float> scores;
-  std::vector<int32_t> types;
-  for (const Piece& piece : pieces) {
-    tokens.push_back(piece.text);
-    scores.push_back(piece.score);
-    types.push_back(piece.type);
-  }
   GgufWriter out;
   out.set_string("general.architecture", "plamo2");
   out.set_string("tokenizer.ggml.model", "plamo2");
-  out.set_string_array("tokenizer.ggml.tokens", tokens);
-  out.set_f32_array("tokenizer.ggml.scores", scores);
-  out.set_i32_array("tokenizer.ggml.token_type", types);
+  set_pieces(out, pieces);
   out.set_bool("tokenizer.ggml.add_bos_token", true);  // changes nothing
   return out;
 }

@@ -3,37 +3,17 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "gguf/writer.h"
-#include "support/temp_dir.h"
+#include "support/vocabulary.h"
 #include "text/pieces.h"
-#include "text/tokenizer.h"
 
 namespace crossval {
 namespace {
 
+using testing::Golden;
+using testing::Ids;
+using testing::open_tokenizer;
+using testing::refusal;
 using testing::TempDir;
-using Ids = std::vector<int32_t>;
-
-std::unique_ptr<Tokenizer> open_tokenizer(const GgufWriter& out, const TempDir& dir) {
-  out.write(dir.file("m.gguf"));
-  return Tokenizer::from_gguf(*ModelFile::open(dir.file("m.gguf")));
-}
-
-std::string refusal(const GgufWriter& out, const TempDir& dir) {
-  try {
-    open_tokenizer(out, dir);
-  } catch (const Error& e) {
-    return e.code;
-  }
-  return "accepted";
-}
-
-struct Golden {
-  bool special;  // both: add BOS and EOS, parse special tokens
-  std::string text;
-  Ids ids;
-};
 
 // All bytes, as Python writes them, and a few longer tokens.
 GgufWriter vocabulary() {

@@ -4,23 +4,18 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "gguf/writer.h"
-#include "support/temp_dir.h"
+#include "support/vocabulary.h"
 #include "text/pieces.h"
-#include "text/tokenizer.h"
 
 namespace crossval {
 namespace {
 
+using testing::Golden;
+using testing::Ids;
+using testing::open_tokenizer;
+using testing::Piece;
+using testing::set_pieces;
 using testing::TempDir;
-using Ids = std::vector<int32_t>;
-
-struct Piece {
-  std::string text;
-  float score;
-  int32_t type = 1;
-};
 
 GgufWriter vocabulary() {
   std::vector<Piece> pieces = {{"<unk>", 0, 2}, {"<s>", 0, 3}, {"</s>", 0, 3}};
@@ -55,33 +50,12 @@ GgufWriter vocabulary() {
                                     {"z", -2},
                                     {"\u4f60\u597d", -1}};
   pieces.insert(pieces.end(), words.begin(), words.end());
-  std::vector<std::string> tokens;
-  std::vector<float> scores;
-  std::vector<int32_t> types;
-  for (const Piece& piece : pieces) {
-    tokens.push_back(piece.text);
-    scores.push_back(piece.score);
-    types.push_back(piece.type);
-  }
   GgufWriter out;
   out.set_string("general.architecture", "llama");
   out.set_string("tokenizer.ggml.model", "llama");
-  out.set_string_array("tokenizer.ggml.tokens", tokens);
-  out.set_f32_array("tokenizer.ggml.scores", scores);
-  out.set_i32_array("tokenizer.ggml.token_type", types);
+  set_pieces(out, pieces);
   return out;
 }
-
-std::unique_ptr<Tokenizer> open_tokenizer(const GgufWriter& out, const TempDir& dir) {
-  out.write(dir.file("m.gguf"));
-  return Tokenizer::from_gguf(*ModelFile::open(dir.file("m.gguf")));
-}
-
-struct Golden {
-  bool special;  // both: add BOS, parse special tokens
-  std::string text;
-  Ids ids;
-};
 
 const Golden kGolden[] = {
     {true, "hello world", {1, 285, 281, 264, 259, 294}},

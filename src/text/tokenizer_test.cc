@@ -11,15 +11,17 @@
 
 #include "base/error.h"
 #include "gguf/writer.h"
-#include "support/temp_dir.h"
+#include "support/vocabulary.h"
 #include "text/pre_tokenizers.h"
 
 namespace crossval {
 namespace {
 
+using testing::Ids;
+using testing::open_tokenizer;
 using testing::read_text;
+using testing::refusal;
 using testing::TempDir;
-using Ids = std::vector<int32_t>;
 
 const std::string kModel = CROSSVAL_ROOT "/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 const std::string kGolden = CROSSVAL_ROOT "/src/text/testdata/smollm2_llama_cpp.json";
@@ -104,11 +106,6 @@ GgufWriter small_bpe() {
   return out;
 }
 
-std::unique_ptr<Tokenizer> open_tokenizer(const GgufWriter& out, const TempDir& dir) {
-  out.write(dir.file("m.gguf"));
-  return Tokenizer::from_gguf(*ModelFile::open(dir.file("m.gguf")));
-}
-
 TEST(Tokenizer, MergesInRankOrderAndSpecialTokens) {
   const TempDir dir;
   const auto t = open_tokenizer(small_bpe(), dir);
@@ -134,17 +131,6 @@ TEST(Tokenizer, BosAndEosByTheMetadata) {
   none.remove("tokenizer.ggml.bos_token_id");
   none.set_bool("tokenizer.ggml.add_bos_token", true);  // default id 11 is beyond the vocabulary
   EXPECT_THROW(open_tokenizer(none, dir)->encode("a", true, true), Error);
-}
-
-std::string refusal(const GgufWriter& out, const TempDir& dir) {
-  try {
-    open_tokenizer(out, dir);
-  } catch (const Error& e) {
-    EXPECT_EQ(e.status, Status::bad_input);
-    EXPECT_NE(e.fix, "");
-    return e.code;
-  }
-  return "accepted";
 }
 
 TEST(Tokenizer, RefusesWhatItCannotRead) {

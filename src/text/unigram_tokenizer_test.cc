@@ -3,43 +3,19 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "gguf/writer.h"
 #include "support/charsmap.h"
-#include "support/temp_dir.h"
-#include "text/tokenizer.h"
+#include "support/vocabulary.h"
 
 namespace crossval {
 namespace {
 
+using testing::Golden;
+using testing::Ids;
+using testing::open_tokenizer;
+using testing::Piece;
+using testing::refusal;
+using testing::set_pieces;
 using testing::TempDir;
-using Ids = std::vector<int32_t>;
-
-std::unique_ptr<Tokenizer> open_tokenizer(const GgufWriter& out, const TempDir& dir) {
-  out.write(dir.file("m.gguf"));
-  return Tokenizer::from_gguf(*ModelFile::open(dir.file("m.gguf")));
-}
-
-std::string refusal(const GgufWriter& out, const TempDir& dir) {
-  try {
-    open_tokenizer(out, dir);
-  } catch (const Error& e) {
-    return e.code;
-  }
-  return "accepted";
-}
-
-struct Golden {
-  bool special;  // both: add BOS and EOS, parse special tokens
-  std::string text;
-  Ids ids;
-};
-
-struct Piece {
-  std::string text;
-  float score;
-  int32_t type = 1;
-};
 
 GgufWriter vocabulary() {
   const std::vector<Piece> pieces = {{"<pad>", 0, 3},
@@ -66,20 +42,10 @@ GgufWriter vocabulary() {
                                      {"s", -8},
                                      {"\u2581wor", -4},
                                      {"ld", -4}};
-  std::vector<std::string> tokens;
-  std::vector<float> scores;
-  std::vector<int32_t> types;
-  for (const Piece& piece : pieces) {
-    tokens.push_back(piece.text);
-    scores.push_back(piece.score);
-    types.push_back(piece.type);
-  }
   GgufWriter out;
   out.set_string("general.architecture", "t5");
   out.set_string("tokenizer.ggml.model", "t5");
-  out.set_string_array("tokenizer.ggml.tokens", tokens);
-  out.set_f32_array("tokenizer.ggml.scores", scores);
-  out.set_i32_array("tokenizer.ggml.token_type", types);
+  set_pieces(out, pieces);
   out.set_u8_array("tokenizer.ggml.precompiled_charsmap", testing::charsmap({{"\ufb01", "fi"},
                                                                              {"e\u0301", "\u00e9"},
                                                                              {"\u3000", " "},
