@@ -113,6 +113,7 @@ constexpr std::array<std::string_view, kNRoles> kNames = {
     "shortconv.conv",
     "shortconv.out_proj",
 };
+static_assert(!kNames.back().empty(), "a role has no name");
 
 }  // namespace
 

@@ -73,6 +73,17 @@ struct NativeEngine::Impl {
     pass.set_rope_factors(outside[role].vector);
   }
 
+  // Refuses more positions than native computes as the model means them.
+  void check_length(int n_positions) const {
+    const int n_seen = config.indexer.n_seen;
+    if (n_seen != 0 && n_positions > n_seen) {
+      bad_input("native_unsupported",
+                fmt::format("behind position {} an indexer chooses what this model sees", n_seen),
+                model->path(),
+                "native does not compute that: use a shorter prompt, or compare two other engines");
+    }
+  }
+
   // Rows of the embedding, with what an architecture does to them.
   void embed(std::span<const TokenId> ids) {
     const WeightsByRole& outside = weights.outside;
@@ -86,10 +97,10 @@ struct NativeEngine::Impl {
       pass.tap("inp_scaled", "SCALE", pass.x);
     }
     if (const Weight& positions = outside[Role::position_embd]) {
+      assert(n_past + n <= positions.matrix.n_rows);  // no prompt is longer than n_ctx_train
       std::vector<float> row(static_cast<size_t>(config.n_embd));
       for (int token = 0; token < n; ++token) {
-        get_row(positions.matrix, std::min<int64_t>(n_past + token, positions.matrix.n_rows - 1),
-                row.data());
+        get_row(positions.matrix, n_past + token, row.data());
         add_row(row.data(), config.n_embd, pass.x.row(token));
       }
       pass.tap("inpL", "ADD", pass.x);
@@ -191,6 +202,7 @@ std::string NativeEngine::piece(TokenId id) {
 
 void NativeEngine::reset(int n_ctx) {
   const Stopwatch watch;
+  impl_->check_length(n_ctx);
   impl_->cache.reset(n_ctx);
   impl_->pass.recurrent_state.reset();
   impl_->n_ctx = n_ctx;
@@ -227,13 +239,6 @@ void NativeEngine::eval_in_batches(std::span<const TokenId> ids, int batch, TapW
     }
   }
   assert(impl_->n_past + n <= impl_->n_ctx);
-  const int n_seen = impl_->config.indexer.n_seen;
-  if (n_seen != 0 && impl_->n_past + n > n_seen) {
-    bad_input("native_unsupported",
-              fmt::format("behind position {} an indexer chooses what this model sees", n_seen),
-              impl_->model->path(),
-              "native does not compute that: use a shorter prompt, or compare two other engines");
-  }
   impl_->n_rows = n;
   impl_->hidden.data.resize(static_cast<size_t>(n) * static_cast<size_t>(impl_->hidden.width));
   const bool is_prompt = impl_->n_past == 0;
