@@ -1,5 +1,6 @@
 #include "compare/comparison.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 
@@ -54,6 +55,14 @@ void Comparison::set_rounding(std::span<const std::optional<double>> rounding) {
   for (ComparedPosition& position : positions_) {
     const auto index = static_cast<size_t>(position.index);
     if (!position.rounding && index < rounding.size()) position.rounding = rounding[index];
+  }
+}
+
+void Comparison::raise_rounding(int index, double rounding) {
+  for (ComparedPosition& position : positions_) {
+    if (position.index == index) {
+      position.rounding = std::max(position.rounding.value_or(0), rounding);
+    }
   }
 }
 

@@ -54,6 +54,8 @@ class Comparison {
 
   // Noise measured elsewhere, by position index, for positions that have none.
   void set_rounding(std::span<const std::optional<double>> rounding);
+  // Rounding was seen to do this much at one position.
+  void raise_rounding(int index, double rounding);
 
   const MetricSet& metrics() const { return metrics_; }
   const std::vector<ComparedPosition>& positions() const { return positions_; }

@@ -48,9 +48,10 @@ void finish_weights(const ExpertConfig& config, int n_used, float* weights) {
   scale_row(config.weights_scale, n_used, weights);
 }
 
-// One token's experts, best first, and their weights. `row` holds the router's logits.
-void choose(const ExpertConfig& config, Experts::Choice choice, const VectorWeight& bias,
-            float* row, int* chosen, float* weights) {
+// One token's experts in the order in which it wants them, as many as it takes and one more where
+// there is one. `row` holds the router's logits, and then what weights are made of.
+RoutingChoice rank(const ExpertConfig& config, Experts::Choice choice, const VectorWeight& bias,
+                   float* row, int* ranked) {
   std::vector<float> logits(row, row + config.n_experts);
   gate_probabilities(config.gating, row, config.n_experts);
   std::vector<float> selection(row, row + config.n_experts);
@@ -62,15 +63,36 @@ void choose(const ExpertConfig& config, Experts::Choice choice, const VectorWeig
   keep_best_groups(config, selection);
   std::vector<int> order(selection.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, [&](int a, int b) {
-    return selection[static_cast<size_t>(a)] > selection[static_cast<size_t>(b)];
-  });
-  for (int rank = 0; rank < config.n_used; ++rank) {
-    chosen[rank] = order[static_cast<size_t>(rank)];
-    weights[rank] = row[chosen[rank]];
+  const auto wanted = [&](int expert) { return selection[static_cast<size_t>(expert)]; };
+  std::ranges::stable_sort(order, std::greater<>(), wanted);
+  const auto n_ranked = std::min<size_t>(order.size(), static_cast<size_t>(config.n_used) + 1);
+  std::copy_n(order.begin(), n_ranked, ranked);
+  RoutingChoice out{.margin = std::numeric_limits<float>::infinity(),
+                    .last = ranked[config.n_used - 1]};
+  if (config.n_used < config.n_experts) {
+    out.margin = wanted(ranked[config.n_used - 1]) - wanted(ranked[config.n_used]);
   }
-  if (config.gating == Gating::softmax_weight) softmax_row(weights, config.n_used);
-  finish_weights(config, config.n_used, weights);
+  return out;
+}
+
+// Ranks every token's experts, each in n_used + 1 places; makes the other choice where it is told.
+void rank_all(ForwardPass& pass, const Experts& experts, std::vector<int>& ranked) {
+  const ExpertConfig& config = pass.config.experts;
+  const auto stride = static_cast<size_t>(config.n_used) + 1;
+  const VectorWeight& bias = pass.layer_weights()[Role::exp_probs_b].vector;
+  ranked.assign(static_cast<size_t>(pass.n_tokens) * stride, 0);
+  std::vector<RoutingChoice> choices(static_cast<size_t>(pass.n_tokens));
+  pass.each_token([&](int64_t token) {
+    const auto at = static_cast<size_t>(token);
+    choices[at] = rank(config, experts.choice, bias, pass.router.row(token), &ranked[at * stride]);
+  });
+  if (pass.routing_log) pass.routing_log->keep(pass.layer, pass.first_position, choices);
+  if (!pass.routing_tips || config.n_used == config.n_experts) return;
+  for (int token = 0; token < pass.n_tokens; ++token) {
+    if (!pass.routing_tips->contains({pass.first_position + token, pass.layer})) continue;
+    int* first = &ranked[static_cast<size_t>(token) * stride];
+    std::swap(first[config.n_used - 1], first[config.n_used]);
+  }
 }
 
 void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
@@ -83,10 +105,15 @@ void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
   const size_t n_slots = static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(config.n_used);
   pass.experts.chosen.resize(n_slots);
   pass.experts.weights.resize(n_slots);
+  rank_all(pass, experts, pass.experts.ranked);
   pass.each_token([&](int64_t token) {
-    choose(config, experts.choice, weights[Role::exp_probs_b].vector, pass.router.row(token),
-           &pass.experts.chosen[static_cast<size_t>(token * config.n_used)],
-           &pass.experts.weights[static_cast<size_t>(token * config.n_used)]);
+    const int n = config.n_used;
+    const int* ranked = &pass.experts.ranked[static_cast<size_t>(token * (n + 1))];
+    float* chosen_weights = &pass.experts.weights[static_cast<size_t>(token * n)];
+    std::copy_n(ranked, n, &pass.experts.chosen[static_cast<size_t>(token * n)]);
+    for (int i = 0; i < n; ++i) chosen_weights[i] = pass.router.row(token)[ranked[i]];
+    if (config.gating == Gating::softmax_weight) softmax_row(chosen_weights, n);
+    finish_weights(config, n, chosen_weights);
   });
   if (config.gating != Gating::softmax_weight) {
     pass.tap("ffn_moe_probs", config.gating == Gating::softmax ? "SOFT_MAX" : "SIGMOID",

@@ -14,6 +14,7 @@
 #include "native/kv_cache.h"
 #include "native/recurrent_state.h"
 #include "native/rope.h"
+#include "native/routing_log.h"
 #include "native/tap_writer.h"
 #include "native/weights.h"
 
@@ -38,6 +39,7 @@ struct LinearTaps {
 
 // What a mixture of experts works in: rows of one expert, results of each token's experts.
 struct ExpertScratch {
+  std::vector<int> ranked;     // [n_tokens, n_used + 1], best first
   std::vector<int> chosen;     // [n_tokens, n_used], best first
   std::vector<float> weights;  // theirs
   std::vector<int> slots;      // of one expert: token * n_used + rank
@@ -118,10 +120,12 @@ class ForwardPass {
   const Weights& weights;
   int n_tokens = 0;
   int first_position = 0;
-  int layer = -1;             // the one being computed, -1 outside
-  TapWriter* taps = nullptr;  // null = nobody watches
-  Rows x;                     // residual stream [n_tokens, n_embd]
-  Rows streams;               // of hyper connections [n_tokens, count * n_embd]
+  int layer = -1;                             // the one being computed, -1 outside
+  TapWriter* taps = nullptr;                  // null = nobody watches
+  RoutingLog* routing_log = nullptr;          // null = nobody asks
+  const RoutingTips* routing_tips = nullptr;  // null = none
+  Rows x;                                     // residual stream [n_tokens, n_embd]
+  Rows streams;                               // of hyper connections [n_tokens, count * n_embd]
   Rows hyper_normed, hyper_weights;
   Rows low, high;                 // states of cycles
   Rows embedding;                 // as the layers got it (Arch::embedding_skip)

@@ -54,7 +54,11 @@ struct NativeEngine::Impl {
         config(read_config(*model, arch)),
         weights(bind_weights(*model, arch, config)),
         cache(kv_shapes(config), options.k_type, options.v_type),
+        routing_log(options.routing_log),
+        routing_tips(options.routing_tips),
         pass(arch, config, weights, options.numerics, cache, *pool) {
+    pass.routing_log = routing_log.get();
+    pass.routing_tips = routing_tips.get();
     if (arch.f32_beside_f16 && output().matrix.format->type == GgmlType::F16) {
       output_numerics = Numerics::exact;
     }
@@ -144,6 +148,8 @@ struct NativeEngine::Impl {
   Config config;
   Weights weights;
   KvCache cache;
+  std::shared_ptr<RoutingLog> routing_log;
+  std::shared_ptr<const RoutingTips> routing_tips;
   ForwardPass pass;
   Rows hidden;     // [rows of the latest eval, n_embd]
   int n_rows = 0;  // rows of the latest eval

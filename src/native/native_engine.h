@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "gguf/model_file.h"
 #include "native/kv_cache.h"
+#include "native/routing_log.h"
 #include "native/tap_writer.h"
 #include "quant/matmul.h"
 #include "text/tokenizer.h"
@@ -19,6 +20,8 @@ namespace crossval {
 struct NativeOptions {
   Numerics numerics = Numerics::ggml;
   KvType k_type = KvType::f32, v_type = KvType::f32;
+  std::shared_ptr<RoutingLog> routing_log = nullptr;          // gets what routers choose
+  std::shared_ptr<const RoutingTips> routing_tips = nullptr;  // choices to make otherwise
 };
 
 class NativeEngine : public Engine {

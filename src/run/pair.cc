@@ -11,6 +11,7 @@
 #include "run/engine_report.h"
 #include "run/observers.h"
 #include "run/saved_noise.h"
+#include "run/tipped_choices.h"
 #include "run/token_gate.h"
 #include "verdict/judge.h"
 
@@ -151,7 +152,8 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
                       .first_compared = first_compared,
                       .piece = [this](TokenId id) { return model_->tokenizer().piece(id); }},
                      model_->pool());
-  std::vector<Observer*> observers = {&rows};
+  FarRows far(rows.comparison(), report.tolerance.cos_tol);
+  std::vector<Observer*> observers = {&rows, &far};
   Steps steps = steps_for(ids);
   steps.first_row = first_compared;
   std::optional<Recorder> engine_file, backend_file;
@@ -175,11 +177,13 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
     observers.insert(observers.end(), watch->observers.begin(), watch->observers.end());
   }
   const double noise_before = noise_ ? noise_->timing().eval_ms : 0;
-  std::vector<TokenId> evaluated = drive(participants(watch), steps, observers, progress_);
-  if (shared_ != nullptr && shared_->evaluated.empty()) shared_->evaluated = std::move(evaluated);
+  const std::vector<TokenId> evaluated = drive(participants(watch), steps, observers, progress_);
+  if (shared_ != nullptr && shared_->evaluated.empty()) shared_->evaluated = evaluated;
   report.timing.compare_ms = rows.elapsed_ms();
   if (noise_) report.timing.noise_ms = noise_->timing().eval_ms - noise_before;
-  set_judgement(report, judge(rows.comparison(), report.tolerance, noise_scale_));
+  set_judgement(report,
+                judge_with_choices(rows.comparison(), far, report.tolerance, noise_scale_, &*model_,
+                                   evaluated, noise_runs(), progress_, report.remarks));
   if (!non_finite_weight_.empty()) report.status = Status::diverged;
   if (engine_file) {
     engine_file->write([&](TraceWriter& file) { save_noise(rows.comparison(), file); });

@@ -14,6 +14,7 @@
 #include "run/drive.h"
 #include "run/engine_pool.h"
 #include "run/loaded_model.h"
+#include "run/noise_runs.h"
 #include "run/plan.h"
 #include "run/progress.h"
 #include "verdict/noise.h"
@@ -73,6 +74,7 @@ class Pair {
   void open_side(OpenedSide& side, const std::string& model_path);
   void open_native_sides();
   void open_native_noise();
+  NoiseRuns noise_runs() const;
   void open_lifted_noise();
   NativeOptions native_options(Numerics numerics, KvType instead_of_q8_0) const;
 

@@ -119,14 +119,20 @@ void Pair::open_native_sides() {
   }
 }
 
+// The cache of the other one rounds as the engines' do, in its own way.
+NoiseRuns Pair::noise_runs() const {
+  const bool is_exact =
+      engine_.ref.is_builtin() && options_.model.numerics == NumericsChoice::exact;
+  const Numerics base = is_exact ? Numerics::exact : Numerics::ggml;
+  const Numerics other = is_exact ? Numerics::ggml : Numerics::exact;
+  return {native_options(base, KvType::f32), native_options(other, KvType::q8_0)};
+}
+
 // Beside native its other arithmetic; of other engines both.
 void Pair::open_native_noise() {
-  const bool is_exact = options_.model.numerics == NumericsChoice::exact;
-  if (!engine_.ref.is_builtin()) {
-    noise_base_ = model_->open_native(native_options(Numerics::ggml, KvType::f32));
-  }
-  auto noise = model_->open_native(native_options(
-      engine_.ref.is_builtin() && is_exact ? Numerics::ggml : Numerics::exact, KvType::q8_0));
+  const NoiseRuns runs = noise_runs();
+  if (!engine_.ref.is_builtin()) noise_base_ = model_->open_native(runs.base);
+  auto noise = model_->open_native(runs.other);
   noise_scale_ = {noise->n_embd(), noise->n_layers()};
   noise_ = std::move(noise);
 }

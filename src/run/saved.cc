@@ -15,6 +15,7 @@
 #include "run/loaded_model.h"
 #include "run/observers.h"
 #include "run/saved_noise.h"
+#include "run/tipped_choices.h"
 #include "verdict/judge.h"
 
 namespace crossval {
@@ -124,12 +125,15 @@ void compare(const CompareOptions& options, Progress& progress, Report& report) 
   a.reset(n);
   b.reset(n);
   const Participant sides[] = {{Side::engine, a}, {Side::backend, b}};
-  Observer* const observers[] = {&rows};
+  FarRows far(rows.comparison(), report.tolerance.cos_tol);
+  Observer* const observers[] = {&rows, &far};
   drive(sides, steps, observers, progress);
   const NoiseScale scale =
       add_noise(options, a, model ? &*model : nullptr, steps, progress, rows.comparison(), report);
   report.timing.compare_ms = rows.elapsed_ms();
-  set_judgement(report, judge(rows.comparison(), report.tolerance, scale));
+  set_judgement(report, judge_with_choices(rows.comparison(), far, report.tolerance, scale,
+                                           model ? &*model : nullptr, steps.prompt, {}, progress,
+                                           report.remarks));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "run/drive.h"
+#include "run/noise_runs.h"
 #include "run/observers.h"
 
 namespace crossval {
@@ -44,8 +45,9 @@ std::vector<std::optional<double>> load_noise(const TraceFile& trace) {
 MeasuredNoise measure_noise(LoadedModel& model, const std::vector<TokenId>& ids, int first_row,
                             Progress& progress) {
   progress.stage("measuring the rounding noise");
-  const auto rounded = model.open_native({.numerics = Numerics::ggml});
-  const auto exact = model.open_native({.numerics = Numerics::exact});
+  const NoiseRuns runs;
+  const auto rounded = model.open_native(runs.base);
+  const auto exact = model.open_native(runs.other);
   const auto n = static_cast<int>(ids.size());
   Steps steps;
   steps.prompt = ids;

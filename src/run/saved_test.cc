@@ -6,8 +6,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arch/archs.h"
 #include "engine/trace_file.h"
+#include "native/native_engine.h"
 #include "run/single.h"
+#include "support/arch_model.h"
+#include "support/model_edit.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -104,6 +108,66 @@ TEST_F(SavedRuns, the_model_tells_rounding_from_a_fault) {
   ASSERT_TRUE(known.summary && known.summary->median_noise);
   // Both arithmetics of native against each other are the noise itself.
   EXPECT_NEAR(*known.summary->max_noise_ratio, 1, 0.6);
+}
+
+// Runs that round otherwise take another expert here and there: no fault of either.
+class SavedMixtures : public SavedRuns {
+ protected:
+  static constexpr int kIds = 48;
+
+  void SetUp() override {
+    testing::write_arch_model(folder_.file("f32"), *find_arch("qwen3moe"));
+    testing::ModelEdit edit(folder_.file("f32"));
+    // So that it matters whom a token asks.
+    for (const char* layer : {"blk.0.", "blk.1."}) {
+      edit.scale(layer + std::string("ffn_down_exps.weight"), 8);
+    }
+    edit.convert_matrices(GgmlType::Q8_0);
+    edit.write(folder_.file("m"));
+    auto rounded = std::make_shared<RoutingLog>(), exact = std::make_shared<RoutingLog>();
+    save_native("b", {.numerics = Numerics::exact, .routing_log = exact});
+    save_native("a", {.numerics = Numerics::ggml, .routing_log = rounded});
+    const auto narrow = narrow_choices(*rounded, *exact);
+    ASSERT_FALSE(narrow.empty());
+    tips_->emplace(narrow.front().position, narrow.front().layer);
+  }
+
+  // At one position another one's row may stand.
+  void save_native(const char* name, const NativeOptions& options, int spoilt = -1) {
+    NativeEngine native(ModelFile::open(folder_.file("m")), nullptr, options,
+                        std::make_shared<ThreadPool>(1));
+    std::vector<TokenId> ids;
+    for (int i = 0; i < kIds; ++i) ids.push_back((7 * i + 3) % native.info().n_vocab);
+    native.reset(kIds);
+    native.eval(ids);
+    TraceWriter file(folder_.file(name), {{trace_key::kNPrompt, std::to_string(kIds)}},
+                     native.info().n_vocab);
+    std::vector<float> row(static_cast<size_t>(native.info().n_vocab));
+    for (int i = 0; i < kIds; ++i) {
+      native.read_logits(i == spoilt ? (i + 5) % kIds : i, 1, row);
+      file.write_row(ids[static_cast<size_t>(i)], row);
+    }
+    file.finish();
+  }
+
+  std::shared_ptr<RoutingTips> tips_ = std::make_shared<RoutingTips>();
+};
+
+TEST_F(SavedMixtures, a_choice_that_rounding_tips_is_no_divergence) {
+  save_native("b", {.numerics = Numerics::exact, .routing_tips = tips_});
+  EXPECT_NE(compare().status, Status::agree);
+  const Report report = compare(folder_.file("m"));
+  EXPECT_EQ(report.status, Status::agree);
+  EXPECT_TRUE(says(report, "choice of experts"));
+}
+
+TEST_F(SavedMixtures, what_no_choice_explains_stays) {
+  const int narrow = tips_->begin()->first;
+  save_native("b", {.numerics = Numerics::exact}, narrow);
+  const Report report = compare(folder_.file("m"));
+  EXPECT_EQ(report.status, Status::diverged);
+  EXPECT_EQ(report.summary->first_divergence, narrow);
+  EXPECT_FALSE(says(report, "choice of experts"));
 }
 
 }  // namespace

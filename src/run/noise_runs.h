@@ -1,0 +1,13 @@
+// The two runs of native whose distance is the rounding noise of a model: by rule its arithmetics.
+#pragma once
+
+#include "native/native_engine.h"
+
+namespace crossval {
+
+struct NoiseRuns {
+  NativeOptions base = {.numerics = Numerics::ggml};
+  NativeOptions other = {.numerics = Numerics::exact};
+};
+
+}  // namespace crossval
