@@ -74,6 +74,9 @@ std::vector<std::string> worker_environment(const WorkerCover* cover) {
     for (char** variable = environ; *variable != nullptr; ++variable) env.emplace_back(*variable);
   }
   if (::getenv("OMP_WAIT_POLICY") == nullptr) env.emplace_back("OMP_WAIT_POLICY=passive");
+  // A debugger that ggml would call as it aborts takes a second, must not look into a worker, and
+  // knows nothing that the assertion does not say.
+  env.emplace_back("GGML_NO_BACKTRACE=1");
   return env;
 }
 
