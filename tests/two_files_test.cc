@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "support/crossval_run.h"
 #include "support/model_edit.h"
@@ -86,6 +87,31 @@ TEST_F(TwoFiles, TwoFaultsAreBothListed) {
   EXPECT_EQ(causes.size(), 2U);
   EXPECT_NE(std::ranges::find(causes, "scaled"), causes.end());
   EXPECT_NE(std::ranges::find(causes, "rope_base"), causes.end());
+}
+
+TEST_F(TwoFiles, OfSeveralFaultsTheShareIsMeasured) {
+  const CrossvalResult result = against("trace", [](ModelEdit& edit) {
+    edit.scale("blk.0.attn_v.weight", 1.01f);
+    edit.scale("blk.1.ffn_down.weight", 1.5f);
+    edit.metadata().set_f32("llama.rope.freq_base", 9000);
+  });
+  EXPECT_EQ(result.run.exit_code, 1) << result.run.err;
+  std::map<std::string, nlohmann::json> shares;  // by the fault's weight
+  for (const auto& fault : result.json()["faults"]) {
+    const std::string weight = fault["weights"].empty() ? "none" : fault["weights"][0];
+    shares[weight] = fault["share"];
+  }
+  ASSERT_TRUE(shares["blk.0.attn_v.weight"].is_number());
+  ASSERT_TRUE(shares["blk.1.ffn_down.weight"].is_number());
+  EXPECT_GT(shares["blk.0.attn_v.weight"], 0);
+  EXPECT_LT(shares["blk.0.attn_v.weight"], 0.2);
+  EXPECT_GT(shares["blk.1.ffn_down.weight"], 0.8);
+  EXPECT_LT(shares["blk.1.ffn_down.weight"], 1.2);
+  ASSERT_TRUE(shares.contains("none"));  // of the rotation
+  EXPECT_TRUE(shares["none"].is_null());
+  const CrossvalResult one =
+      against("trace", [](ModelEdit& edit) { edit.scale("blk.0.attn_v.weight", 1.5f); });
+  EXPECT_TRUE(one.json()["faults"][0]["share"].is_null());
 }
 
 }  // namespace

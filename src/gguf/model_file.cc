@@ -157,6 +157,20 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path,
   return model;
 }
 
+std::shared_ptr<const ModelFile> ModelFile::with_tensors_of(
+    const ModelFile& other, std::span<const std::string> names) const {
+  auto mixed = std::make_shared<ModelFile>(*this);
+  mixed->mappings_.insert(mixed->mappings_.end(), other.mappings_.begin(), other.mappings_.end());
+  for (const std::string& name : names) {
+    const auto ours = tensor_index_.find(name);
+    const TensorView* theirs = other.find_tensor(name);
+    if (ours == tensor_index_.end() || theirs == nullptr) continue;
+    TensorView& tensor = mixed->tensors_[ours->second];
+    if (tensor.shape == theirs->shape) tensor = *theirs;
+  }
+  return mixed;
+}
+
 const TensorView* ModelFile::find_tensor(std::string_view name) const {
   const auto it = tensor_index_.find(name);
   return it == tensor_index_.end() ? nullptr : &tensors_[it->second];

@@ -56,6 +56,9 @@ class ModelFile {
   // `i2_s_layout`: that of I2_S tensors, "auto" or a name of the table in i2_s_layout.h.
   static std::shared_ptr<const ModelFile> open(const std::string& path,
                                                const std::string& i2_s_layout = "auto");
+  // This model with some tensors of another one, those that both have in one shape.
+  std::shared_ptr<const ModelFile> with_tensors_of(const ModelFile& other,
+                                                   std::span<const std::string> names) const;
 
   const std::string& path() const { return path_; }
   int version() const { return version_; }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "quant/lift.h"
+#include "run/fault_share.h"
 #include "run/observers.h"
 #include "run/pair.h"
 #include "run/parity.h"
@@ -160,6 +161,8 @@ class Trace {
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
     hold_files_apart(report.base);
+    measure_fault_shares(pair.model_file(), pair.backend_file(), plan_.common.threads(), progress_,
+                         report);
     report.structure_checked = report.parameters_checked && report.base.summary &&
                                report.base.engine && !report.base.engine->numerics.empty();
     if (report.base.status == Status::agree && report.coverage.n_unchecked_products > 0 &&

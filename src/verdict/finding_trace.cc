@@ -45,16 +45,25 @@ Finding of_saved_runs(const TraceReport& report) {
   return finding;
 }
 
+std::string share_words(const TraceFault& fault) {
+  return fault.share ? fmt::format("; alone it makes {:.2g} of the logits' distance", *fault.share)
+                     : "";
+}
+
 // What else is wrong by itself, when it is not of the first one's kind.
 void add_other_faults(const TraceReport& report, Finding& finding) {
   constexpr size_t max_shown = 8;
+  if (!report.faults.empty() && report.faults.front().share) {
+    finding.notes.push_back(fmt::format("the first of {} faults{}", report.faults.size(),
+                                        share_words(report.faults.front())));
+  }
   for (size_t i = 1; i < std::min(report.faults.size(), max_shown); ++i) {
     const TraceFault& fault = report.faults[i];
     finding.notes.push_back(fmt::format(
-        "also {} ({}), at {}{}: {}", cause_info(fault.cause).kind, cause_info(fault.cause).word,
+        "also {} ({}), at {}{}: {}{}", cause_info(fault.cause).kind, cause_info(fault.cause).word,
         fault.tensors.empty() ? "a tensor" : fault.tensors.front(),
         fault.tensors.size() > 1 ? fmt::format(" and {} more", fault.tensors.size() - 1) : "",
-        fault.explanation));
+        fault.explanation, share_words(fault)));
   }
   if (report.faults.size() > max_shown) {
     finding.notes.push_back(

@@ -64,6 +64,7 @@ void add_fault(const TapReport& tap, Cause cause, const std::string& explanation
   add_once(place->tensors, tap.tensor);
   if (tap.layer >= 0) add_once(place->layers, tap.layer);
   std::ranges::sort(place->layers);
+  if (!tap.weight.empty()) add_once(place->weights, tap.weight);
   if (!tap.weight_type.empty()) add_once(place->weight_types, tap.weight_type);
 }
 

@@ -87,8 +87,11 @@ void describe(V& v, const TraceFault& fault) {
   v("kind", info.kind, "as in first_divergence");
   v("tensors", fault.tensors, "wrong by themselves for this cause, in graph order");
   v("layers", fault.layers, "theirs");
-  v("weight_types", fault.weight_types, "of the weights that go into them");
-  v("share", std::optional<double>(), "of the final distance; null: not known");
+  v("weights", fault.weights, "that go into them, each once");
+  v("weight_types", fault.weight_types, "theirs");
+  v("share", fault.share,
+    "of the distance between the logits: what native makes of this fault alone, its weights read "
+    "from the backend's file; null: not known, or the only fault");
   v("explanation", fault.explanation, "of the first of them, a sentence");
 }
 

@@ -57,9 +57,11 @@ struct TraceFault {
   Cause cause = Cause::unknown;
   std::vector<std::string> tensors;  // names, each once, in graph order
   std::vector<int> layers;           // of those, ascending; tensors outside the layers add none
+  std::vector<std::string> weights;  // that those read, each once
   std::vector<std::string> weight_types;
-  std::string explanation;  // of the first
-  std::string shared;       // what else they share: the weight's role, or the operation
+  std::string explanation;      // of the first
+  std::string shared;           // what else they share: the weight's role, or the operation
+  std::optional<double> share;  // of the distance between the logits, made by this fault alone
 };
 
 // How much of a run was recomputed.
