@@ -80,8 +80,12 @@ struct Arch {
   bool alibi_key = false;       // attention.max_alibi_bias
   bool clamp_key = false;       // attention.clamp_kqv
   // Several streams of residual, each with weights that depend on all of them: a block reads their
-  // sum and is added to each (arXiv:2409.19606; Hunyuan 4's way of it).
-  bool hyper_connections = false;
+  // sum and is added to each (arXiv:2409.19606). sums: Hunyuan 4's way of it; mixes: streams are
+  // mixed with one another before (DeepSeek V4; arXiv:2512.24880); gates: what is read is the mean
+  // of the normed streams, each element times a gate (Qwen 4).
+  enum class Hyper { none, sums, mixes, gates } hyper = Hyper::none;
+  // In one layer, rows looked up by the latest ids are added to the streams (NgramConfig).
+  bool ngrams = false;
   // Every attn_res.block_size layers the residual is kept and begins anew; blocks read a mixture of
   // it and those kept, by a softmax of a score of each (Kimi K3).
   bool residual_checkpoints = false;
@@ -138,6 +142,14 @@ struct Arch {
   template <typename Block>
   const Block* find_block() const {
     return find_block<Block>([](const Block&) { return true; });
+  }
+  // What chooses the positions that tokens see; nullptr = nothing does.
+  const Indexer* find_indexer() const {
+    const auto is_one = [](const auto& block) { return block.indexer.kind != Indexer::Kind::none; };
+    const auto* latent = find_block<LatentAttention>(is_one);
+    if (latent != nullptr) return &latent->indexer;
+    const auto* attention = find_block<Attention>(is_one);
+    return attention != nullptr ? &attention->indexer : nullptr;
   }
   const FeedForward* find_experts() const {
     return find_block<FeedForward>([](const FeedForward& ffn) { return ffn.has_experts; });

@@ -16,6 +16,7 @@ std::span<const Arch> all_archs();
 std::vector<Arch> bitnet_archs();
 std::vector<Arch> cohere_archs();
 std::vector<Arch> deepseek_archs();
+std::vector<Arch> deepseek4_archs();
 std::vector<Arch> delta_net_archs();
 std::vector<Arch> falcon_archs();
 std::vector<Arch> gated_archs();

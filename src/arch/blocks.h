@@ -3,6 +3,7 @@
 // computes it, replay expects it.
 #pragma once
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -25,6 +26,26 @@ enum class Act { silu, gelu, relu, relu_squared, swiglu_oai, situ };  // situ: K
 // one value a head.
 enum class QkNorm { none, head, each_head, row, plain, query_gain };
 
+// What chooses the positions that a token sees where there are more than attention.indexer.top_k;
+// up to so many all are seen. Its queries and keys are heads of attention.indexer.key_length.
+struct Indexer {
+  enum class Kind {
+    none,
+    positions,   // by the weighted sum of each head's rectified product (arXiv:2512.02556)
+    best_block,  // blocks of attention.indexer.block_size, for each head of keys: by the best
+                 // product in it; the latest ones always (MiniMax M3)
+    mean_block,  // blocks of attention.compress_ratios: by the sum of the rectified products with
+                 // the mean of their keys; the block that is not whole always (Qwen 4)
+  } kind = Kind::none;
+  RopeStyle rope = RopeStyle::none;  // none = as the model's
+  bool rotates_end = false;          // of each head the last elements, not the first
+  // Of the norm of keys (positions); where there is none the model's.
+  std::optional<float> norm_eps = {};
+  // attention.indexer.types says which layers have one; others see what one before them chose.
+  bool types_key = false;
+  bool only_with_experts = false;  // layers before those with experts see everything
+};
+
 struct Attention {
   QkNorm qk_norm = QkNorm::none;
   bool qk_norm_optional = false;  // only where the file has its weights
@@ -33,12 +54,13 @@ struct Attention {
   bool sinks = false;           // a logit per head that takes part in the softmax alone
   bool sinks_optional = false;  // only where the file has them
   bool temperature = false;     // Config::temperature, in layers that do not rotate
-  Role sub_norm = Role::none;   // norm of the heads before they meet attn_output
-  bool fused = false;           // queries, keys and values come from one matrix in every file
-  bool grouped = true;          // false: as many heads of keys as of queries
-  bool qkv_scale = true;        // factors beside attn_qkv, or the three matrices, count
-  bool qkv_bias = true;         // and biases
-  bool out_bias = true;         // a bias of attn_output counts
+  Indexer indexer = {};
+  Role sub_norm = Role::none;  // norm of the heads before they meet attn_output
+  bool fused = false;          // queries, keys and values come from one matrix in every file
+  bool grouped = true;         // false: as many heads of keys as of queries
+  bool qkv_scale = true;       // factors beside attn_qkv, or the three matrices, count
+  bool qkv_bias = true;        // and biases
+  bool out_bias = true;        // a bias of attn_output counts
   // The heads are multiplied with this function of a product of the block's input: one value a
   // head or one an element, as the file has it.
   enum class Gate { none, sigmoid, softplus } gate = Gate::none;
@@ -65,14 +87,20 @@ struct LatentAttention {
   bool out_scale = true;     // a factor beside attn_output counts
   bool temperature = false;  // attention.temperature_scale: queries grow with their position
   bool yarn_scores = true;   // YaRN's magnitude bears on scores, not on the rotated parts
-  // An indexer chooses the attention.indexer.top_k positions that a token sees (arXiv:2512.02556).
-  // Up to so many all are seen, whatever it finds: native computes that.
-  bool indexer = false;
+  Indexer indexer = {};
   // llama.cpp's names of the row before its norm and after, of queries and of keys.
   const char* row_tap = "kv_cmpr_pe";
   const char* latent_tap = "kv_cmpr";
   const char* query_tap = "Qcur";
   const char* key_tap = "Kcur";
+};
+
+// DeepSeek V4's: one head, whose keys are values too, of the positions of a window; and before it
+// one row for every 4 or 128 positions (attention.compress_ratios), the softmax-weighted mean of
+// rows of its tokens. Those of 4 overlap, each has the 4 positions before its own too, and an
+// indexer chooses attention.indexer.top_k of them. Heads are turned back by their own position.
+struct CompressedAttention {
+  static constexpr int kShort = 4, kLong = 128;
 };
 
 struct Ffn {
@@ -92,7 +120,7 @@ struct Ffn {
 
 // How router logits become the experts' weights. softmax_weight: over the chosen ones alone; key:
 // the file says it (expert_gating_func).
-enum class Gating { softmax, sigmoid, softmax_weight, key };
+enum class Gating { softmax, sigmoid, softmax_weight, sqrt_softplus, key };
 
 // Which layers have experts where the model has any: all, all but the first
 // leading_dense_block_count, of those every interleave_moe_layer_step-th, of all every so-manieth,
@@ -119,6 +147,7 @@ struct Experts {
   bool weights_before = false;  // inputs of experts are weighted, not their results (Llama 4)
   bool clamp_key = false;       // swiglu_clamp_exp limits gate and up
   bool clamp_shared = false;    // and swiglu_clamp_shexp those of shared ones and dense parts
+  bool picture_bias = false;    // files may hold exp_probs_b_vl, for the tokens of pictures
   bool clamp_after = false;     // not the gate but its activation is limited
   bool latent = false;          // experts read a shorter row of expert_latent_length, and make one
   bool shared_fused = false;    // gate and up of the shared experts are one matrix
@@ -126,6 +155,7 @@ struct Experts {
   bool adjugate = false;
   bool dense_beside = false;  // a dense part is added to the experts' sum (Grok)
   float sum_factor = 1;       // of the sum of experts and what stands beside them
+  bool left_out = false;      // files have them, and the activation alone is computed (Refact)
 };
 
 // A feed-forward part: dense, or experts in the layers that have them.
@@ -162,7 +192,8 @@ struct GatedDeltaNet {
   // (Qwen3-Next); else as far from one another as there are keys, and beta and g have a matrix each
   // (Qwen3.5).
   bool grouped = false;
-  bool scales = false;  // factors beside the matrices count
+  bool scales = false;        // factors beside the matrices count
+  bool sigmoid_gate = false;  // not silu
 };
 
 // Kimi Delta Attention (arXiv:2510.26692): the same with a decay for each element of a key instead
@@ -189,8 +220,8 @@ struct Branch {
   // before made.
   bool norm_optional = false;
   Role norm_instead = Role::none;
-  std::variant<Attention, LatentAttention, FeedForward, SelectiveScan, ShortConv, GatedDeltaNet,
-               ChannelDeltaNet, LightningAttention>
+  std::variant<Attention, LatentAttention, CompressedAttention, FeedForward, SelectiveScan,
+               ShortConv, GatedDeltaNet, ChannelDeltaNet, LightningAttention>
       block;
   Role post_norm = Role::none;          // of the block's result
   Role post_norm_instead = Role::none;  // its other name in files
@@ -203,17 +234,26 @@ struct Branch {
   Role checkpoint_score = Role::none;
   // Of hyper connections: the matrix that weighs the streams, and what its products meet.
   Role hyper_fn = Role::none, hyper_base = Role::none, hyper_scale = Role::none;
+  // Of those that gate each element (Arch::Hyper::gates): the streams' norm, the gate by way of a
+  // short row, and the matrix of the weights for adding.
+  Role hyper_norm = Role::none, hyper_down = Role::none, hyper_up = Role::none,
+       hyper_inject = Role::none;
   // llama.cpp's names for the normed input, the normed result and the sum.
   const char* norm_tap = nullptr;
   const char* post_tap = nullptr;
   const char* sum_tap = nullptr;
 };
 
+// Whether the block has heads that look at positions.
+inline bool is_attention(const Branch& branch) {
+  return std::holds_alternative<Attention>(branch.block) ||
+         std::holds_alternative<LatentAttention>(branch.block) ||
+         std::holds_alternative<CompressedAttention>(branch.block);
+}
+
 // Whether the block has a state that tokens change in turn, instead of keys and values.
 inline bool is_recurrent(const Branch& branch) {
-  return !std::holds_alternative<Attention>(branch.block) &&
-         !std::holds_alternative<LatentAttention>(branch.block) &&
-         !std::holds_alternative<FeedForward>(branch.block);
+  return !is_attention(branch) && !std::holds_alternative<FeedForward>(branch.block);
 }
 
 // Attention, then the feed-forward part, each behind its norm: what most models are.

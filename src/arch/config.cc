@@ -6,13 +6,14 @@
 #include <cmath>
 
 #include "arch/recurrent.h"
+#include "arch/sparse_attention.h"
+#include "arch/streams.h"
 #include "base/error.h"
 
 namespace crossval {
 namespace {
 
-// Above these no known model lies; they keep every product of two of them inside int64.
-constexpr int64_t kMaxWidth = int64_t{1} << 24;
+// As kMaxWidth.
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxExperts = 1 << 16;
 
@@ -106,8 +107,7 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
   const auto n_ff = arch.find_block<FeedForward>() != nullptr
                         ? keys.per_layer("feed_forward_length", config.n_layers, no_key, kMaxWidth)
                         : none;
-  const bool has_attention =
-      arch.find_block<Attention>() != nullptr || arch.find_block<LatentAttention>() != nullptr;
+  const bool has_attention = arch.has_branch(is_attention);
   const auto n_heads =
       has_attention ? keys.per_layer("attention.head_count", config.n_layers, {}, config.n_embd)
                     : none;
@@ -122,8 +122,7 @@ void read_layer_sizes(const Keys& keys, const Arch& arch, Config& config) {
   if (arch.choose_kinds != nullptr) arch.choose_kinds(keys, config);
   for (LayerConfig& layer : config.layers) {
     const std::vector<Branch>& branches = arch.layer_of(layer.kind);
-    if (!has_block<Attention>(branches) && !has_block<LatentAttention>(branches))
-      layer.n_heads = layer.n_kv_heads = 0;
+    if (std::ranges::none_of(branches, is_attention)) layer.n_heads = layer.n_kv_heads = 0;
     if (!has_block<FeedForward>(branches)) layer.n_ff = 0;
     layer.is_recurrent = std::ranges::any_of(branches, is_recurrent);
     if (config.n_heads == 0) {
@@ -159,7 +158,7 @@ void read_windows(const Keys& keys, const Arch& arch, Config& config) {
   }
   flags.resize(static_cast<size_t>(config.n_layers));
   for (size_t layer = 0; layer < flags.size(); ++layer) {
-    config.layers[layer].has_window = flags[layer];
+    config.layers[layer].has_window = config.layers[layer].has_window_rope = flags[layer];
     if (arch.window.rope_in_windows_only) config.layers[layer].has_rope = flags[layer];
   }
   config.window_rope.freq_base =
@@ -237,15 +236,6 @@ void read_latents(const Keys& keys, const Arch& arch, const LatentAttention& att
     if (config.n_kv_heads == 0) config.n_kv_heads = sizes.n_kv_heads;
   }
   scale_latent_scores(keys, arch, attention.yarn_scores, config);
-  if (attention.indexer) {
-    config.indexer = {.n_seen = keys.count("attention.indexer.top_k", 0, INT32_MAX),
-                      .n_heads = keys.count("attention.indexer.head_count", 0, kMaxWidth),
-                      .key_len = keys.count("attention.indexer.key_length", 0, kMaxWidth)};
-    const std::vector<bool> has = keys.flags("attention.indexer.types");
-    for (size_t layer = 0; layer < config.layers.size(); ++layer) {
-      config.layers[layer].has_indexer = layer >= has.size() || has[layer];
-    }
-  }
   if (!attention.temperature) return;
   config.temperature.scale = keys.optional_float("attention.temperature_scale", 0);
   if (config.temperature.scale == 0) return;
@@ -262,17 +252,23 @@ void read_clamps(const Keys& keys, bool shared, Config& config) {
   };
   for (size_t layer = 0; layer < config.layers.size(); ++layer) {
     config.layers[layer].clamp = read("swiglu_clamp_exp", layer);
-    if (shared) config.layers[layer].shared_clamp = read("swiglu_clamp_shexp", layer);
+    if (!shared) continue;
+    const bool has_own = keys.has("swiglu_clamp_shexp");
+    config.layers[layer].shared_clamp =
+        read(has_own ? "swiglu_clamp_shexp" : "swiglu_clamp_exp", layer);
   }
 }
 
-void read_experts(const Keys& keys, const Experts& experts, Config& config) {
+void read_experts(const Keys& keys, const Arch& arch, const Experts& experts, Config& config) {
   ExpertConfig& out = config.experts;
   out.n_experts = keys.count("expert_count", 0, kMaxExperts);
   if (out.n_experts == 0) return;
-  out.n_used = keys.required_int("expert_used_count", out.n_experts);
-  out.n_ff = keys.count("expert_feed_forward_length", 0, kMaxWidth);
-  if (out.n_ff == 0) out.n_ff = config.n_ff;
+  const auto n_used = keys.per_layer("expert_used_count", config.n_layers, {}, out.n_experts);
+  const auto n_ff = keys.per_layer("expert_feed_forward_length", config.n_layers, 0, kMaxWidth);
+  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+    config.layers[layer].n_experts_used = n_used[layer];
+    config.layers[layer].n_ff_expert = n_ff[layer] != 0 ? n_ff[layer] : config.n_ff;
+  }
   if (experts.scale_key) out.weights_scale = keys.optional_float("expert_weights_scale", 0);
   if (out.weights_scale == 0) out.weights_scale = 1;
   out.weights_norm = experts.weights_norm == Experts::Norm::key
@@ -296,6 +292,9 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
       case 3:
         out.gating = Gating::softmax_weight;
         break;
+      case 4:
+        out.gating = Gating::sqrt_softplus;
+        break;
       default:
         bad_input(
             "unsupported_experts",
@@ -306,7 +305,7 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
   if (experts.shared) {
     const int n_shared = keys.count("expert_shared_count", 0, kMaxExperts);
     out.n_ff_shared = keys.count("expert_shared_feed_forward_length", 0, kMaxWidth);
-    if (out.n_ff_shared == 0) out.n_ff_shared = out.n_ff * n_shared;
+    if (out.n_ff_shared == 0) out.n_ff_shared = config.layers.back().n_ff_expert * n_shared;
   }
   if (experts.adjugate) {
     out.n_sharing = keys.required_int("experts_per_group", out.n_experts);
@@ -335,6 +334,13 @@ void read_experts(const Keys& keys, const Experts& experts, Config& config) {
     config.layers[static_cast<size_t>(layer)].has_experts =
         layer >= n_leading && (layer + 1) % step == 0 &&
         (!by_file || keys.model().find_tensor(fmt::format("blk.{}.ffn_gate_inp.weight", layer)));
+  }
+  for (const LayerConfig& layer : config.layers) {
+    if (!layer.has_experts || layer.n_experts_used > 0) continue;
+    if (!has_block<FeedForward>(arch.layer_of(layer.kind))) continue;
+    bad_input("bad_hyperparameter",
+              fmt::format("'{}' is 0 for a layer with experts", keys.full("expert_used_count")),
+              keys.model().path(), "correct this metadata key or convert the model again");
   }
 }
 
@@ -404,7 +410,8 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   if (const auto* latent = arch.find_block<LatentAttention>()) {
     read_latents(keys, arch, *latent, config);
   }
-  if (const FeedForward* ffn = arch.find_experts()) read_experts(keys, ffn->experts, config);
+  read_sparse_attention(keys, arch, config);
+  if (const FeedForward* ffn = arch.find_experts()) read_experts(keys, arch, ffn->experts, config);
   read_recurrent(keys, arch, config);
   if (arch.attn_softcap) {
     config.attn_softcap = keys.optional_float("attn_logit_softcapping", *arch.attn_softcap);
@@ -419,11 +426,7 @@ Config read_config(const ModelFile& model, const Arch& arch) {
   if (arch.alibi_key) config.alibi_bias = keys.optional_float("attention.max_alibi_bias", 0);
   if (arch.clamp_key) config.clamp_qkv = keys.optional_float("attention.clamp_kqv", 0);
   if (arch.parallel_key) config.parallel = keys.optional_bool("use_parallel_residual", true);
-  if (arch.hyper_connections) {
-    config.hyper = {.count = keys.required_int("hyper_connection.count", 64),
-                    .eps = keys.optional_float("hyper_connection.epsilon", 0),
-                    .magnitude = keys.optional_float("hyper_connection.magnitude", 1)};
-  }
+  read_streams_config(keys, arch, config);
   if (arch.residual_checkpoints) {
     config.checkpoint_period = keys.count("attn_res.block_size", 0, INT32_MAX);
   }

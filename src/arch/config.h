@@ -14,6 +14,9 @@
 
 namespace crossval {
 
+// Above it no known model lies; it keeps every product of two sizes inside int64.
+inline constexpr int64_t kMaxWidth = int64_t{1} << 24;
+
 // Rotary embedding with linear or YaRN scaling (arXiv:2309.00071), as llama.cpp parametrises it.
 struct RopeConfig {
   RopeStyle style = RopeStyle::norm;
@@ -45,17 +48,21 @@ struct LayerConfig {
   LatentConfig latent;
   bool has_indexer = false;  // of its own, not that of a layer before
   bool has_window = false;   // sees only Config::window_len positions
+  bool has_window_rope = false;
+  int ratio = 0;  // positions that a row of compressed attention stands for; 0 = there are none
   bool has_rope = true;
-  bool has_qk_norm = true;            // where the architecture has one
-  bool has_experts = false;           // instead of a dense feed-forward part
+  bool has_qk_norm = true;                  // where the architecture has one
+  bool has_experts = false;                 // instead of a dense feed-forward part
+  int n_experts_used = 0, n_ff_expert = 0;  // where it has them
+  bool experts_by_token = false;      // a table says which ones each token of the vocabulary has
   float clamp = 0, shared_clamp = 0;  // of swiglu in experts, and in shared ones; 0 = none
   int kind = 0;                       // of the architecture's kinds of layers (Arch::layer_of)
   bool is_recurrent = false;
 };
 
 struct ExpertConfig {
-  int n_experts = 0, n_used = 0;  // 0 = the model has none
-  int n_ff = 0, n_ff_shared = 0;
+  int n_experts = 0;  // 0 = the model has none
+  int n_ff_shared = 0;
   float weights_scale = 1;
   bool weights_norm = false;
   Gating gating = Gating::softmax;
@@ -80,7 +87,28 @@ struct RecurrentConfig {
 // Streams of the residual beside one another (Arch::hyper_connections).
 struct HyperConfig {
   int count = 0;  // 0 = there is one, which has no weights
-  float eps = 0, magnitude = 1;
+  float eps = 0;  // added to the weights for reading, and to sums that are divided by
+  float magnitude = 1, added_eps = 0;  // of the weights for adding
+  int n_rounds = 0;                    // of making the mixture doubly stochastic (Hyper::mixes)
+  int rank = 0;                        // of the row that gates are made by way of (Hyper::gates)
+};
+
+// Embeddings of the latest 2 to n_ids ids: each of several hashes of them looks up a row
+// (Arch::ngrams). Source: llama.cpp src/models/qwen4exp.cpp.
+struct NgramConfig {
+  int layer = -1;               // -1 = there are none
+  int n_ids = 0, n_hashes = 0;  // hashes of each number of ids
+  int row_len = 0, n_conv = 0;
+  int32_t end = 0;                     // before it nothing counts
+  std::vector<uint64_t> factors;       // of each id, the latest first
+  std::vector<int64_t> first, n_rows;  // of each hash
+
+  int n_lookups() const { return (n_ids - 1) * n_hashes; }
+};
+
+// How compressed attention goes back: heads in groups, each by way of a short row of its own.
+struct OutputGroups {
+  int count = 0, rank = 0;
 };
 
 // Layers are passes through two stacks (arXiv:2506.21734): n_high times n_low passes of the low one
@@ -94,10 +122,16 @@ struct CycleConfig {
   int block_of(int layer) const { return layer % n_layers + (is_high(layer) ? n_layers : 0); }
 };
 
-// What chooses the positions that a token sees (LatentAttention::indexer).
+// What chooses the positions that a token sees (blocks.h).
 struct IndexerConfig {
-  int n_seen = 0;  // so many at most; 0 = all
+  int n_seen = 0;  // so many at most, or so many blocks; 0 = all
   int n_heads = 0, key_len = 0;
+  int block_len = 1;  // positions of a block
+  int n_latest = 0;   // blocks that are always seen
+  float norm_eps = 0;
+
+  // The shortest prompt of which not all is seen by all.
+  int64_t n_thinned() const { return int64_t{n_seen} * block_len + 1; }
 };
 
 // Queries are multiplied with log(floor((position + offset) / length) + 1) * scale + 1.
@@ -128,17 +162,22 @@ struct Config {
   IndexerConfig indexer;
   TemperatureConfig temperature;
   HyperConfig hyper;
+  OutputGroups output_groups;
+  NgramConfig ngrams;
   CycleConfig cycles;
   ExpertConfig experts;
   RecurrentConfig recurrent;
   std::vector<LayerConfig> layers;
 
+  void set_expert_lengths(int n) {
+    for (LayerConfig& layer : layers) layer.n_ff_expert = n;
+  }
   float kq_scale_of(int layer) const {
     const float own = layers[static_cast<size_t>(layer)].kq_scale;
     return own != 0 ? own : kq_scale;
   }
   const RopeConfig& rope_of(int layer) const {
-    return layers[static_cast<size_t>(layer)].has_window ? window_rope : rope;
+    return layers[static_cast<size_t>(layer)].has_window_rope ? window_rope : rope;
   }
 };
 
@@ -161,6 +200,8 @@ class Keys {
   // there is none.
   std::vector<int> per_layer(const char* name, int n_layers, std::optional<int> fallback,
                              int64_t max) const;
+  // So many values, from a key that holds a list of them or more; none is below `min`.
+  std::vector<int64_t> list(const char* name, int n_values, int64_t min = 0) const;
   // Flags from a list of booleans or numbers; empty when the key is absent or holds one number.
   std::vector<bool> flags(const char* name) const;
   const ModelFile& model() const { return model_; }

@@ -56,8 +56,8 @@ std::string ffn_in_words(const FeedForward& ffn, const Config& config, const Lay
   const ExpertConfig& experts = config.experts;
   const std::string shared =
       experts.n_ff_shared > 0 ? fmt::format(", shared {} wide", experts.n_ff_shared) : "";
-  return fmt::format("experts {} of {}, {}, {} wide{}", experts.n_used, experts.n_experts,
-                     act_name(ffn.experts.act), experts.n_ff, shared);
+  return fmt::format("experts {} of {}, {}, {} wide{}", layer.n_experts_used, experts.n_experts,
+                     act_name(ffn.experts.act), layer.n_ff_expert, shared);
 }
 
 std::string layer_in_words(const Arch& arch, const Config& config, const LayerConfig& layer) {
@@ -68,6 +68,10 @@ std::string layer_in_words(const Arch& arch, const Config& config, const LayerCo
     } else if (std::holds_alternative<LatentAttention>(branch.block)) {
       blocks.push_back(
           fmt::format("latent attention of {} heads, rank {}", layer.n_heads, layer.latent.rank));
+    } else if (std::holds_alternative<CompressedAttention>(branch.block)) {
+      blocks.push_back(fmt::format(
+          "compressed attention of {} heads, window {}{}", layer.n_heads, config.window_len,
+          layer.ratio == 0 ? "" : fmt::format(", a row for every {} positions", layer.ratio)));
     } else if (const auto* ffn = std::get_if<FeedForward>(&branch.block)) {
       blocks.push_back(ffn_in_words(*ffn, config, layer, branch.is_dense));
     } else if (std::holds_alternative<SelectiveScan>(branch.block)) {

@@ -29,7 +29,7 @@ Arch hybrid(std::string_view name, RopeStyle rope, const std::vector<Branch>& la
 // The layers with experts are those that have a router. Experts are as long as dense parts, here
 // and in Granite, whatever expert_feed_forward_length says.
 void adjust_jamba(const Keys& keys, Config& config) {
-  config.experts.n_ff = config.n_ff;
+  config.set_expert_lengths(config.n_ff);
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const TensorSpec router = {.role = Role::ffn_gate_inp, .layer = layer};
     LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
@@ -57,7 +57,7 @@ Arch granite_hybrid() {
   arch.rope_factors = true;
   // rope.scaling.finetuned = false: trained without positions.
   arch.adjust = [](const Keys& keys, Config& config) {
-    config.experts.n_ff = config.n_ff;
+    config.set_expert_lengths(config.n_ff);
     if (keys.optional_bool("rope.scaling.finetuned", true)) return;
     for (LayerConfig& layer : config.layers) layer.has_rope = false;
   };
@@ -104,9 +104,14 @@ void choose_nemotron_kinds(const Keys&, Config& config) {
 
 // Where the file does not say how long experts are: nemotron-h.cpp `load_arch_tensors`.
 void adjust_nemotron(const Keys& keys, Config& config) {
-  ExpertConfig& experts = config.experts;
-  if (experts.n_experts == 0 || keys.count("expert_feed_forward_length", 0, INT32_MAX) != 0) return;
-  experts.n_ff = config.n_ff / experts.n_used;
+  if (config.experts.n_experts == 0) return;
+  const std::vector<int> lengths =
+      keys.per_layer("expert_feed_forward_length", config.n_layers, 0, INT32_MAX);
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    LayerConfig& layer = config.layers[i];
+    if (lengths[i] == 0 && layer.n_experts_used != 0)
+      layer.n_ff_expert = layer.n_ff / layer.n_experts_used;
+  }
 }
 
 Arch nemotron_h(std::string_view name) {

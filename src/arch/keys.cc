@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "arch/config.h"
@@ -71,8 +72,20 @@ std::vector<int> Keys::per_layer(const char* name, int n_layers, std::optional<i
       return all;
     }
   }
-  return std::vector<int>(n,
-                          fallback ? optional_int(name, *fallback, max) : required_int(name, max));
+  return std::vector<int>(n, fallback ? count(name, *fallback, max) : required_int(name, max));
+}
+
+std::vector<int64_t> Keys::list(const char* name, int n_values, int64_t min) const {
+  const MetaValue* value = model_.find(full(name));
+  const auto* all = value == nullptr ? nullptr : std::get_if<std::vector<int64_t>>(&value->value);
+  const auto n = static_cast<size_t>(n_values);
+  if (all == nullptr || all->size() < n ||
+      std::any_of(all->begin(), all->begin() + n_values, [min](int64_t x) { return x < min; })) {
+    bad_input("bad_hyperparameter",
+              fmt::format("'{}' is no list of {} numbers, none too small", full(name), n_values),
+              model_.path(), "correct this metadata key or convert the model again");
+  }
+  return {all->begin(), all->begin() + n_values};
 }
 
 std::vector<bool> Keys::flags(const char* name) const {

@@ -6,6 +6,7 @@
 #include "arch/archs.h"
 #include "arch/config.h"
 #include "arch/experts.h"
+#include "arch/hyper.h"
 
 namespace crossval {
 namespace {
@@ -22,20 +23,18 @@ void adjust_deepseek2(const Keys& keys, Config& config) {
   if (is_glm) config.experts.gating = Gating::sigmoid;
 }
 
+// Files of GLM 5.2 need not say which of its layers have an indexer: glm-dsa.cpp.
+void adjust_glm_dsa(const Keys& keys, Config& config) {
+  if (config.n_ctx_train < 1048576 || keys.has("attention.indexer.types")) return;
+  for (size_t layer = 0; layer < config.layers.size(); ++layer) {
+    config.layers[layer].has_indexer = layer < 2 || (layer % 4 == 2 && layer < 78);
+  }
+}
+
 void adjust_minicpm3(const Keys&, Config& config) {
   config.embedding_scale = 12;
   config.residual_scale = 1.4f / std::sqrt(static_cast<float>(config.n_layers));
   config.logit_scale = 256.0f / static_cast<float>(config.n_embd);
-}
-
-void set_hyper_roles(std::vector<Branch>& layer) {
-  layer[0].hyper_fn = Role::hc_attn_fn;
-  layer[0].hyper_base = Role::hc_attn_base;
-  layer[0].hyper_scale = Role::hc_attn_scale;
-  layer[0].sum_tap = "hc_attn_out";
-  layer[1].hyper_fn = Role::hc_ffn_fn;
-  layer[1].hyper_base = Role::hc_ffn_base;
-  layer[1].hyper_scale = Role::hc_ffn_scale;
 }
 
 }  // namespace
@@ -54,11 +53,19 @@ std::vector<Arch> latent_archs() {
   scaled.scales = true;
   const FeedForward scaled_ffn = {
       .dense = {.scales = true}, .has_experts = true, .experts = scaled};
-  const Arch deepseek32 = {.name = "deepseek32",
-                           .rope = RopeStyle::norm,
-                           .layer = pre_norm_layer(LatentAttention{.indexer = true}, scaled_ffn),
-                           .yarn_log = Arch::YarnLog::scores};
+  const Indexer neox_indexer = {
+      .kind = Indexer::Kind::positions, .rope = RopeStyle::neox, .norm_eps = 1e-6f};
+  Indexer typed_indexer = neox_indexer;
+  typed_indexer.types_key = true;
+  const Arch deepseek32 = {
+      .name = "deepseek32",
+      .rope = RopeStyle::norm,
+      .layer = pre_norm_layer(LatentAttention{.indexer = neox_indexer}, scaled_ffn),
+      .yarn_log = Arch::YarnLog::scores};
   Arch glm_dsa = deepseek32;
+  std::get<LatentAttention>(glm_dsa.layer[0].block).indexer = {
+      .kind = Indexer::Kind::positions, .norm_eps = 0.0f, .types_key = true};
+  glm_dsa.adjust = adjust_glm_dsa;
   glm_dsa.name = "glm-dsa";
   glm_dsa.yarn_log = Arch::YarnLog::none;
   std::get<FeedForward>(glm_dsa.layer[1].block).experts.default_sigmoid = true;
@@ -69,20 +76,24 @@ std::vector<Arch> latent_archs() {
                                               .key_norm = true,
                                               .gate = LatentAttention::Gate::head,
                                               .yarn_scores = false,
-                                              .indexer = true},
+                                              .indexer = typed_indexer},
                               scaled_ffn),
       .window = {.period = 1}};
-  Arch hy_v4 = {.name = "hy_v4",
-                .rope = RopeStyle::norm,
-                .layer = pre_norm_layer(LatentAttention{.sinks = true,
-                                                        .gate = LatentAttention::Gate::element,
-                                                        .out_scale = false,
-                                                        .yarn_scores = false,
-                                                        .indexer = true},
-                                        {.has_experts = true, .experts = kDeepSeekExperts}),
-                .hyper_connections = true};
+  Arch hy_v4 = {
+      .name = "hy_v4",
+      .rope = RopeStyle::norm,
+      .layer = pre_norm_layer(LatentAttention{.sinks = true,
+                                              .gate = LatentAttention::Gate::element,
+                                              .out_scale = false,
+                                              .yarn_scores = false,
+                                              .indexer = {.kind = Indexer::Kind::positions,
+                                                          .rotates_end = true,
+                                                          .types_key = true}},
+                              {.has_experts = true, .experts = kDeepSeekExperts}),
+      .hyper = Arch::Hyper::sums};
   std::get<FeedForward>(hy_v4.layer[1].block).experts.clamp_key = true;
   set_hyper_roles(hy_v4.layer);
+  hy_v4.layer[0].sum_tap = "hc_attn_out";
   const LatentAttention minicpm = {.absorbs = false,
                                    .yarn_scores = false,
                                    .row_tap = "kv_pe_compresseed",

@@ -84,7 +84,10 @@ std::vector<Arch> llama_archs() {
   llama.rope_factors = true;
   Arch mistral3 = llama;
   mistral3.name = "mistral3";
-  Arch refact = relative("refact", RopeStyle::none, {.out_bias = false}, {.biases = false});
+  Arch refact = relative("refact", RopeStyle::none, {.out_bias = false});
+  // llama.cpp loads experts where a file has them, and its graph knows none: no model is so.
+  refact.layer[1].block =
+      FeedForward{.dense = {.biases = false}, .has_experts = true, .experts = {.left_out = true}};
   refact.adjust = adjust_refact;
   Arch baichuan = relative("baichuan", RopeStyle::norm);
   baichuan.adjust = adjust_baichuan;

@@ -8,7 +8,7 @@ namespace crossval {
 namespace {
 
 void adjust_llama4(const Keys&, Config& config) {
-  config.experts.n_ff_shared = config.experts.n_ff;
+  config.experts.n_ff_shared = config.layers.back().n_ff_expert;
   if (config.window_len != 0) {
     config.temperature = {.scale = 0.1f, .length = config.window_len, .offset = 1};
   } else {

@@ -1,7 +1,9 @@
 // MiniMax-01: lightning attention in most layers, attention in every eighth; what a block makes is
-// added to its normed input. Source: llama.cpp src/models/minimax-01.cpp.
+// added to its normed input. MiniMax M3: each head of keys shows its queries the blocks of
+// positions that an indexer chooses. Source: llama.cpp src/models/minimax-01.cpp, minimax-m3.cpp.
 #include "arch/archs.h"
 #include "arch/config.h"
+#include "arch/experts.h"
 
 namespace crossval {
 namespace {
@@ -19,6 +21,23 @@ void choose_lightning(const Keys& keys, Config& config) {
   }
 }
 
+// llama.cpp computes it so with flash attention alone; else every token sees all before it.
+Arch minimax_m3() {
+  Experts experts = kDeepSeekExperts;
+  experts.act = Act::swiglu_oai;
+  const Ffn dense = {.act = Act::swiglu_oai,
+                     .biases = false,
+                     .product_tap = "ffn_swiglu_oai",
+                     .product_op = "SWIGLU_OAI"};
+  return {.name = "minimax-m3",
+          .rope = RopeStyle::neox,
+          .layer = pre_norm_layer(
+              Attention{.qk_norm = QkNorm::head,
+                        .indexer = {.kind = Indexer::Kind::best_block, .only_with_experts = true},
+                        .out_bias = false},
+              {.dense = dense, .has_experts = true, .experts = experts})};
+}
+
 }  // namespace
 
 std::vector<Arch> minimax_archs() {
@@ -32,7 +51,8 @@ std::vector<Arch> minimax_archs() {
            .other_layers = {lightning},
            .choose_kinds = choose_lightning,
            .residual_scale = {.key = "residual_scale"},
-           .adjust = [](const Keys&, Config& config) { config.experts.n_ff = config.n_ff; }}};
+           .adjust = [](const Keys&, Config& config) { config.set_expert_lengths(config.n_ff); }},
+          minimax_m3()};
 }
 
 }  // namespace crossval

@@ -21,6 +21,10 @@ enum class Role : uint8_t {
   output_hc_fn,
   output_hc_base,
   output_hc_scale,
+  output_hc_norm,
+  output_hc_down,
+  output_hc_up,
+  per_layer_token_embd,
   output_res_score,
   hrm_z_l_init,
   // attention
@@ -59,6 +63,21 @@ enum class Role : uint8_t {
   indexer_proj,
   indexer_attn_k,
   indexer_attn_q_b,
+  indexer_q_norm,
+  indexer_q_proj,
+  indexer_k_proj,
+  // compressed attention
+  attn_kv,
+  attn_output_a,
+  attn_output_b,
+  compressor_kv,
+  compressor_gate,
+  compressor_ape,
+  compressor_norm,
+  indexer_compressor_kv,
+  indexer_compressor_gate,
+  indexer_compressor_ape,
+  indexer_compressor_norm,
   // hyper connections
   hc_attn_fn,
   hc_attn_base,
@@ -66,6 +85,21 @@ enum class Role : uint8_t {
   hc_ffn_fn,
   hc_ffn_base,
   hc_ffn_scale,
+  hc_attn_norm,
+  hc_attn_down,
+  hc_attn_up,
+  hc_attn_inject,
+  hc_ffn_norm,
+  hc_ffn_down,
+  hc_ffn_up,
+  hc_ffn_inject,
+  // rows by the latest ids
+  ple_key,
+  ple_value,
+  ple_norm_key,
+  ple_norm_query,
+  ple_norm_conv,
+  ple_conv1d,
   // residual checkpoints
   attn_res_score,
   ffn_res_score,
@@ -85,6 +119,8 @@ enum class Role : uint8_t {
   ffn_down_exps,
   ffn_gate_up_exps,
   exp_probs_b,
+  exp_probs_b_vl,
+  ffn_gate_tid2eid,
   ffn_gate_shexp,
   ffn_up_shexp,
   ffn_down_shexp,
@@ -129,5 +165,8 @@ inline constexpr size_t kNRoles = static_cast<size_t>(Role::count);
 // The name in a GGUF file, without "blk.N." and ".weight" (llama.cpp src/llama-arch.cpp
 // LLM_TENSOR_NAMES): "attn_q".
 std::string_view role_name(Role role);
+
+// Whether it is for choosing positions (arch/blocks.h Indexer).
+inline bool is_of_indexer(Role role) { return role_name(role).starts_with("indexer"); }
 
 }  // namespace crossval

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "arch/recurrent.h"
+#include "arch/sparse_attention.h"
+#include "arch/streams.h"
 
 namespace crossval {
 namespace {
@@ -53,13 +55,6 @@ class Lister {
   void vector(Role role, int64_t n, bool required, bool is_bias = false) {
     out_.push_back(
         {.role = role, .layer = layer_, .shape = {n}, .required = required, .is_bias = is_bias});
-  }
-  // Weights of hyper connections: n_sets for each of the streams.
-  void hyper(Role fn, Role base, Role scale, int n_sets) {
-    const int64_t n = config_.hyper.count;
-    matrix(fn, n * config_.n_embd, n_sets * n, true, false);
-    vector(base, n_sets * n, true);
-    vector(scale, n_sets, true);
   }
   TensorSpec& last() { return out_.back(); }
   std::string queries_norm_name() const {
@@ -133,22 +128,6 @@ void list_attention(const ModelFile& model, const Attention& attention, const Co
   list.last().needs_bias = list.biases.attn_output;
 }
 
-// Files have it, and native computes without (LatentAttention::indexer).
-void list_indexer(const Config& config, const LatentConfig& latent, Lister& list) {
-  const IndexerConfig& indexer = config.indexer;
-  list.norm(Role::indexer_k_norm, indexer.key_len);
-  list.last().is_used = false;
-  list.vector(Role::indexer_k_norm, indexer.key_len, true, true);
-  list.last().is_used = false;
-  const auto matrix = [&](Role role, int64_t ne0, int64_t ne1) {
-    list.matrix(role, ne0, ne1);
-    list.last().is_used = false;
-  };
-  matrix(Role::indexer_proj, config.n_embd, indexer.n_heads);
-  matrix(Role::indexer_attn_k, config.n_embd, indexer.key_len);
-  matrix(Role::indexer_attn_q_b, latent.q_rank, int64_t{indexer.n_heads} * indexer.key_len);
-}
-
 // Neither scales nor biases beside these matrices count, but a scale of attn_output.
 void list_latent(const LatentAttention& attention, const Config& config, const LayerConfig& layer,
                  Lister& list) {
@@ -187,7 +166,6 @@ void list_latent(const LatentAttention& attention, const Config& config, const L
   list.matrix(Role::attn_output, n_heads * latent.value_len, config.n_embd, true,
               attention.out_scale);
   list.last().uses_bias = false;
-  if (layer.has_indexer) list_indexer(config, latent, list);
 }
 
 // Files have them, and texts do without (Arch::picture_matrices).
@@ -225,9 +203,20 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
                   const LayerConfig& layer, Lister& list) {
   const Experts& experts = ffn.experts;
   const ExpertConfig& e = config.experts;
+  const int n_ff = layer.n_ff_expert;
   list.matrix(Role::ffn_gate_inp, config.n_embd, e.n_experts, true, false);
   list.last().needs_bias = experts.biases;
-  if (experts.selection_bias) list.vector(Role::exp_probs_b, e.n_experts, false, true);
+  if (layer.experts_by_token) {
+    list.vector(Role::ffn_gate_tid2eid, layer.n_experts_used, true);
+    list.last().shape[1] = config.n_vocab;
+    list.last().is_table = true;
+  } else if (experts.selection_bias) {
+    list.vector(Role::exp_probs_b, e.n_experts, false, true);
+  }
+  if (experts.picture_bias) {
+    list.vector(Role::exp_probs_b_vl, e.n_experts, false, true);
+    list.last().is_used = false;
+  }
   list.expert_biases = experts.biases;
   const int64_t n_in = e.n_latent != 0 ? e.n_latent : config.n_embd;
   if (e.n_latent != 0) {
@@ -236,13 +225,13 @@ void list_experts(const ModelFile& model, const FeedForward& ffn, const Config& 
     list.matrix(Role::ffn_routed_up, n_in, config.n_embd, true, false);
   }
   // Gate and up in one, where the file has them so.
-  list.experts(Role::ffn_gate_up_exps, n_in, 2 * int64_t{e.n_ff}, experts.scales);
+  list.experts(Role::ffn_gate_up_exps, n_in, 2 * int64_t{n_ff}, experts.scales);
   if (!experts.gated || model.find_tensor(list.last().name()) == nullptr) {
     list.last().role = experts.gated ? Role::ffn_gate_exps : Role::ffn_up_exps;
-    list.last().shape[1] = e.n_ff;
-    if (experts.gated) list.experts(Role::ffn_up_exps, n_in, e.n_ff, experts.scales);
+    list.last().shape[1] = n_ff;
+    if (experts.gated) list.experts(Role::ffn_up_exps, n_in, n_ff, experts.scales);
   }
-  list.experts(Role::ffn_down_exps, e.n_ff, n_in, experts.scales);
+  list.experts(Role::ffn_down_exps, n_ff, n_in, experts.scales);
   if (experts.layers == ExpertLayers::with_router) {
     for (const Role role : {Role::ffn_gate, Role::ffn_up, Role::ffn_down}) {
       const bool is_down = role == Role::ffn_down;
@@ -303,9 +292,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
     outside.vector(role, arch.rope_factors ? config.rope.n_dims / 2 : 0, false);
     outside.last().is_used = arch.rope_factors;
   }
-  if (arch.hyper_connections) {
-    outside.hyper(Role::output_hc_fn, Role::output_hc_base, Role::output_hc_scale, 1);
-  }
+  list_streams(model, arch, config, all);
   if (config.checkpoint_period != 0) outside.vector(Role::output_res_score, config.n_embd, true);
   if (arch.cycles) {
     outside.vector(Role::hrm_z_l_init, config.n_embd, true);
@@ -314,6 +301,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
   for (int layer = 0; layer < config.n_layers; ++layer) {
     const LayerConfig& sizes = config.layers[static_cast<size_t>(layer)];
     Lister list(arch, config, layer, all);
+    list_streams_of_layer(config, layer, all);
     if (arch.embedding_skip) list.vector(Role::layer_output_scale, 1, true);
     if (arch.picture_matrices) list_picture_matrices(config, sizes, list);
     const TensorSpec fused = {.role = Role::attn_qkv, .layer = layer};
@@ -323,25 +311,31 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
         list.layer_norm(branch.post_norm, branch.post_norm_instead == Role::none);
         list.layer_norm(branch.post_norm_instead, false);
       }
-      if (arch.hyper_connections) {
-        list.hyper(branch.hyper_fn, branch.hyper_base, branch.hyper_scale, 2);
-      }
+      list_streams_of_branch(arch, branch, config, layer, all);
       if (config.checkpoint_period != 0) {
         list.vector(branch.checkpoint_score, config.n_embd, true);
       }
       if (const auto* attention = std::get_if<Attention>(&branch.block)) {
         list_attention(model, *attention, config, sizes,
                        attention->fused || model.find_tensor(fused.name()) != nullptr, list);
+        if (sizes.has_indexer) list_indexer(attention->indexer.kind, config, layer, all);
         continue;
       }
       if (const auto* latent = std::get_if<LatentAttention>(&branch.block)) {
         list_latent(*latent, config, sizes, list);
+        if (sizes.has_indexer) list_indexer(latent->indexer.kind, config, layer, all);
+        continue;
+      }
+      if (std::holds_alternative<CompressedAttention>(branch.block)) {
+        list_compressed(model, config, layer, all);
         continue;
       }
       if (list_recurrent(model, branch, config, layer, all)) continue;
       const auto& ffn = std::get<FeedForward>(branch.block);
       if (sizes.has_experts && !branch.is_dense) {
+        const size_t first = all.size();
         list_experts(model, ffn, config, sizes, list);
+        for (size_t i = first; i < all.size(); ++i) all[i].is_used = !ffn.experts.left_out;
       } else {
         list_ffn(ffn.dense, config, sizes.n_ff, list);
       }

@@ -29,6 +29,8 @@ struct TensorSpec {
   bool is_scales = false;  // or in ".scales" (MPT's activation)
   bool is_bare = false;    // or in nothing (PLaMo 3's norms)
   bool has_rows = false;   // a row for each of ne1 channels, though no product's
+  bool is_table = false;   // of whole numbers (I32)
+  bool any_shape = false;  // files may have its elements in other dimensions
 
   // "blk.3.attn_q" without ".weight"; and with it.
   std::string stem() const;

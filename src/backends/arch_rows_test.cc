@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "arch/archs.h"
 #include "backends/build_worker.h"
@@ -84,12 +85,16 @@ TEST_P(ArchRows, NativeComputesWhatLlamaCppComputes) {
                  .include_dir = "",
                  .remember = false,
                  .on_progress = {}});
-  const auto engine =
-      open_engine(find_engine("llama", "--backend"), {.model = path_,
-                                                      .n_threads = 1,
-                                                      .settings = {{"kv_type", "f32"}},
-                                                      .timeout_ms = 120'000,
-                                                      .on_message = {}});
+  std::map<std::string, std::string> settings = {{"kv_type", "f32"}};
+  // llama.cpp chooses blocks with flash attention alone (minimax-m3.cpp).
+  const Indexer* indexer = arch_->find_indexer();
+  if (indexer != nullptr && indexer->kind == Indexer::Kind::best_block)
+    settings["flash_attn"] = "on";
+  const auto engine = open_engine(find_engine("llama", "--backend"), {.model = path_,
+                                                                      .n_threads = 1,
+                                                                      .settings = settings,
+                                                                      .timeout_ms = 120'000,
+                                                                      .on_message = {}});
   unsetenv("LLAMA_CPP_DIR");
   const std::vector<float> theirs = logits_of(*engine, kIds.size());
   // On weights in F32 `ggml` differs from `exact` in nothing but gelu, which ggml reads from a

@@ -84,6 +84,9 @@ void GgufWriter::set_u8_array(const std::string& key, std::span<const uint8_t> v
 void GgufWriter::set_i32_array(const std::string& key, std::span<const int32_t> values) {
   metadata_[key] = stored_array(GgufType::i32, values);
 }
+void GgufWriter::set_u64_array(const std::string& key, std::span<const uint64_t> values) {
+  metadata_[key] = stored_array(GgufType::u64, values);
+}
 void GgufWriter::set_f32_array(const std::string& key, std::span<const float> values) {
   metadata_[key] = stored_array(GgufType::f32, values);
 }

@@ -34,6 +34,7 @@ class GgufWriter {
   void set_string(const std::string& key, std::string_view value);
   void set_u8_array(const std::string& key, std::span<const uint8_t> values);
   void set_i32_array(const std::string& key, std::span<const int32_t> values);
+  void set_u64_array(const std::string& key, std::span<const uint64_t> values);
   void set_f32_array(const std::string& key, std::span<const float> values);
   void set_string_array(const std::string& key, std::span<const std::string> values);
   // Any value, exactly as it was stored in another file.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "base/half.h"
@@ -19,7 +20,8 @@ constexpr int kHeadsPerItem = 16;
 // One query row of a work item.
 struct Query {
   int token, head;
-  int kv_first, kv_len;  // sees positions kv_first to kv_len - 1
+  int kv_first, kv_len;   // sees positions kv_first to kv_len - 1
+  const uint8_t* chosen;  // of them those that are not 0; null = all
 };
 
 struct Scratch {
@@ -53,6 +55,11 @@ void softmax(const AttentionArgs& args, const Query& query, float* scores) {
     const float slope = alibi_slope(query.head, args.n_heads, args.alibi_bias);
     for (int j = 0; j < n; ++j) seen[j] += slope * static_cast<float>(j + 1 - n);
   }
+  if (query.chosen != nullptr) {
+    for (int j = 0; j < n; ++j) {
+      if (query.chosen[j] == 0) seen[j] = -std::numeric_limits<float>::infinity();
+    }
+  }
   if (args.sinks.empty()) {
     softmax_row(seen, n);
   } else {
@@ -66,6 +73,38 @@ struct Item {
   int kv_head, first_head, n_heads, first_token, n_tokens;
 };
 
+std::vector<Query> queries_of(const AttentionArgs& args, const Item& item) {
+  std::vector<Query> queries;
+  for (int token = item.first_token; token < item.first_token + item.n_tokens; ++token) {
+    for (int head = item.first_head; head < item.first_head + item.n_heads; ++head) {
+      if (const Chosen* chosen = args.chosen) {
+        const uint8_t* flags = chosen->of(token, chosen->n_sets == 1 ? 0 : item.kv_head);
+        queries.push_back({token, head, 0, chosen->n_entries, flags});
+        continue;
+      }
+      const int kv_len = args.first_position + (args.causal ? token + 1 : args.n_tokens);
+      const int kv_first = !args.causal ? args.first_position
+                           : args.chunked && args.window_len > 0
+                               ? (kv_len - 1) / args.window_len * args.window_len
+                           : args.window_len > 0 ? std::max(0, kv_len - args.window_len)
+                                                 : 0;
+      queries.push_back({token, head, kv_first, kv_len, nullptr});
+    }
+  }
+  return queries;
+}
+
+// Calls body(begin, end) for each run of entries that a query chose.
+template <typename Body>
+void each_run(const Query& query, const Body& body) {
+  for (int begin = 0; begin < query.kv_len;) {
+    int end = begin;
+    while (end < query.kv_len && query.chosen[end] != 0) ++end;
+    if (end > begin) body(begin, end);
+    begin = end + 1;
+  }
+}
+
 void attend(const AttentionArgs& args, const Item& item, const float* q, float* out,
             Scratch& scratch) {
   const KvCache& cache = args.cache;
@@ -74,18 +113,7 @@ void attend(const AttentionArgs& args, const Item& item, const float* q, float* 
   const int stride = cache.value_stride(args.layer);
   const int64_t q_width = static_cast<int64_t>(args.n_heads) * key_len;
   const int64_t out_width = static_cast<int64_t>(args.n_heads) * value_len;
-  std::vector<Query> queries;
-  for (int token = item.first_token; token < item.first_token + item.n_tokens; ++token) {
-    for (int head = item.first_head; head < item.first_head + item.n_heads; ++head) {
-      const int kv_len = args.first_position + (args.causal ? token + 1 : args.n_tokens);
-      const int kv_first = !args.causal ? args.first_position
-                           : args.chunked && args.window_len > 0
-                               ? (kv_len - 1) / args.window_len * args.window_len
-                           : args.window_len > 0 ? std::max(0, kv_len - args.window_len)
-                                                 : 0;
-      queries.push_back({token, head, kv_first, kv_len});
-    }
-  }
+  const std::vector<Query> queries = queries_of(args, item);
   const int n_queries = static_cast<int>(queries.size());
   const int kv_max = queries.back().kv_len;
   const int padded = (kv_max + kLanes - 1) / kLanes * kLanes;
@@ -135,6 +163,12 @@ void attend(const AttentionArgs& args, const Item& item, const float* q, float* 
                       .out_stride = stride});
   };
   for (int dim = 0; dim < stride; dim += kLanes) {
+    if (args.chosen != nullptr) {
+      for (int i = 0; i < n_queries; ++i) {
+        each_run(queries[i], [&](int begin, int end) { add_values(i, 1, begin, end, dim); });
+      }
+      continue;
+    }
     for (int i = 0; i < n_queries; ++i) {
       add_values(i, 1, queries[i].kv_first, std::min(common_first, queries[i].kv_len), dim);
     }
@@ -151,6 +185,14 @@ void attend(const AttentionArgs& args, const Item& item, const float* q, float* 
 }
 
 }  // namespace
+
+void Chosen::resize(int n_tokens, int n_sets_in, int n_entries_in) {
+  n_sets = n_sets_in;
+  n_entries = n_entries_in;
+  flags.assign(
+      static_cast<size_t>(n_tokens) * static_cast<size_t>(n_sets) * static_cast<size_t>(n_entries),
+      0);
+}
 
 void causal_attention(const AttentionArgs& args, const float* q, float* out, ThreadPool& pool) {
   const int n_kv_heads = args.cache.shape(args.layer).n_heads;

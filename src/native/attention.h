@@ -4,11 +4,26 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/parallel.h"
 #include "native/kv_cache.h"
 
 namespace crossval {
+
+// Which entries of the cache each token sees, where something chose them.
+struct Chosen {
+  int n_sets = 1;     // choices of a token: one for all heads, or one for each head of keys
+  int n_entries = 0;  // those behind are not seen
+  std::vector<uint8_t> flags;  // [n_tokens, n_sets, n_entries], 1 = seen
+
+  void resize(int n_tokens, int n_sets, int n_entries);
+  uint8_t* of(int64_t token, int set) { return flags.data() + offset(token, set); }
+  const uint8_t* of(int64_t token, int set) const { return flags.data() + offset(token, set); }
+
+ private:
+  int64_t offset(int64_t token, int set) const { return (token * n_sets + set) * n_entries; }
+};
 
 struct AttentionArgs {
   const KvCache& cache;  // keys and values of the batch already appended
@@ -24,6 +39,7 @@ struct AttentionArgs {
   float alibi_bias = 0;       // ggml's max_bias; 0 = none
   bool causal = true;         // false: the tokens of the batch see each other and nothing before
   std::span<const float> sinks = {};  // a score per head that takes weight and gives no value
+  const Chosen* chosen = nullptr;     // instead of what causality and window let a token see
 };
 
 // out[t, h] = sum_j softmax_j(kq_scale * q[t, h] . k[j]) v[j] over positions j <= that of t.

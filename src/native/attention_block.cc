@@ -144,7 +144,7 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
     scale_by_position(pass);
   }
   if (has_norm && attention.qk_norm_after_rope) norm_queries_and_keys(pass, attention);
-  pass.attention(pass.q, pass.k, pass.v, pass.heads);
+  pass.attention(pass.q, pass.k, pass.v, pass.heads, choose_positions(pass, attention.indexer, in));
   pass.tap(attention.heads_tap, "CONT", pass.heads);
   if (attention.sub_norm != Role::none) {
     pass.norm(pass.heads, weights[attention.sub_norm], pass.heads);

@@ -107,5 +107,41 @@ TEST(CausalAttention, ALaterNanNeverReachesAnEarlierToken) {
   }
 }
 
+// As over a cache that holds nothing but what was chosen; the rest may be NaN.
+TEST(CausalAttention, OnlyChosenEntriesAreSeen) {
+  const Case c{4, 2, 16, 21};
+  Data data(c);
+  const int width = c.n_kv_heads * c.head_dim, out_width = c.n_heads * c.head_dim;
+  const std::vector<int> chosen = {0, 1, 5, 11, 16, 17, 20};
+  const Case fewer{4, 2, 16, static_cast<int>(chosen.size())};
+  Data few(fewer);
+  Chosen flags;
+  flags.resize(1, 1, c.n_tokens);
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    flags.of(0, 0)[chosen[i]] = 1;
+    std::copy_n(&data.k[static_cast<size_t>(chosen[i] * width)], width, &few.k[i * width]);
+    std::copy_n(&data.v[static_cast<size_t>(chosen[i] * width)], width, &few.v[i * width]);
+  }
+  for (int position = 0; position < c.n_tokens; ++position) {
+    if (flags.of(0, 0)[position] != 0) continue;
+    std::fill_n(&data.k[static_cast<size_t>(position * width)], width, NAN);
+    std::fill_n(&data.v[static_cast<size_t>(position * width)], width, NAN);
+  }
+  ThreadPool pool(1);
+  const auto attend = [&](const Data& from, int n, const Chosen* only) {
+    KvCache cache({{c.n_kv_heads, c.head_dim, c.head_dim}}, KvType::f32, KvType::f32);
+    cache.reset(n);
+    cache.append(0, 0, n, from.k.data(), from.v.data());
+    std::vector<float> out(static_cast<size_t>(out_width));
+    AttentionArgs args{cache, 0, c.n_heads, 0.25f, n - 1, 1};
+    args.chosen = only;
+    causal_attention(args, data.q.data(), out.data(), pool);
+    return out;
+  };
+  const std::vector<float> seen = attend(data, c.n_tokens, &flags);
+  const std::vector<float> alone = attend(few, fewer.n_tokens, nullptr);
+  for (size_t i = 0; i < seen.size(); ++i) EXPECT_NEAR(seen[i], alone[i], 1e-6);
+}
+
 }  // namespace
 }  // namespace crossval

@@ -95,7 +95,14 @@ void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in
   norm_queries_and_keys(pass);
   run_delta_rule(pass, net.grouped);
   pass.norm(s.y, weights[Role::ssm_norm], NormKind::rms, config.n_state, pass.config.norm_eps, s.y);
-  pass.activate(Act::silu, &s.y, s.z);
+  if (net.sigmoid_gate) {
+    pass.each_token([&](int64_t token) {
+      for (int i = 0; i < s.z.width; ++i)
+        s.z.row(token)[i] = sigmoid(s.z.row(token)[i]) * s.y.row(token)[i];
+    });
+  } else {
+    pass.activate(Act::silu, &s.y, s.z);
+  }
   pass.linear("linear_attn_out", weights[Role::ssm_out], s.z, pass.branch);
 }
 

@@ -2,6 +2,7 @@
 // in the order of the choice, and the experts that every token takes.
 // Tap names: llama.cpp src/llama-graph.cpp `build_moe_ffn`.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -12,9 +13,13 @@
 namespace crossval {
 namespace {
 
-void gate_probabilities(Gating gating, float* row, int n) {
+void gate_probabilities(Gating gating, bool as_ggml, float* row, int n) {
   if (gating == Gating::softmax) return softmax_row(row, n);
   if (gating == Gating::softmax_weight) return;
+  if (gating == Gating::sqrt_softplus) {
+    for (int i = 0; i < n; ++i) row[i] = std::sqrt(softplus(row[i], as_ggml));
+    return;
+  }
   for (int i = 0; i < n; ++i) row[i] = sigmoid(row[i]);
 }
 
@@ -48,16 +53,18 @@ void finish_weights(const ExpertConfig& config, int n_used, float* weights) {
   scale_row(config.weights_scale, n_used, weights);
 }
 
-// One token's experts in the order in which it wants them, as many as it takes and one more where
-// there is one. `row` holds the router's logits, and then what weights are made of.
-RoutingChoice rank(const ExpertConfig& config, Experts::Choice choice, const VectorWeight& bias,
-                   float* row, int* ranked) {
+// One token's experts in the order in which it wants them, n_used and one more where there is one.
+// `row` holds the router's logits, and then what weights are made of.
+RoutingChoice rank(const ForwardPass& pass, Experts::Choice choice, float* row, int* ranked) {
+  const ExpertConfig& config = pass.config.experts;
+  const int n_used = pass.layer_config().n_experts_used;
+  const VectorWeight& bias = pass.layer_weights()[Role::exp_probs_b].vector;
   std::vector<float> logits(row, row + config.n_experts);
-  gate_probabilities(config.gating, row, config.n_experts);
+  gate_probabilities(config.gating, pass.as_ggml(), row, config.n_experts);
   std::vector<float> selection(row, row + config.n_experts);
   if (choice != Experts::Choice::probabilities) selection = std::move(logits);
   if (choice == Experts::Choice::sigmoids) {
-    gate_probabilities(Gating::sigmoid, selection.data(), config.n_experts);
+    for (float& x : selection) x = sigmoid(x);
   }
   for (size_t i = 0; i < bias.size(); ++i) selection[i] += bias[i];
   keep_best_groups(config, selection);
@@ -65,59 +72,74 @@ RoutingChoice rank(const ExpertConfig& config, Experts::Choice choice, const Vec
   std::iota(order.begin(), order.end(), 0);
   const auto wanted = [&](int expert) { return selection[static_cast<size_t>(expert)]; };
   std::ranges::stable_sort(order, std::greater<>(), wanted);
-  const auto n_ranked = std::min<size_t>(order.size(), static_cast<size_t>(config.n_used) + 1);
+  const auto n_ranked = std::min<size_t>(order.size(), static_cast<size_t>(n_used) + 1);
   std::copy_n(order.begin(), n_ranked, ranked);
-  RoutingChoice out{.margin = std::numeric_limits<float>::infinity(),
-                    .last = ranked[config.n_used - 1]};
-  if (config.n_used < config.n_experts) {
-    out.margin = wanted(ranked[config.n_used - 1]) - wanted(ranked[config.n_used]);
+  RoutingChoice out{.margin = std::numeric_limits<float>::infinity(), .last = ranked[n_used - 1]};
+  if (n_used < config.n_experts) {
+    out.margin = wanted(ranked[n_used - 1]) - wanted(ranked[n_used]);
   }
   return out;
 }
 
+// Those that the table has for a token, of which nothing is chosen; what is no expert's number is
+// the nearest that is.
+void look_up(ForwardPass& pass, const std::vector<int32_t>& table, int64_t token, int* ranked) {
+  const ExpertConfig& config = pass.config.experts;
+  const auto n_used = static_cast<size_t>(pass.layer_config().n_experts_used);
+  gate_probabilities(config.gating, pass.as_ggml(), pass.router.row(token), config.n_experts);
+  const auto id = static_cast<size_t>(pass.ids[static_cast<size_t>(token)]);
+  for (size_t i = 0; i < n_used; ++i)
+    ranked[i] = std::clamp(table[id * n_used + i], 0, config.n_experts - 1);
+}
+
 // Ranks every token's experts, each in n_used + 1 places; makes the other choice where it is told.
 void rank_all(ForwardPass& pass, const Experts& experts, std::vector<int>& ranked) {
-  const ExpertConfig& config = pass.config.experts;
-  const auto stride = static_cast<size_t>(config.n_used) + 1;
-  const VectorWeight& bias = pass.layer_weights()[Role::exp_probs_b].vector;
+  const int n_used = pass.layer_config().n_experts_used;
+  const auto stride = static_cast<size_t>(n_used) + 1;
   ranked.assign(static_cast<size_t>(pass.n_tokens) * stride, 0);
+  const auto place = [&](int64_t token) { return &ranked[static_cast<size_t>(token) * stride]; };
+  if (const Weight& by_token = pass.layer_weights()[Role::ffn_gate_tid2eid]) {
+    pass.each_token([&](int64_t token) { look_up(pass, by_token.table, token, place(token)); });
+    return;
+  }
   std::vector<RoutingChoice> choices(static_cast<size_t>(pass.n_tokens));
   pass.each_token([&](int64_t token) {
-    const auto at = static_cast<size_t>(token);
-    choices[at] = rank(config, experts.choice, bias, pass.router.row(token), &ranked[at * stride]);
+    choices[static_cast<size_t>(token)] =
+        rank(pass, experts.choice, pass.router.row(token), place(token));
   });
   if (pass.routing_log) pass.routing_log->keep(pass.layer, pass.first_position, choices);
-  if (!pass.routing_tips || config.n_used == config.n_experts) return;
+  if (!pass.routing_tips || n_used == pass.config.experts.n_experts) return;
   for (int token = 0; token < pass.n_tokens; ++token) {
     if (!pass.routing_tips->contains({pass.first_position + token, pass.layer})) continue;
-    int* first = &ranked[static_cast<size_t>(token) * stride];
-    std::swap(first[config.n_used - 1], first[config.n_used]);
+    std::swap(place(token)[n_used - 1], place(token)[n_used]);
   }
 }
 
 void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
   const WeightsByRole& weights = pass.layer_weights();
   const ExpertConfig& config = pass.config.experts;
+  const int n_used = pass.layer_config().n_experts_used;
   pass.resize(pass.router, config.n_experts);
   pass.linear({"ffn_moe_logits", "ffn_moe_logits", "ffn_moe_logits_biased", true},
               weights[Role::ffn_gate_inp], experts.router_reads_layer_input ? pass.layer_input : in,
               pass.router);
-  const size_t n_slots = static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(config.n_used);
+  const size_t n_slots = static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(n_used);
   pass.experts.chosen.resize(n_slots);
   pass.experts.weights.resize(n_slots);
   rank_all(pass, experts, pass.experts.ranked);
   pass.each_token([&](int64_t token) {
-    const int n = config.n_used;
-    const int* ranked = &pass.experts.ranked[static_cast<size_t>(token * (n + 1))];
-    float* chosen_weights = &pass.experts.weights[static_cast<size_t>(token * n)];
-    std::copy_n(ranked, n, &pass.experts.chosen[static_cast<size_t>(token * n)]);
-    for (int i = 0; i < n; ++i) chosen_weights[i] = pass.router.row(token)[ranked[i]];
-    if (config.gating == Gating::softmax_weight) softmax_row(chosen_weights, n);
-    finish_weights(config, n, chosen_weights);
+    const int* ranked = &pass.experts.ranked[static_cast<size_t>(token * (n_used + 1))];
+    float* chosen_weights = &pass.experts.weights[static_cast<size_t>(token * n_used)];
+    std::copy_n(ranked, n_used, &pass.experts.chosen[static_cast<size_t>(token * n_used)]);
+    for (int i = 0; i < n_used; ++i) chosen_weights[i] = pass.router.row(token)[ranked[i]];
+    if (config.gating == Gating::softmax_weight) softmax_row(chosen_weights, n_used);
+    finish_weights(config, n_used, chosen_weights);
   });
   if (config.gating != Gating::softmax_weight) {
-    pass.tap("ffn_moe_probs", config.gating == Gating::softmax ? "SOFT_MAX" : "SIGMOID",
-             pass.router);
+    const char* op = config.gating == Gating::softmax         ? "SOFT_MAX"
+                     : config.gating == Gating::sqrt_softplus ? "SQRT"
+                                                              : "SIGMOID";
+    pass.tap("ffn_moe_probs", op, pass.router);
   }
 }
 
@@ -194,7 +216,8 @@ void run_expert(ForwardPass& pass, const Experts& experts, const ExpertSet& set,
 }
 
 // What every token takes beside its experts, into pass.branch.
-void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
+void run_shared(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
+  const Experts& experts = ffn.experts;
   const WeightsByRole& weights = pass.layer_weights();
   const int n_ff = pass.config.experts.n_ff_shared;
   for (Rows* rows : {&pass.gate, &pass.up}) pass.resize(*rows, n_ff);
@@ -211,8 +234,8 @@ void run_shared(ForwardPass& pass, const Experts& experts, const Rows& in) {
     pass.linear(up_taps, weights[Role::ffn_up_shexp], in, pass.up);
   }
   pass.activate(experts.act, experts.gated ? &pass.up : nullptr, pass.gate,
-                pass.layer_config().shared_clamp);
-  if (experts.gated) pass.tap("ffn_swiglu", "SWIGLU", pass.gate);
+                pass.layer_config().shared_clamp, experts.clamp_after);
+  if (experts.gated) pass.tap(ffn.dense.product_tap, ffn.dense.product_op, pass.gate);
   pass.linear({"ffn_shexp", "ffn_shexp", "ffn_shexp", false, true}, weights[Role::ffn_down_shexp],
               pass.gate, pass.branch);
   if (!experts.shared_gate) return;
@@ -264,7 +287,7 @@ void run_chosen(ForwardPass& pass, const Experts& experts, const ExpertSet& set,
 void add_adjugates(ForwardPass& pass, const Experts& experts) {
   const ExpertConfig& config = pass.config.experts;
   const int n = config.n_experts / config.n_sharing;
-  const int n_used = std::min(n, config.n_used);
+  const int n_chosen = pass.layer_config().n_experts_used, n_used = std::min(n, n_chosen);
   const float share = n == config.n_experts ? 1.0f : 1.0f / static_cast<float>(config.n_sharing);
   ExpertScratch& scratch = pass.experts;
   const std::vector<int> chosen = scratch.chosen;
@@ -273,7 +296,7 @@ void add_adjugates(ForwardPass& pass, const Experts& experts) {
   pass.each_token([&](int64_t token) {
     const auto at = static_cast<size_t>(token * n_used);
     for (int rank = 0; rank < n_used; ++rank) {
-      const int expert = chosen[static_cast<size_t>(token * config.n_used + rank)];
+      const int expert = chosen[static_cast<size_t>(token * n_chosen + rank)];
       const int adjugate = static_cast<int>(static_cast<float>(expert) * share);
       scratch.chosen[at + static_cast<size_t>(rank)] = adjugate;
       scratch.weights[at + static_cast<size_t>(rank)] = pass.router.row(token)[adjugate];
@@ -289,10 +312,20 @@ void add_adjugates(ForwardPass& pass, const Experts& experts) {
   pass.tap("ffn_final_moe_out", "ADD", pass.mixture);
 }
 
+// No expert is asked (Experts::left_out).
+void activate_input(ForwardPass& pass, Act act, const Rows& in) {
+  std::copy_n(in.data.begin(), static_cast<size_t>(pass.n_tokens) * in.width,
+              pass.branch.data.begin());
+  pass.activate(act, nullptr, pass.branch);
+  pass.tap("ffn_out", "SILU", pass.branch);
+}
+
 }  // namespace
 
 void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
+  if (ffn.experts.left_out) return activate_input(pass, ffn.experts.act, in);
   const ExpertConfig& config = pass.config.experts;
+  const int n_used = pass.layer_config().n_experts_used;
   const int n_embd = config.n_latent != 0 ? config.n_latent : pass.config.n_embd;
   route(pass, ffn.experts, in);
   if (config.n_latent != 0) {
@@ -301,13 +334,13 @@ void experts_block(ForwardPass& pass, const FeedForward& ffn, const Rows& in) {
   }
   run_chosen(pass, ffn.experts,
              {Role::ffn_gate_up_exps, Role::ffn_gate_exps, Role::ffn_up_exps, Role::ffn_down_exps,
-              config.n_experts, config.n_used, config.n_ff},
+              config.n_experts, n_used, pass.layer_config().n_ff_expert},
              config.n_latent != 0 ? pass.experts.latent : in, pass.mixture);
-  pass.tap("ffn_moe_out", config.n_used > 1 ? "ADD" : "CONT", pass.mixture);
+  pass.tap("ffn_moe_out", n_used > 1 ? "ADD" : "CONT", pass.mixture);
   if (ffn.experts.adjugate) add_adjugates(pass, ffn.experts);
   if (config.n_latent != 0) widen(pass);
   if (config.n_ff_shared > 0) {
-    run_shared(pass, ffn.experts, in);
+    run_shared(pass, ffn, in);
     pass.add(pass.branch, 1, pass.mixture);
     if (ffn.experts.sum_factor == 1) pass.tap("ffn_out", "ADD", pass.mixture);
   }

@@ -26,9 +26,19 @@ void ForwardPass::resize(Rows& rows, int width) const {
   if (rows.data.size() < needed) rows.data.resize(needed);
 }
 
-void ForwardPass::begin(int n_tokens_in, int first_position_in) {
-  n_tokens = n_tokens_in;
+void ForwardPass::reset(int n_ctx) {
+  cache_.reset(n_ctx);
+  recurrent_state.reset();
+  indexer_keys.reset(config, n_ctx);
+  compressors.assign(config.layers.size(), {});
+  ngrams.reset();
+}
+
+void ForwardPass::begin(std::span<const TokenId> ids_in, int first_position_in) {
+  ids = ids_in;
+  n_tokens = static_cast<int>(ids.size());
   first_position = first_position_in;
+  chosen.n_entries = 0;
   for (Rows* rows : {&x, &normed, &branch}) resize(*rows, config.n_embd);
   if (arch.rope == RopeStyle::none) return;
   rope_table_ = make_rope_table(config.rope, rope_factors_, first_position, n_tokens);
@@ -100,16 +110,36 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
   if (biased && !names.bias_first) add_bias();
 }
 
-void ForwardPass::rope(Rows& rows, int n_heads, int head_len, int offset) {
-  const RopeTable& table = layer_config().has_window ? window_rope_table_ : rope_table_;
+void ForwardPass::rope(Rows& rows, int n_heads, int head_len, int offset, RopeStyle style) {
+  const RopeTable& table = layer_config().has_window_rope ? window_rope_table_ : rope_table_;
   each_token([&](int64_t token) {
     for (int head = 0; head < n_heads; ++head) {
-      rotate_head(table, config.rope, token, rows.row(token) + head * head_len + offset);
+      rotate_head(table, style, token, rows.row(token) + head * head_len + offset);
     }
   });
 }
 
-void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in, Rows& out) {
+void ForwardPass::rope_back(Rows& rows, int n_heads, int head_len, int offset) {
+  RopeTable table = layer_config().has_window_rope ? window_rope_table_ : rope_table_;
+  for (float& sine : table.sin) sine = -sine;
+  each_token([&](int64_t token) {
+    for (int head = 0; head < n_heads; ++head) {
+      rotate_head(table, config.rope.style, token, rows.row(token) + head * head_len + offset);
+    }
+  });
+}
+
+void ForwardPass::rope_at(int position, int offset, float* row) const {
+  const RopeConfig& rope = config.rope_of(layer);
+  rotate_head(make_rope_table(rope, rope_factors_, position, 1), rope.style, 0, row + offset);
+}
+
+void ForwardPass::append_behind(int index, const float* row) {
+  cache_.append(layer, first_entry_behind() + index, 1, row, row);
+}
+
+void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in, Rows& out,
+                            const Chosen* chosen_in) {
   cache_.append(layer, first_position, n_tokens, k_in.data.data(), v_in.data.data());
   causal_attention({.cache = cache_,
                     .layer = layer,
@@ -123,13 +153,14 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
                     .softcap = config.attn_softcap,
                     .alibi_bias = config.alibi_bias,
                     .causal = arch.causal,
-                    .sinks = layer_weights()[Role::attn_sinks].vector},
+                    .sinks = layer_weights()[Role::attn_sinks].vector,
+                    .chosen = chosen_in},
                    q_in.data.data(), out.data.data(), pool_);
 }
 
-void ForwardPass::activate(Act act, Rows* up_rows, Rows& gate_rows, float limit) {
+void ForwardPass::activate(Act act, Rows* up_rows, Rows& gate_rows, float limit, bool limit_after) {
   each_token([&](int64_t token) {
-    activate_row(act, limit, true, up_rows ? up_rows->row(token) : nullptr, gate_rows.width,
+    activate_row(act, limit, limit_after, up_rows ? up_rows->row(token) : nullptr, gate_rows.width,
                  gate_rows.row(token));
   });
 }

@@ -11,22 +11,20 @@
 
 #include "arch/config.h"
 #include "base/parallel.h"
+#include "engine/engine.h"
+#include "native/attention.h"
+#include "native/compressor.h"
+#include "native/indexer.h"
 #include "native/kv_cache.h"
+#include "native/ngram_embedding.h"
 #include "native/recurrent_state.h"
 #include "native/rope.h"
 #include "native/routing_log.h"
+#include "native/rows.h"
 #include "native/tap_writer.h"
 #include "native/weights.h"
 
 namespace crossval {
-
-// A batch of rows, row-major [n_tokens, width].
-struct Rows {
-  int width = 0;
-  std::vector<float> data;
-  float* row(int64_t token) { return data.data() + token * width; }
-  const float* row(int64_t token) const { return data.data() + token * width; }
-};
 
 // llama.cpp's names of a projection's steps: the product with the matrix, then its factor and its
 // bias where the model has them. The last step always has its name; one that another follows only
@@ -48,6 +46,11 @@ struct ExpertScratch {
   std::vector<float> results;  // [n_tokens, n_used, n_embd]
 };
 
+// What an indexer works in, each [n_tokens, ...].
+struct IndexScratch {
+  Rows q, k, weights;
+};
+
 // What recurrent blocks work in, each [n_tokens, ...].
 struct RecurrentScratch {
   Rows in, conv_in, conv;  // projected; what the convolution gets and gives
@@ -61,8 +64,10 @@ class ForwardPass {
   ForwardPass(const Arch& arch, const Config& config, const Weights& weights, Numerics numerics,
               KvCache& cache, ThreadPool& pool);
 
-  // Prepares for n_tokens at positions first_position... and sizes the buffers.
-  void begin(int n_tokens, int first_position);
+  // Prepares for ids at positions first_position... and sizes the buffers.
+  void begin(std::span<const TokenId> ids, int first_position);
+  // Forgets all tokens before, and makes room for n_ctx of them.
+  void reset(int n_ctx);
   // Factors that the angles of rotations are divided by; they must outlive the pass.
   void set_rope_factors(const VectorWeight& factors) { rope_factors_ = &factors; }
 
@@ -86,11 +91,22 @@ class ForwardPass {
                int64_t out_stride);
   // Rotates n_heads heads of every row by its position: of each the part from `offset`.
   void rope(Rows& heads, int n_heads) { rope(heads, n_heads, config.head_dim, 0); }
-  void rope(Rows& heads, int n_heads, int head_len, int offset);
-  // Appends k and v to the current layer's cache, then causal softmax attention of q over it.
-  void attention(const Rows& q, const Rows& k, const Rows& v, Rows& out);
+  void rope(Rows& heads, int n_heads, int head_len, int offset) {
+    rope(heads, n_heads, head_len, offset, config.rope.style);
+  }
+  void rope(Rows& heads, int n_heads, int head_len, int offset, RopeStyle style);
+  void rope_back(Rows& heads, int n_heads, int head_len, int offset);
+  // Appends k and v to the current layer's cache, then causal softmax attention of q over it, or
+  // over what was chosen of it.
+  void attention(const Rows& q, const Rows& k, const Rows& v, Rows& out,
+                 const Chosen* chosen = nullptr);
+  // The row that stands for several positions, of keys that are values too, and where those begin.
+  void append_behind(int index, const float* row);
+  int first_entry_behind() const { return cache_.first_entry_behind(); }
+  // Turns one row by a position of its own, from `offset`, as the layer rotates.
+  void rope_at(int position, int offset, float* row) const;
   // gate = act(gate) * up; `up` may be null.
-  void activate(Act act, Rows* up, Rows& gate, float limit = 0);
+  void activate(Act act, Rows* up, Rows& gate, float limit = 0, bool limit_after = true);
   // The same of one row. A limit that is not 0 holds the gate (or, `limit_after`, what its function
   // makes of it) below it, and `up` within it.
   void activate_row(Act act, float limit, bool limit_after, float* up, int n, float* gate) const;
@@ -114,10 +130,12 @@ class ForwardPass {
   const LayerConfig& layer_config() const { return config.layers[static_cast<size_t>(layer)]; }
   const WeightsByRole& layer_weights() const { return weights.layers[static_cast<size_t>(layer)]; }
   bool as_ggml() const { return numerics_ == Numerics::ggml; }
+  KvType k_type() const { return cache_.k_type(); }
 
   const Arch& arch;
   const Config& config;
   const Weights& weights;
+  std::span<const TokenId> ids;
   int n_tokens = 0;
   int first_position = 0;
   int layer = -1;                             // the one being computed, -1 outside
@@ -126,7 +144,7 @@ class ForwardPass {
   const RoutingTips* routing_tips = nullptr;  // null = none
   Rows x;                                     // residual stream [n_tokens, n_embd]
   Rows streams;                               // of hyper connections [n_tokens, count * n_embd]
-  Rows hyper_normed, hyper_weights;
+  Rows hyper_normed, hyper_weights, hyper_low, hyper_gates;
   Rows low, high;                 // states of cycles
   Rows embedding;                 // as the layers got it (Arch::embedding_skip)
   std::vector<Rows> checkpoints;  // residuals of layers before, each [n_tokens, n_embd]
@@ -140,7 +158,16 @@ class ForwardPass {
   Rows both;           // what is split in two, or put together
   Rows router;         // [n_tokens, n_experts]
   Rows mixture;        // [n_tokens, n_embd]
+  IndexScratch index;
+  IndexerKeys indexer_keys;  // of all tokens up to this pass; reset with the cache
+  // Of compressed attention, by layer.
+  struct Compressors {
+    Compressor attention, indexer;
+  };
+  std::vector<Compressors> compressors;
+  Chosen chosen;  // by the latest indexer of this pass; without entries = none chose
   ExpertScratch experts;
+  NgramState ngrams;  // of all tokens before this pass; reset with the cache
   RecurrentScratch recurrent;
   RecurrentState recurrent_state;  // of all tokens before this pass; reset with the cache
 
@@ -157,7 +184,14 @@ class ForwardPass {
 void begin_streams(ForwardPass& pass);
 void read_streams(ForwardPass& pass, const Branch& branch);
 void add_to_streams(ForwardPass& pass, const char* tap);
+// The same where gates weigh each element (Arch::Hyper::gates).
+void read_gated_streams(ForwardPass& pass, const Weight& norm, const Weight& down, const Weight& up,
+                        const Weight* inject);
+void add_to_gated_streams(ForwardPass& pass, const char* tap);
 void end_streams(ForwardPass& pass);
+
+// Adds what the latest ids look up to the streams.
+void add_ngrams(ForwardPass& pass);
 
 // Residual checkpoints: pass.mixed = what a block reads; what of x is kept at a layer, where x
 // begins anew.
@@ -170,7 +204,16 @@ void attention_block(ForwardPass& pass, const Attention& attention, const Rows& 
 void gate_heads(ForwardPass& pass, Attention::Gate gate_kind, const char* tap, const Rows& in);
 // Queries, in pass.q, by Config::temperature.
 void scale_by_position(ForwardPass& pass);
+// Of the sums of rectified products of each token's queries, in pass.index.q, with its first
+// n_keys(token) indexer's keys, times pass.index.weights, the config.indexer.n_seen best: 1 in
+// marks(token), of n_keys elements.
+void mark_best_keys(ForwardPass& pass, const std::function<int(int64_t token)>& n_keys,
+                    const std::function<uint8_t*(int64_t token)>& marks);
+// What the tokens see in this layer: pass.chosen, or null where they see everything. `in` is what
+// the block reads.
+const Chosen* choose_positions(ForwardPass& pass, const Indexer& indexer, const Rows& in);
 void latent_attention_block(ForwardPass& pass, const LatentAttention& attention, const Rows& in);
+void compressed_attention_block(ForwardPass& pass, const Rows& in);
 void dense_block(ForwardPass& pass, const Ffn& ffn, const Rows& in);
 void scan_block(ForwardPass& pass, const SelectiveScan& scan, const Rows& in);
 void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in);

@@ -1,10 +1,12 @@
-// Hyper connections (arXiv:2409.19606), as Hunyuan 4 has them: several streams of residual, weighed
-// by sigmoids of products of all of them. Source: llama.cpp src/models/hy-v4.cpp `build_hc_pre`,
-// `build_hc_post`, `build_hc_head`.
+// Hyper connections (arXiv:2409.19606), as Hunyuan 4 and DeepSeek V4 have them: several streams of
+// residual, weighed by sigmoids of products of all of them; those of DeepSeek are mixed before a
+// block's result is added (arXiv:2512.24880). Source: llama.cpp src/models/hy-v4.cpp, deepseek4.cpp
+// `build_hc_pre`, `build_hc_sinkhorn`, `build_hc_post`, `build_hc_head`.
 #include <algorithm>
 
 #include "native/activation.h"
 #include "native/forward.h"
+#include "native/vector_math.h"
 
 namespace crossval {
 namespace {
@@ -24,7 +26,27 @@ void sum_streams(ForwardPass& pass) {
   });
 }
 
-// Weights of the streams, in sets: for reading, and behind them for adding to.
+// Of what each stream becomes the share of each: `mix`, [of which, of what], made doubly stochastic
+// by turns.
+void balance(const HyperConfig& hyper, float* mix) {
+  const int n = hyper.count;
+  const auto divide = [&](int first, int step) {
+    float sum = 0;
+    for (int i = 0; i < n; ++i) sum += mix[first + i * step];
+    for (int i = 0; i < n; ++i) mix[first + i * step] /= sum + hyper.eps;
+  };
+  for (int from = 0; from < n; ++from) {
+    softmax_row(mix + from * n, n);
+    for (int to = 0; to < n; ++to) mix[from * n + to] += hyper.eps;
+  }
+  for (int to = 0; to < n; ++to) divide(to, n);
+  for (int round = 1; round < hyper.n_rounds; ++round) {
+    for (int from = 0; from < n; ++from) divide(from * n, 1);
+    for (int to = 0; to < n; ++to) divide(to, n);
+  }
+}
+
+// Weights of the streams, in sets: for reading, and behind them for adding to and for mixing.
 void weigh(ForwardPass& pass, const Weight& fn, const Weight& base, const Weight& scale,
            const char* tap) {
   const HyperConfig& hyper = pass.config.hyper;
@@ -36,9 +58,32 @@ void weigh(ForwardPass& pass, const Weight& fn, const Weight& base, const Weight
   pass.each_token([&](int64_t token) {
     float* row = pass.hyper_weights.row(token);
     for (int i = 0; i < pass.hyper_weights.width; ++i) {
-      const auto at = static_cast<size_t>(i), set = at / static_cast<size_t>(hyper.count);
-      const float weight = sigmoid(row[i] * scale.vector[set] + base.vector[at]);
-      row[i] = (set == 0 ? weight : weight * hyper.magnitude) + hyper.eps;
+      const auto at = static_cast<size_t>(i);
+      const auto set = std::min<size_t>(2, at / static_cast<size_t>(hyper.count));
+      row[i] = row[i] * scale.vector[set] + base.vector[at];
+      if (set == 2) continue;
+      row[i] = set == 0 ? sigmoid(row[i]) + hyper.eps
+                        : sigmoid(row[i]) * hyper.magnitude + hyper.added_eps;
+    }
+    if (pass.hyper_weights.width > 2 * hyper.count) balance(hyper, row + 2 * hyper.count);
+  });
+}
+
+// pass.streams = their mixtures.
+void mix_streams(ForwardPass& pass) {
+  const int n = pass.config.hyper.count, width = pass.x.width;
+  pass.each_token([&](int64_t token) {
+    float* before = pass.hyper_normed.row(token);
+    float* streams = pass.streams.row(token);
+    std::copy_n(streams, n * width, before);
+    const float* mix = pass.hyper_weights.row(token) + 2 * n;
+    for (int to = 0; to < n; ++to) {
+      for (int i = 0; i < width; ++i) {
+        float sum = 0;
+        for (int from = 0; from < n; ++from)
+          sum += before[int64_t{from} * width + i] * mix[from * n + to];
+        streams[int64_t{to} * width + i] = sum;
+      }
     }
   });
 }
@@ -57,13 +102,20 @@ void begin_streams(ForwardPass& pass) {
 
 void read_streams(ForwardPass& pass, const Branch& branch) {
   const WeightsByRole& weights = pass.layer_weights();
+  if (pass.arch.hyper == Arch::Hyper::gates) {
+    return read_gated_streams(pass, weights[branch.hyper_norm], weights[branch.hyper_down],
+                              weights[branch.hyper_up], &weights[branch.hyper_inject]);
+  }
   weigh(pass, weights[branch.hyper_fn], weights[branch.hyper_base], weights[branch.hyper_scale],
         "hc_mixes");
   sum_streams(pass);
 }
 
 void add_to_streams(ForwardPass& pass, const char* tap) {
+  if (pass.arch.hyper == Arch::Hyper::gates) return add_to_gated_streams(pass, tap);
   const int n = pass.config.hyper.count;
+  const bool mixes = pass.arch.hyper == Arch::Hyper::mixes;
+  if (mixes) mix_streams(pass);
   pass.each_token([&](int64_t token) {
     const float* weight = pass.hyper_weights.row(token) + n;
     const float* term = pass.branch.row(token);
@@ -72,11 +124,15 @@ void add_to_streams(ForwardPass& pass, const char* tap) {
       for (int i = 0; i < pass.x.width; ++i) to[i] += term[i] * weight[stream];
     }
   });
-  pass.tap(tap, "CONCAT", pass.streams, n);
+  pass.tap(tap, mixes ? "DSV4_HC_POST" : "CONCAT", pass.streams, n);
 }
 
 void end_streams(ForwardPass& pass) {
   const WeightsByRole& outside = pass.weights.outside;
+  if (pass.arch.hyper == Arch::Hyper::gates) {
+    return read_gated_streams(pass, outside[Role::output_hc_norm], outside[Role::output_hc_down],
+                              outside[Role::output_hc_up], nullptr);
+  }
   weigh(pass, outside[Role::output_hc_fn], outside[Role::output_hc_base],
         outside[Role::output_hc_scale], "hc_head_mixes");
   sum_streams(pass);

@@ -14,17 +14,25 @@ KvCache::KvCache(const std::vector<KvShape>& shapes, KvType k_type, KvType v_typ
     : k_type_(k_type), v_type_(v_type) {
   for (const KvShape& shape : shapes) {
     const int stride = (shape.value_len + kBlockLen - 1) / kBlockLen * kBlockLen;
-    layers_.push_back({shape, stride, key_width_, value_width_});
-    key_width_ += int64_t{shape.n_heads} * shape.key_len;
-    value_width_ += int64_t{shape.n_heads} * stride;
+    layers_.push_back({.shape = shape, .value_stride = stride});
   }
 }
 
 void KvCache::reset(int n_ctx) {
-  n_ctx_ = (n_ctx + kBlockLen - 1) / kBlockLen * kBlockLen;
-  const auto allocate = [&](int64_t width) {
-    auto* memory = static_cast<float*>(
-        std::calloc(static_cast<size_t>(width) * static_cast<size_t>(n_ctx_) + 1, sizeof(float)));
+  const auto whole_blocks = [](int n) { return (n + kBlockLen - 1) / kBlockLen * kBlockLen; };
+  n_ctx_ = whole_blocks(n_ctx);
+  int64_t n_keys = 0, n_values = 0;
+  for (Layer& layer : layers_) {
+    const KvShape& shape = layer.shape;
+    layer.n_entries = n_ctx_;
+    if (shape.ratio > 0) layer.n_entries += whole_blocks(n_ctx / shape.ratio);
+    layer.first_key = n_keys;
+    layer.first_value = n_values;
+    n_keys += layer.n_entries * shape.n_heads * shape.key_len;
+    n_values += layer.n_entries * shape.n_heads * layer.value_stride;
+  }
+  const auto allocate = [&](int64_t n) {
+    auto* memory = static_cast<float*>(std::calloc(static_cast<size_t>(n) + 1, sizeof(float)));
     if (memory == nullptr) {
       bad_input("out_of_memory", "no memory for the key-value cache",
                 std::to_string(n_ctx) + " positions", "use a shorter prompt or --max-tokens");
@@ -33,13 +41,14 @@ void KvCache::reset(int n_ctx) {
   };
   keys_.reset();
   values_.reset();
-  keys_ = allocate(key_width_);
-  values_ = allocate(value_width_);
+  keys_ = allocate(n_keys);
+  values_ = allocate(n_values);
 }
 
 void KvCache::append(int layer, int first_position, int n_tokens, const float* k, const float* v) {
-  assert(first_position + n_tokens <= n_ctx_);
-  const auto [n_heads, key_len, value_len] = shape(layer);
+  assert(first_position + n_tokens <= at(layer).n_entries);
+  const int n_heads = shape(layer).n_heads;
+  const int key_len = shape(layer).key_len, value_len = shape(layer).value_len;
   std::vector<float> key(static_cast<size_t>(key_len)), value(static_cast<size_t>(value_len));
   for (int head = 0; head < n_heads; ++head) {
     float* key_out = keys_.get() + key_offset(layer, head);

@@ -14,6 +14,7 @@ namespace crossval {
 // What a layer keeps of each position: heads of keys and as many of values, and their lengths.
 struct KvShape {
   int n_heads = 0, key_len = 0, value_len = 0;
+  int ratio = 0;  // behind all positions, one more entry for so many of them; 0 = none
 };
 
 class KvCache {
@@ -38,6 +39,8 @@ class KvCache {
   const KvShape& shape(int layer) const { return at(layer).shape; }
   int value_stride(int layer) const { return at(layer).value_stride; }
   int n_ctx() const { return n_ctx_; }
+  // Where the entries for several positions begin (KvShape::ratio).
+  int first_entry_behind() const { return n_ctx_; }
   KvType k_type() const { return k_type_; }
   KvType v_type() const { return v_type_; }
 
@@ -50,19 +53,21 @@ class KvCache {
   struct Layer {
     KvShape shape;
     int value_stride = 0;
-    int64_t first_key = 0, first_value = 0;  // floats before its own, for each position of n_ctx
+    int64_t n_entries = 0;
+    int64_t first_key = 0, first_value = 0;  // floats before its own
   };
   const Layer& at(int layer) const { return layers_[static_cast<size_t>(layer)]; }
   int64_t key_offset(int layer, int kv_head) const {
-    return (at(layer).first_key + int64_t{kv_head} * at(layer).shape.key_len) * n_ctx_;
+    const Layer& one = at(layer);
+    return one.first_key + int64_t{kv_head} * one.shape.key_len * one.n_entries;
   }
   int64_t value_offset(int layer, int kv_head) const {
-    return (at(layer).first_value + int64_t{kv_head} * at(layer).value_stride) * n_ctx_;
+    const Layer& one = at(layer);
+    return one.first_value + int64_t{kv_head} * one.value_stride * one.n_entries;
   }
 
   std::vector<Layer> layers_;
-  int64_t key_width_ = 0, value_width_ = 0;  // floats of all layers for a position
-  int n_ctx_ = 0;                            // rounded up to whole blocks
+  int n_ctx_ = 0;  // rounded up to whole blocks
   KvType k_type_, v_type_;
   Buffer keys_, values_;
 };

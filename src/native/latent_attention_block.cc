@@ -124,10 +124,11 @@ void latent_attention_block(ForwardPass& pass, const LatentAttention& attention,
   const bool absorbed = pass.layer_config().latent.absorbed;
   make_queries(pass, attention, in);
   make_rows(pass, attention, in);
+  const Chosen* chosen = choose_positions(pass, attention.indexer, in);
   absorbed ? absorb(pass, attention) : decompress(pass, attention);
   scale_by_position(pass);
   pass.resize(pass.heads, pass.layer_config().n_heads * pass.layer_config().value_dim);
-  pass.attention(pass.q, pass.k, pass.v, pass.heads);
+  pass.attention(pass.q, pass.k, pass.v, pass.heads, chosen);
   if (absorbed) release(pass);
   pass.tap("kqv_out", "CONT", pass.heads);
   if (attention.gate != LatentAttention::Gate::none)

@@ -60,6 +60,9 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
   if (const auto* attention = std::get_if<LatentAttention>(&branch.block)) {
     return latent_attention_block(pass, *attention, in);
   }
+  if (std::holds_alternative<CompressedAttention>(branch.block)) {
+    return compressed_attention_block(pass, in);
+  }
   if (const auto* scan = std::get_if<SelectiveScan>(&branch.block)) {
     return scan_block(pass, *scan, in);
   }
@@ -82,10 +85,11 @@ void run_block(ForwardPass& pass, const Branch& branch, const Rows& in) {
 
 void ForwardPass::run_layers() {
   if (arch.embedding_skip) embedding = x;
-  if (arch.hyper_connections) begin_streams(*this);
+  if (arch.hyper != Arch::Hyper::none) begin_streams(*this);
   checkpoints.clear();
   for (layer = 0; layer < config.n_layers; ++layer) {
     if (arch.cycles) begin_pass(*this);
+    if (config.ngrams.layer == layer) add_ngrams(*this);
     const std::vector<Branch>& branches = arch.layer_of(layer_config().kind);
     const auto is_parallel = [&](const Branch& branch) {
       return branch.parallel || config.parallel;
@@ -100,7 +104,7 @@ void ForwardPass::run_layers() {
                   layer_input.data.begin());
     }
     for (const Branch& part : branches) {
-      if (arch.hyper_connections) read_streams(*this, part);
+      if (arch.hyper != Arch::Hyper::none) read_streams(*this, part);
       const bool mixes = config.checkpoint_period != 0;
       if (mixes) {
         mix_checkpoints(*this, layer_weights()[part.checkpoint_score]);
@@ -117,7 +121,7 @@ void ForwardPass::run_layers() {
              branch.width, eps, branch);
         tap(part.post_tap, "MUL", branch);
       }
-      if (arch.hyper_connections) {
+      if (arch.hyper != Arch::Hyper::none) {
         add_to_streams(*this, part.sum_tap);
         continue;
       }
@@ -132,7 +136,7 @@ void ForwardPass::run_layers() {
     if (arch.cycles) end_pass(*this);
   }
   layer = -1;
-  if (arch.hyper_connections) end_streams(*this);
+  if (arch.hyper != Arch::Hyper::none) end_streams(*this);
   if (config.checkpoint_period == 0) return;
   mix_checkpoints(*this, weights.outside[Role::output_res_score]);
   std::swap(x, mixed);

@@ -32,10 +32,11 @@ const Arch& supported_arch(const ModelFile& model) {
   return *find_arch(model.architecture());
 }
 
-std::vector<KvShape> kv_shapes(const Config& config) {
+std::vector<KvShape> kv_shapes(const Arch& arch, const Config& config) {
+  const bool has_rows = arch.find_block<CompressedAttention>() != nullptr;
   std::vector<KvShape> all;
   for (const LayerConfig& layer : config.layers) {
-    all.push_back({layer.n_kv_heads, layer.head_dim, layer.value_dim});
+    all.push_back({layer.n_kv_heads, layer.head_dim, layer.value_dim, has_rows ? layer.ratio : 0});
   }
   return all;
 }
@@ -53,7 +54,7 @@ struct NativeEngine::Impl {
         arch(supported_arch(*model)),
         config(read_config(*model, arch)),
         weights(bind_weights(*model, arch, config)),
-        cache(kv_shapes(config), options.k_type, options.v_type),
+        cache(kv_shapes(arch, config), options.k_type, options.v_type),
         routing_log(options.routing_log),
         routing_tips(options.routing_tips),
         pass(arch, config, weights, options.numerics, cache, *pool) {
@@ -75,17 +76,6 @@ struct NativeEngine::Impl {
                       : n_ctx > config.rope.n_ctx_orig ? Role::rope_factors_long
                                                        : Role::rope_factors_short;
     pass.set_rope_factors(outside[role].vector);
-  }
-
-  // Refuses more positions than native computes as the model means them.
-  void check_length(int n_positions) const {
-    const int n_seen = config.indexer.n_seen;
-    if (n_seen != 0 && n_positions > n_seen) {
-      bad_input("native_unsupported",
-                fmt::format("behind position {} an indexer chooses what this model sees", n_seen),
-                model->path(),
-                "native does not compute that: use a shorter prompt, or compare two other engines");
-    }
   }
 
   // Rows of the embedding, with what an architecture does to them.
@@ -117,16 +107,24 @@ struct NativeEngine::Impl {
   // Runs ids through all layers; appends the normed last hidden states to `hidden`.
   void forward(std::span<const TokenId> ids, int hidden_row, TapWriter* taps) {
     const int n = static_cast<int>(ids.size());
-    pass.begin(n, n_past);
+    pass.begin(ids, n_past);
     pass.taps = taps;
     pass.layer = -1;
     embed(ids);
     pass.run_layers();
     const Weight& output_norm = weights.outside[arch.output_norm];
-    pass.norm(pass.x, output_norm, pass.normed);
+    if (arch.output_norm == Role::none) {
+      std::copy_n(pass.x.data.begin(), static_cast<size_t>(n) * config.n_embd,
+                  pass.normed.data.begin());
+    } else {
+      pass.norm(pass.x, output_norm, pass.normed);
+    }
     std::copy_n(pass.normed.data.begin(), static_cast<size_t>(n) * config.n_embd,
                 hidden.row(hidden_row));
-    pass.tap("result_norm", !output_norm.bias.empty() ? "ADD" : "MUL", pass.normed);
+    const char* op = arch.output_norm == Role::none ? "SCALE"
+                     : output_norm.bias.empty()     ? "MUL"
+                                                    : "ADD";
+    pass.tap("result_norm", op, pass.normed);
     n_past += n;
   }
 
@@ -208,9 +206,7 @@ std::string NativeEngine::piece(TokenId id) {
 
 void NativeEngine::reset(int n_ctx) {
   const Stopwatch watch;
-  impl_->check_length(n_ctx);
-  impl_->cache.reset(n_ctx);
-  impl_->pass.recurrent_state.reset();
+  impl_->pass.reset(n_ctx);
   impl_->n_ctx = n_ctx;
   impl_->choose_rope_factors();
   impl_->n_past = 0;

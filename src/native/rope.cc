@@ -72,11 +72,11 @@ RopeTable make_rope_table(const RopeConfig& rope, const VectorWeight* freq_facto
   return table;
 }
 
-void rotate_head(const RopeTable& table, const RopeConfig& rope, int64_t token, float* head) {
+void rotate_head(const RopeTable& table, RopeStyle style, int64_t token, float* head) {
   const float* cos = table.cos.data() + token * table.n_pairs;
   const float* sin = table.sin.data() + token * table.n_pairs;
-  const int step = rope.style == RopeStyle::norm ? 2 : 1;  // first element of each pair
-  const int apart = rope.style == RopeStyle::norm ? 1 : table.n_pairs;  // to its partner
+  const int step = style == RopeStyle::norm ? 2 : 1;               // first element of each pair
+  const int apart = style == RopeStyle::norm ? 1 : table.n_pairs;  // to its partner
   for (int pair = 0; pair < table.n_pairs; ++pair) {
     float& a = head[pair * step];
     float& b = head[pair * step + apart];

@@ -23,6 +23,6 @@ RopeTable make_rope_table(const RopeConfig& rope, const VectorWeight* freq_facto
                           int first_position, int n_tokens);
 
 // Rotates the first n_dims elements of one head in place.
-void rotate_head(const RopeTable& table, const RopeConfig& rope, int64_t token, float* head);
+void rotate_head(const RopeTable& table, RopeStyle style, int64_t token, float* head);
 
 }  // namespace crossval

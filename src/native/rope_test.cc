@@ -24,7 +24,7 @@ TEST(Rope, RotatesPairsByPositionTimesFrequency) {
     const RopeTable table = make_rope_table(rope, nullptr, 5, 3);
     std::vector<float> head = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};  // two elements beyond n_dims
     const std::vector<float> before = head;
-    rotate_head(table, rope, 2, head.data());
+    rotate_head(table, rope.style, 2, head.data());
     for (int pair = 0; pair < 4; ++pair) {
       const double angle = 7.0 * std::pow(10000.0, -2.0 * pair / 8);
       const size_t i = static_cast<size_t>(style == RopeStyle::norm ? 2 * pair : pair);

@@ -33,7 +33,10 @@ std::string key_with_many_values(const ModelFile& model, const std::string& pref
       "attention.head_count_kv",    "attention.sliding_window_pattern",
       "attention.recurrent_layers", "rope.dimension_sections",
       "attention.indexer.types",    "attention.rope_pattern",
-      "swiglu_clamp_exp",           "swiglu_clamp_shexp"};
+      "swiglu_clamp_exp",           "swiglu_clamp_shexp",
+      "expert_used_count",          "expert_feed_forward_length",
+      "attention.compress_ratios",  "ple.layer_multipliers",
+      "ple.head_offsets",           "ple.head_vocab_sizes"};
   for (const auto& [key, value] : model.metadata()) {
     if (!key.starts_with(prefix)) continue;
     const std::string_view name = std::string_view(key).substr(prefix.size());
@@ -77,6 +80,12 @@ bool has_router(const ModelFile& model) {
   return std::ranges::any_of(model.tensors(), [](const TensorView& tensor) {
     return tensor.name.find(".ffn_gate_inp.") != std::string::npos;
   });
+}
+
+// Of whole numbers, which are read as they are (arch/tensors.h TensorSpec::is_table).
+bool is_table(const TensorView& tensor) {
+  return tensor.type == GgmlType::I32 &&
+         tensor.name.ends_with(fmt::format(".{}.weight", role_name(Role::ffn_gate_tid2eid)));
 }
 
 // A tensor that would change the result and that the architecture has no use for; "" = none.
@@ -143,6 +152,7 @@ std::optional<std::string> native_unsupported_reason(const ModelFile& model) {
     return fmt::format("native does not know what to do with tensor '{}'", tensor);
   }
   for (const TensorView& tensor : model.tensors()) {
+    if (is_table(tensor)) continue;
     if (find_format(tensor.type) == nullptr) {
       const TypeInfo* type = find_type(static_cast<uint32_t>(tensor.type));
       return fmt::format("tensor '{}' has type {}, which native cannot read", tensor.name,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstring>
 #include <string>
 
 #include "base/error.h"
@@ -20,8 +21,13 @@ class Binder {
     for (const int64_t n : spec.shape) {
       if (n != 0) shape.push_back(n);
     }
+    if (spec.any_shape) shape = as_in_file(spec.name(), shape);
     const TensorView* tensor = find(spec.name(), shape, spec.required);
     if (tensor == nullptr) return;
+    if (spec.is_table) {
+      out.table = table(*tensor);
+      return;
+    }
     if (spec.is_linear) {
       out.matrix = weight_view(*tensor);
       const bool scales = spec.uses_scale || tensor->type == GgmlType::NVFP4;
@@ -37,6 +43,14 @@ class Binder {
   }
 
  private:
+  // The file's own shape, where it has as many elements.
+  std::vector<int64_t> as_in_file(const std::string& name,
+                                  const std::vector<int64_t>& shape) const {
+    const TensorView* tensor = model_.find_tensor(name);
+    int64_t n = 1;
+    for (const int64_t size : shape) n *= size;
+    return tensor != nullptr && tensor->n_elements() == n ? tensor->shape : shape;
+  }
   const TensorView* find(const std::string& name, const std::vector<int64_t>& shape,
                          bool required) const {
     const TensorView* tensor = model_.find_tensor(name);
@@ -64,6 +78,16 @@ class Binder {
     const WeightView view = weight_view(*tensor);
     VectorWeight out(static_cast<size_t>(view.n_rows * view.row_len));
     for (int64_t row = 0; row < view.n_rows; ++row) get_row(view, row, &out[row * view.row_len]);
+    return out;
+  }
+
+  std::vector<int32_t> table(const TensorView& tensor) const {
+    if (tensor.type != GgmlType::I32) {
+      bad_input("wrong_type", fmt::format("tensor '{}' holds no whole numbers (I32)", tensor.name),
+                model_.path(), "convert the model again with a current converter");
+    }
+    std::vector<int32_t> out(tensor.data.size() / sizeof(int32_t));
+    std::memcpy(out.data(), tensor.data.data(), out.size() * sizeof(int32_t));
     return out;
   }
 

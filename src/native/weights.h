@@ -19,7 +19,8 @@ struct Weight {
   VectorWeight vector;  // of anything else
   VectorWeight bias;
   VectorWeight scale;  // one element, or one for each expert
-  explicit operator bool() const { return matrix || !vector.empty(); }
+  std::vector<int32_t> table;
+  explicit operator bool() const { return matrix || !vector.empty() || !table.empty(); }
 };
 
 class WeightsByRole {

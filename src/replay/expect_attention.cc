@@ -55,12 +55,18 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
   }
   if (tap.first_position + n_tokens > n_keys) return;
   // What an indexer chooses of more, replay does not know.
-  if (config_->indexer.n_seen != 0 && tap.first_position + n_tokens > config_->indexer.n_seen)
-    return;
+  const IndexerConfig& indexer = config_->indexer;
+  if (indexer.n_seen != 0 && tap.first_position + n_tokens >= indexer.n_thinned()) return;
   const LayerConfig* sizes = layer(tap.layer);
-  const int64_t window = sizes != nullptr && sizes->has_window ? config_->window_len : INT64_MAX;
+  // Rows for several positions stand behind the positions.
+  if (sizes != nullptr && sizes->ratio > 0) return;
+  const int64_t window = sizes != nullptr && sizes->has_window ? config_->window_len : 0;
   if (!arch_->causal || config_->alibi_bias != 0) return;  // then a mask holds distances
   for (int64_t t = 0; t < n_tokens; ++t) {
+    const int64_t position = tap.first_position + t;
+    const int64_t first = window == 0             ? 0
+                          : arch_->window.chunked ? position / window * window
+                                                  : position - window + 1;
     for (int64_t key = 0; key < n_keys; ++key) {
       const size_t offset = static_cast<size_t>(t * n_keys + key) * width;
       const std::byte* at = mask.data.data() + offset;
@@ -72,12 +78,11 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
       } else {
         std::memcpy(&value, at, sizeof value);
       }
-      const int64_t age = tap.first_position + t - key;
-      const bool seen = age >= 0 && age < window;
+      const bool seen = key >= first && key <= position;
       if (seen ? value == 0 : value == -INFINITY) continue;
       if (faults.empty() || faults.back().cause != Cause::sliding_window) {
         faults.push_back({Cause::sliding_window, "the mask",
-                          fmt::format("position {} {} position {}", tap.first_position + t,
+                          fmt::format("position {} {} position {}", position,
                                       seen ? "sees" : "does not see", key),
                           fmt::format("a mask of {}", value)});
       }

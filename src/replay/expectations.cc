@@ -115,9 +115,10 @@ void Expectations::expect_inputs(const Tap& tap, std::span<const TokenId> ids,
       tap.sources[0].name == "token_embd.weight") {
     expect_ids(sources[1], ids, Cause::tokens, "the ids looked up", expected.faults);
   }
-  // Architectures that compress their cache also turn blocks, by positions of their own.
+  // Some architectures also turn what stands for several positions, by positions of its own.
   if (tap.op == "ROPE" && tap.sources.size() > 1 &&
-      (knows_architecture() || !tap.sources[1].name.ends_with("_state_write_pos"))) {
+      tap.out.ne[2] == static_cast<int64_t>(ids.size()) &&
+      !tap.sources[1].name.ends_with("_state_write_pos")) {
     std::vector<int32_t> positions(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       positions[i] = tap.first_position + static_cast<int32_t>(i);
@@ -140,8 +141,10 @@ void Expectations::expect_order(const Tap& tap, Expected& expected) const {
 }
 
 void Expectations::expect_norm(const Tap& tap, Expected& expected) const {
-  if (config_->indexer.n_seen != 0 && tap.op == "NORM")
-    return;  // an indexer's, with an eps of its own
+  if (config_->indexer.n_seen != 0 && tap.op == "NORM") {
+    return expect_float(expected, kNormEps, config_->indexer.norm_eps, Cause::rms_eps,
+                        "eps of the indexer's norm");
+  }
   const float found = as_float(expected.operation.params[kNormEps]);
   if (arch_->post_norm_eps && alike(found, *arch_->post_norm_eps)) return;
   // A delta net's queries and keys are made of length 1 by way of this norm (llama.cpp
@@ -163,9 +166,14 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   std::vector<TapTensor>& sources = expected.operation.sources;
   const LayerConfig* sizes = layer(tap.layer);
   if (sizes == nullptr || arch_->rope == RopeStyle::none) return;
-  if (config_->indexer.n_seen != 0 && tap.name.starts_with("indexer_"))
-    return;  // turned its own way
   const RopeConfig& rope = config_->rope_of(tap.layer);
+  const IndexerConfig& indexer = config_->indexer;
+  // That of latent attention alone has names in every graph.
+  const Indexer* kind = arch_->find_indexer();
+  const bool has_name = kind != nullptr && kind->kind == Indexer::Kind::positions;
+  const bool is_indexer = indexer.n_seen != 0 && tap.out.ne[0] == indexer.key_len &&
+                          (tap.out.ne[1] == indexer.n_heads || tap.out.ne[1] == 1) &&
+                          (!has_name || tap.name.starts_with("indexer_"));
   const LatentConfig& latent = sizes->latent;
   const bool is_q_or_k =
       latent.rank == 0 ? tap.out.ne[0] == config_->head_dim &&
@@ -174,13 +182,14 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
                        : (tap.out.ne[0] == latent.key_len && tap.out.ne[1] == sizes->n_heads) ||
                              (tap.out.ne[0] == rope.n_dims &&
                               (tap.out.ne[1] == sizes->n_heads || tap.out.ne[1] == 1));
-  if (!is_q_or_k) {
+  if (!is_q_or_k && !is_indexer) {
     faults.push_back(
         {Cause::head_count, "the heads",
          fmt::format("{} or {} of {}", sizes->n_heads, sizes->n_kv_heads, config_->head_dim),
          fmt::format("{} of {}", tap.out.ne[1], tap.out.ne[0])});
   }
-  const int32_t mode = mode_of(rope.style);
+  const RopeStyle own = is_indexer && kind != nullptr ? kind->rope : RopeStyle::none;
+  const int32_t mode = mode_of(own == RopeStyle::none ? rope.style : own);
   if (tap.params[kRopeMode] != mode) {
     const auto name = [](int32_t m) {
       return m == kModeNorm   ? "adjacent pairs (norm)"
@@ -275,9 +284,12 @@ bool Expectations::needs_scale(std::string_view name) const {
 
 // The tensors that a graph of this architecture has to read.
 std::set<std::string> Expectations::needed_tensors() const {
+  // llama.cpp chooses blocks with flash attention alone (minimax-m3.cpp).
+  const Indexer* indexer = arch_->find_indexer();
+  const bool may_leave_out = indexer != nullptr && indexer->kind == Indexer::Kind::best_block;
   std::set<std::string> needed;
   for (const TensorSpec& spec : tensors_of(*model_, *arch_, *config_)) {
-    if (!spec.is_used) continue;
+    if (!spec.is_used || (may_leave_out && is_of_indexer(spec.role))) continue;
     // Nothing was kept before the first layer that could be mixed in.
     if (spec.role == Role::attn_res_score && spec.layer == 0) continue;
     needed.insert(spec.name());

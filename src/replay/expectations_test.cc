@@ -66,6 +66,32 @@ TEST(Expectations, TheFileSaysWhichLayersSeeAWindow) {
             "-w-ww--");
 }
 
+// Llama 4's layers see the chunk of 8192 positions that a token is in, whatever the key's number.
+TEST(Expectations, ChunksBeginAtMultiplesOfTheirLength) {
+  const Expectations expectations = expectations_of("llama4", [](GgufWriter& metadata) {
+    metadata.set_u32("llama4.attention.sliding_window", 8192);
+  });
+  constexpr int kFirst = 8190, kTokens = 4, kKeys = kFirst + kTokens;
+  const auto n_faults = [&](const std::function<int(int)>& first_seen) {
+    std::vector<float> mask;
+    for (int position = kFirst; position < kKeys; ++position) {
+      for (int key = 0; key < kKeys; ++key)
+        mask.push_back(key >= first_seen(position) && key <= position ? 0 : -INFINITY);
+    }
+    Tap tap =
+        tap_of("SOFT_MAX", floats({kKeys, kTokens, 1, 1}, std::vector<float>(mask.size(), 0.25f)),
+               {floats({kKeys, kTokens, 1, 1}, mask), floats({kKeys, kTokens, 1, 1}, mask)});
+    tap.layer = 0;
+    tap.first_position = kFirst;
+    const Expected expected = expectations.expect(tap, std::vector<TokenId>{1, 2, 3, 4});
+    return std::ranges::count_if(expected.faults, [](const ParameterFault& fault) {
+      return fault.cause == Cause::sliding_window;
+    });
+  };
+  EXPECT_EQ(n_faults([](int position) { return position / 8192 * 8192; }), 0);
+  EXPECT_EQ(n_faults([](int position) { return position - 8191; }), 1);
+}
+
 TEST(Expectations, BlocksHavePositionsOfTheirOwn) {
   const Expectations expectations = expectations_of("unheard-of", [](GgufWriter&) {});
   const auto n_faults = [&](const char* name) {
