@@ -335,7 +335,7 @@ std::vector<TensorSpec> tensors_of(const ModelFile& model, const Arch& arch, con
       if (sizes.has_experts && !branch.is_dense) {
         const size_t first = all.size();
         list_experts(model, ffn, config, sizes, list);
-        for (size_t i = first; i < all.size(); ++i) all[i].is_used = !ffn.experts.left_out;
+        for (size_t i = first; ffn.experts.left_out && i < all.size(); ++i) all[i].is_used = false;
       } else {
         list_ffn(ffn.dense, config, sizes.n_ff, list);
       }

@@ -88,8 +88,8 @@ TEST_P(ArchRows, NativeComputesWhatLlamaCppComputes) {
   std::map<std::string, std::string> settings = {{"kv_type", "f32"}};
   // llama.cpp chooses blocks with flash attention alone (minimax-m3.cpp).
   const Indexer* indexer = arch_->find_indexer();
-  if (indexer != nullptr && indexer->kind == Indexer::Kind::best_block)
-    settings["flash_attn"] = "on";
+  const bool is_flash = indexer != nullptr && indexer->kind == Indexer::Kind::best_block;
+  if (is_flash) settings["flash_attn"] = "on";
   const auto engine = open_engine(find_engine("llama", "--backend"), {.model = path_,
                                                                       .n_threads = 1,
                                                                       .settings = settings,
@@ -100,7 +100,8 @@ TEST_P(ArchRows, NativeComputesWhatLlamaCppComputes) {
   // On weights in F32 `ggml` differs from `exact` in nothing but gelu, which ggml reads from a
   // table.
   NativeEngine ours = native(Numerics::ggml);
-  EXPECT_LT(nmse(logits_of(ours, kIds.size()), theirs), 1e-8);
+  // Its flash attention rounds through half floats (5e-7 on a plain Llama; all seen here: see below).
+  EXPECT_LT(nmse(logits_of(ours, kIds.size()), theirs), is_flash ? 2e-7 : 1e-8);
 }
 
 std::vector<std::string> all_names() {

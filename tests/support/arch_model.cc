@@ -106,7 +106,7 @@ void set_ngram_keys(GgufWriter& out, const Arch& arch) {
   out.set_u32(key("ple.eos_token_id"), 7);  // which the tests' prompts have
   out.set_u32(key("embedding_length_per_layer_input"), kNEmbd / 4);
   out.set_u64_array(key("ple.layer_multipliers"),
-                    std::vector<uint64_t>{0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 11});
+                    std::vector<uint64_t>{0x7e3779b97f4a7c15, 0x42b2ae3d27d4eb4f, 11});
   out.set_u64_array(key("ple.head_offsets"), std::vector<uint64_t>{0, 31, 68, 109});
   out.set_u64_array(key("ple.head_vocab_sizes"), std::vector<uint64_t>{31, 37, 41, 43});
 }
