@@ -12,8 +12,9 @@ namespace {
 
 // Block sizes: ggml/src/ggml-common.h of llama.cpp (the sizeof static_asserts of each block_*);
 // I2_S: 2 bits a weight, then one f32 scale and 28 bytes of padding for the tensor
-// (microsoft/BitNet, 3rdparty/llama.cpp ggml_nbytes); IQ2_BN: 2 bits a weight in blocks of 64 and
-// one f32 scale a row (ikawrakow/ik_llama.cpp, ggml/src/ggml.c row_meta_size).
+// (microsoft/BitNet, 3rdparty/llama.cpp ggml_nbytes); from Q6_0 on: ikawrakow/ik_llama.cpp, ggml's
+// ggml-common.h and ggml.c, `type_size` and `row_meta_size` (a scale for the row). Its _R4 and _R8
+// are rows of the type without that ending, 4 or 8 of them interleaved.
 constexpr std::array kTypes = {
     TypeInfo{GgmlType::F32, "F32", 1, 4},
     TypeInfo{GgmlType::F16, "F16", 1, 2},
@@ -51,7 +52,38 @@ constexpr std::array kTypes = {
     TypeInfo{GgmlType::NVFP4, "NVFP4", 64, 4 + 32},
     TypeInfo{GgmlType::Q1_0, "Q1_0", 128, 2 + 16},
     TypeInfo{GgmlType::Q2_0, "Q2_0", 64, 2 + 16},
+    TypeInfo{GgmlType::Q6_0, "Q6_0", 32, 2 + 8 + 16},
+    TypeInfo{GgmlType::IQ1_BN, "IQ1_BN", 64, 13, 2},
     TypeInfo{GgmlType::IQ2_BN, "IQ2_BN", 64, 16, 4},
+    TypeInfo{GgmlType::IQ2_K, "IQ2_K", 256, 2 + 2 + 8 + 64},
+    TypeInfo{GgmlType::IQ3_K, "IQ3_K", 256, 2 + 2 + 2 + 8 + 64 + 32},
+    TypeInfo{GgmlType::IQ4_K, "IQ4_K", 256, 2 + 2 + 4 + 8 + 128},
+    TypeInfo{GgmlType::IQ5_K, "IQ5_K", 256, 2 + 2 + 4 + 8 + 128 + 32},
+    TypeInfo{GgmlType::IQ6_K, "IQ6_K", 256, 2 + 2 + 16 + 128 + 64},
+    TypeInfo{GgmlType::IQ4_KS, "IQ4_KS", 256, 8 + 128, 4},
+    TypeInfo{GgmlType::IQ2_KS, "IQ2_KS", 256, 2 + 4 + 64, 2},
+    TypeInfo{GgmlType::IQ4_KSS, "IQ4_KSS", 256, 128, 4},
+    TypeInfo{GgmlType::IQ5_KS, "IQ5_KS", 256, 8 + 128 + 32, 4},
+    TypeInfo{GgmlType::IQ3_KS, "IQ3_KS", 256, 2 + 4 + 64 + 32, 2},
+    TypeInfo{GgmlType::IQ2_KL, "IQ2_KL", 256, 2 + 4 + 64 + 16, 2},
+    TypeInfo{GgmlType::Q4_0_R8, "Q4_0_R8", 32, 2 + 16, 0, 0, 8},
+    TypeInfo{GgmlType::Q5_0_R4, "Q5_0_R4", 32, 2 + 4 + 16, 0, 0, 4},
+    TypeInfo{GgmlType::Q8_0_R8, "Q8_0_R8", 32, 2 + 32, 0, 0, 8},
+    TypeInfo{GgmlType::Q2_K_R4, "Q2_K_R4", 256, 2 * 2 + 16 + 64, 0, 0, 4},
+    TypeInfo{GgmlType::Q3_K_R4, "Q3_K_R4", 256, 2 + 64 + 32 + 12, 0, 0, 4},
+    TypeInfo{GgmlType::Q4_K_R4, "Q4_K_R4", 256, 2 * 2 + 12 + 128, 0, 0, 4},
+    TypeInfo{GgmlType::Q5_K_R4, "Q5_K_R4", 256, 2 * 2 + 12 + 128 + 32, 0, 0, 4},
+    TypeInfo{GgmlType::Q6_K_R4, "Q6_K_R4", 256, 2 + 16 + 192, 0, 0, 4},
+    TypeInfo{GgmlType::IQ4_NL_R4, "IQ4_NL_R4", 32, 2 + 16, 0, 0, 4},
+    TypeInfo{GgmlType::IQ4_XS_R8, "IQ4_XS_R8", 256, 2 + 2 + 4 + 128, 0, 0, 8},
+    TypeInfo{GgmlType::Q6_0_R4, "Q6_0_R4", 32, 2 + 8 + 16, 0, 0, 4},
+    TypeInfo{GgmlType::IQ2_BN_R4, "IQ2_BN_R4", 64, 16, 4, 0, 4},
+    TypeInfo{GgmlType::IQ2_K_R4, "IQ2_K_R4", 256, 2 + 2 + 8 + 64, 0, 0, 4},
+    TypeInfo{GgmlType::IQ3_K_R4, "IQ3_K_R4", 256, 2 + 2 + 2 + 8 + 64 + 32, 0, 0, 4},
+    TypeInfo{GgmlType::IQ4_K_R4, "IQ4_K_R4", 256, 2 + 2 + 4 + 8 + 128, 0, 0, 4},
+    TypeInfo{GgmlType::IQ5_K_R4, "IQ5_K_R4", 256, 2 + 2 + 4 + 8 + 128 + 32, 0, 0, 4},
+    TypeInfo{GgmlType::IQ4_KS_R4, "IQ4_KS_R4", 256, 8 + 128, 4, 0, 4},
+    TypeInfo{GgmlType::IQ5_KS_R4, "IQ5_KS_R4", 256, 8 + 128 + 32, 4, 0, 4},
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 namespace crossval {
 
-// Ids as stored in GGUF (ggml.h `enum ggml_type`; I2_S as microsoft/BitNet, IQ2_BN as
+// Ids as stored in GGUF (ggml.h `enum ggml_type`; I2_S as microsoft/BitNet, all from 133 on as
 // ikawrakow/ik_llama.cpp define them).
 enum class GgmlType : uint32_t {
   // clang-format off
@@ -16,7 +16,12 @@ enum class GgmlType : uint32_t {
   Q3_K = 11, Q4_K = 12, Q5_K = 13, Q6_K = 14, Q8_K = 15, IQ2_XXS = 16, IQ2_XS = 17, IQ3_XXS = 18,
   IQ1_S = 19, IQ4_NL = 20, IQ3_S = 21, IQ2_S = 22, IQ4_XS = 23, I8 = 24, I16 = 25, I32 = 26,
   I64 = 27, F64 = 28, IQ1_M = 29, BF16 = 30, TQ1_0 = 34, TQ2_0 = 35, I2_S = 36, MXFP4 = 39,
-  NVFP4 = 40, Q1_0 = 41, Q2_0 = 42, IQ2_BN = 135,
+  NVFP4 = 40, Q1_0 = 41, Q2_0 = 42, Q6_0 = 133, IQ1_BN = 134, IQ2_BN = 135, IQ2_K = 137,
+  IQ3_K = 138, IQ4_K = 139, IQ5_K = 140, IQ6_K = 141, IQ4_KS = 144, IQ2_KS = 145, IQ4_KSS = 146,
+  IQ5_KS = 152, IQ3_KS = 156, IQ2_KL = 157, Q4_0_R8 = 202, Q5_0_R4 = 206, Q8_0_R8 = 208,
+  Q2_K_R4 = 210, Q3_K_R4 = 211, Q4_K_R4 = 212, Q5_K_R4 = 213, Q6_K_R4 = 214, IQ4_NL_R4 = 220,
+  IQ4_XS_R8 = 223, Q6_0_R4 = 233, IQ2_BN_R4 = 335, IQ2_K_R4 = 337, IQ3_K_R4 = 338,
+  IQ4_K_R4 = 339, IQ5_K_R4 = 340, IQ4_KS_R4 = 344, IQ5_KS_R4 = 352,
   // clang-format on
 };
 
@@ -27,6 +32,7 @@ struct TypeInfo {
   int block_bytes;
   int row_extra_bytes = 0;     // stored once per row beside the blocks (a row scale)
   int tensor_extra_bytes = 0;  // stored once per tensor behind all rows (I2_S: scale and padding)
+  int rows_together = 1;       // so many rows lie interleaved; a tensor is whole groups of them
 };
 
 // nullptr when the id is not a type this program has heard of.

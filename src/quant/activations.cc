@@ -98,15 +98,16 @@ void prepare_activations(const float* x, int64_t x_stride, int64_t n_tokens, int
   grow(out.d, n_tokens * out.n_sub);
   grow(out.s, n_tokens * out.n_sub);
   grow(out.sums, n_tokens * out.n_sub);
-  if (key.type == ActivationType::I8_FOUR) grow(out.four_scales, n_tokens);
+  const int run = run_of_four(key.type);
+  if (run > 0) grow(out.four_scales, n_tokens);
   pool.run(n_items, [&](int64_t item, int) {
     const int64_t end = std::min(n_tokens, (item + 1) * tokens_per_item);
     for (int64_t t = item * tokens_per_item; t < end; ++t) {
       const RoundedRow row = {n_tokens, out.codes.data() + t * row_len, out.d.data() + t,
                               out.s.data() + t, out.sums.data() + t};
-      if (key.type == ActivationType::I8_FOUR) {
+      if (run > 0) {
         out.four_scales[static_cast<size_t>(t)] =
-            round_i8_four(x + t * x_stride, row_len, key.sub_block_len, row);
+            round_i8_four(x + t * x_stride, row_len, run, key.sub_block_len, row);
       } else if (key.type == ActivationType::Q8_K) {
         kernels.round_q8_k(x + t * x_stride, row_len, key.offset, key.sub_block_len, row);
       } else {

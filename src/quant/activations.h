@@ -26,7 +26,7 @@ struct PreparedActivations {
   int64_t x_stride = 0;
   std::vector<float> values;
 
-  // Codes: [n_tokens][row_len], under I8_FOUR sorted by scale; the others [n_sub][n_tokens]
+  // Codes: [n_tokens][row_len], with four scales a row sorted by them; the others [n_sub][n_tokens]
   // (kernels.h, IntArgs).
   int64_t n_sub = 0;
   std::vector<int8_t> codes;
@@ -36,7 +36,7 @@ struct PreparedActivations {
   // the sum of all codes.
   std::vector<float> row_scales;
   std::vector<int32_t> row_sums;
-  std::vector<FourScales> four_scales;  // [n_tokens], I8_FOUR alone
+  std::vector<FourScales> four_scales;  // [n_tokens], where rows have them
 
   // Can it be multiplied with weights of this format, under these numerics?
   bool fits(const Format& format, Numerics numerics) const;

@@ -9,6 +9,8 @@
 namespace crossval {
 
 extern const Format kF32, kF16, kBF16;                 // floats.cc
+extern const Format kF64, kI8, kI16, kI32, kI64;       // floats.cc
+extern const Format kQ8_1, kQ8_K;                      // q8_blocks.cc
 extern const Format kQ4_0, kQ4_1;                      // q4.cc
 extern const Format kQ5_0, kQ5_1;                      // q5.cc
 extern const Format kQ8_0;                             // q8_0.cc
@@ -25,6 +27,19 @@ extern const Format kQ1_0, kQ2_0;                      // q12.cc
 extern const Format kI2_S;                             // i2_s.cc
 extern const Format kI2_S_ARM, kI2_S_32, kI2_S_QK256;  // i2_s_layouts.cc, not in the table
 extern const Format kIQ2_BN;                           // iq2_bn.cc
+
+// Those of ik_llama.cpp alone.
+extern const Format kQ6_0;                                   // q6_0.cc
+extern const Format kIQ1_BN;                                 // iq1_bn.cc
+extern const Format kIQ2_K, kIQ3_K, kIQ4_K, kIQ5_K, kIQ6_K;  // iq_k.cc
+extern const Format kIQ2_KS, kIQ3_KS, kIQ4_KS, kIQ5_KS;      // iq_ks.cc
+extern const Format kIQ4_KSS, kIQ2_KL;                       // iq_ks.cc
+extern const Format kQ4_0_R8, kQ5_0_R4, kQ6_0_R4, kQ8_0_R8;  // rows_of_blocks.cc
+extern const Format kIQ4_NL_R4, kIQ2_BN_R4;                  // rows_of_blocks.cc
+extern const Format kQ2_K_R4, kQ3_K_R4, kQ4_K_R4;            // rows_of_k.cc
+extern const Format kQ5_K_R4, kQ6_K_R4, kIQ4_XS_R8;          // rows_of_k.cc
+extern const Format kIQ2_K_R4, kIQ3_K_R4, kIQ4_K_R4;         // rows_of_iq_k.cc
+extern const Format kIQ5_K_R4, kIQ4_KS_R4, kIQ5_KS_R4;       // rows_of_iq_k.cc
 
 // A stored value at any alignment.
 template <typename T>

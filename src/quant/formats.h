@@ -17,8 +17,14 @@
 namespace crossval {
 
 // How ggml rounds the activations that meet this weight type (ggml-cpu `vec_dot_type`).
-// I8_ROW is bitnet.cpp's: one scale per row; I8_FOUR is ik_llama.cpp's Q8_K64: four per row.
-enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K, I8_ROW, I8_FOUR };
+// I8_ROW is bitnet.cpp's: one scale per row; I8_FOUR and I8_FOUR_16 are ik_llama.cpp's Q8_K64 and
+// Q8_K16: four per row, which positions take in turns of 4 or of 16.
+enum class ActivationType { F32, F16, BF16, Q8_0, Q8_1, Q8_K, I8_ROW, I8_FOUR, I8_FOUR_16 };
+
+// Positions in a row that share a scale; 0: the row does not have four.
+constexpr int run_of_four(ActivationType type) {
+  return type == ActivationType::I8_FOUR ? 4 : type == ActivationType::I8_FOUR_16 ? 16 : 0;
+}
 
 // Rows packed side by side: one AVX-512 register of results, two of AVX2.
 inline constexpr int kPanelRows = 16;
@@ -39,6 +45,13 @@ struct OneToken {
   const float* d;
   const float* s;
   const int32_t* sums;
+};
+
+// A scale for each row, an f16 or f32 of so many bytes (0: none): multiplied with a row's results,
+// or with d of its sub-blocks, as the engine rounds.
+struct RowScale {
+  int n_bytes = 0;
+  bool in_d = false;
 };
 
 struct Format {
@@ -65,11 +78,16 @@ struct Format {
   // times x, the sums of kernels.h without a panel in between.
   void (*dot_avx2)(const std::byte* row, int64_t row_bytes, int64_t n, const OneToken& x,
                    float* y) = nullptr;
-  // One f32 scale for the whole tensor lies behind its rows, or one for each row before it
-  // (WeightView::row_scale); what dequantize and unpack give is still to be multiplied with it.
+  // One f32 scale for the whole tensor lies behind its rows, or one for each row before it; what
+  // dequantize and unpack give is still to be multiplied with it (WeightView does).
   bool has_tensor_scale = false;
-  bool has_row_scale = false;
+  RowScale row_scale = {};
   int row_bytes_multiple = 1;  // rows are padded to whole multiples of so many bytes
+  // Interleaved kinds: so many rows share their blocks, which are as many times as long, and their
+  // scales lie together before them. `unpack` is null, and this one of the rows is unpacked.
+  int rows_together = 1;
+  void (*unpack_one)(const std::byte* rows, int row, int64_t n, uint8_t* codes, float* d,
+                     float* m) = nullptr;
 };
 
 // nullptr when native has no reader for the type.

@@ -10,15 +10,13 @@
 namespace crossval {
 namespace {
 
-constexpr int kPeriod = 16, kRun = kPeriod / kScales;  // positions that share a scale come in fours
-
 // Half to even for |v| < 2^22.
 int32_t round_to_even(float v) { return std::bit_cast<int32_t>(v + 12582912.0f) - 0x4b400000; }
 
-}  // namespace
-
-FourScales round_i8_four(const float* x, int64_t n, int sub_len, const RoundedRow& out) {
-  assert(n % (kPeriod * kScales) == 0);
+template <int kRun>
+FourScales round_of_run(const float* x, int64_t n, int sub_len, const RoundedRow& out) {
+  constexpr int kPeriod = kRun * kScales;
+  assert(n % 64 == 0);
   uint32_t largest[kPeriod] = {};  // as bits, which are ordered like magnitudes; NaN above all
   for (int64_t i = 0; i < n; i += kPeriod) {
     for (int j = 0; j < kPeriod; ++j) {
@@ -68,13 +66,19 @@ FourScales round_i8_four(const float* x, int64_t n, int sub_len, const RoundedRo
   return scales;
 }
 
-void sort_by_scale(const uint8_t* panel, int64_t n, uint8_t* sorted) {
-  constexpr int64_t kGroupBytes = 4 * kPanelRows;
-  const int64_t n_each = n / kPeriod;
-  for (int64_t i = 0; i < n_each; ++i) {
+}  // namespace
+
+FourScales round_i8_four(const float* x, int64_t n, int run, int sub_len, const RoundedRow& out) {
+  return run == 4 ? round_of_run<4>(x, n, sub_len, out) : round_of_run<16>(x, n, sub_len, out);
+}
+
+void sort_by_scale(const uint8_t* panel, int64_t n, int run, uint8_t* sorted) {
+  const int64_t run_bytes = int64_t{run} * kPanelRows;
+  const int64_t n_runs = n / run / kScales;
+  for (int64_t i = 0; i < n_runs; ++i) {
     for (int c = 0; c < kScales; ++c) {
-      std::memcpy(sorted + (c * n_each + i) * kGroupBytes, panel, kGroupBytes);
-      panel += kGroupBytes;
+      std::memcpy(sorted + (c * n_runs + i) * run_bytes, panel, static_cast<size_t>(run_bytes));
+      panel += run_bytes;
     }
   }
 }

@@ -67,6 +67,6 @@ const Format kIQ2_BN = {
     .unpack = unpack_iq2_bn,
     .first_non_finite = no_scales,
     .pack_avx2 = pack_iq2_bn,
-    .has_row_scale = true};
+    .row_scale = {.n_bytes = 4}};
 
 }  // namespace crossval

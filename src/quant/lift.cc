@@ -33,6 +33,12 @@ void put_rows(const WeightView& weights, const GgufWriter::Put& put) {
   }
 }
 
+// Tables of ids and the like, which are no weights.
+bool is_integer(GgmlType type) {
+  return type == GgmlType::I8 || type == GgmlType::I16 || type == GgmlType::I32 ||
+         type == GgmlType::I64;
+}
+
 GgufWriter lifted(const ModelFile& model) {
   GgufWriter out;
   for (const auto& [key, value] : model.metadata()) {
@@ -40,7 +46,7 @@ GgufWriter lifted(const ModelFile& model) {
   }
   out.set_u32("general.file_type", 0);  // LLAMA_FTYPE_ALL_F32 of llama.h
   for (const TensorView& tensor : model.tensors()) {
-    if (tensor.type == GgmlType::F32) {
+    if (tensor.type == GgmlType::F32 || is_integer(tensor.type)) {
       out.add_tensor(tensor.name, tensor.type, tensor.shape, tensor.data);
       continue;
     }

@@ -30,7 +30,7 @@ struct alignas(64) Scratch {
   std::array<float, kFloatPart * kPanelRows> row_floats;
   std::array<float, kIntPart / kMinSubLen> row_d, row_m;
   std::vector<float> ragged;     // results of the last panel when it has fewer rows
-  std::vector<float> four_sums;  // I8_FOUR: [kScales][tokens][kPanelRows]
+  std::vector<float> four_sums;  // four scales a row: [kScales][tokens][kPanelRows]
 
   CodePanel panel() { return {codes.data(), d.data(), m.data()}; }
 };
@@ -40,26 +40,32 @@ Scratch& scratch() {
   return memory;
 }
 
+// At most kPanelRows rows from `row` on (the others read as zeros), from weight `first` of each on.
 struct PanelRows {
-  const std::byte* row;
-  int64_t row_bytes;
-  int n_rows;  // at most kPanelRows; the others read as zeros
+  const WeightView& w;
+  int64_t row;
+  int n_rows;
+  int64_t first;
+  const std::byte* at() const {
+    return w.data + row * w.row_bytes + first / w.format->block_len * w.format->block_bytes;
+  }
 };
 
 // Unpacks n weights of each row into s.panel().
-void pack_codes(const Format& format, const PanelRows& rows, int64_t n, const Kernels& kernels,
-                Scratch& s, bool asks_ahead = true) {
+void pack_codes(const PanelRows& rows, int64_t n, const Kernels& kernels, Scratch& s,
+                bool asks_ahead = true) {
+  const Format& format = *rows.w.format;
   if (kernels.packs_avx2 && format.pack_avx2 != nullptr && rows.n_rows == kPanelRows) {
     CodePanel panel = s.panel();
     panel.asks_ahead = asks_ahead;
-    format.pack_avx2(rows.row, rows.row_bytes, n, panel);
+    format.pack_avx2(rows.at(), rows.w.row_bytes, n, panel);
     return;
   }
   const int64_t n_sub = n / format.sub_block_len;
   for (int r = 0; r < kPanelRows; ++r) {
     uint8_t* codes = s.row_codes.data() + r * n;
     if (r < rows.n_rows) {
-      format.unpack(rows.row + r * rows.row_bytes, n, codes, s.row_d.data(), s.row_m.data());
+      rows.w.unpack(rows.row + r, rows.first, n, codes, s.row_d.data(), s.row_m.data());
     } else {
       std::fill_n(codes, n, uint8_t{0});
       s.row_d.fill(0.0f);
@@ -77,34 +83,36 @@ void pack_codes(const Format& format, const PanelRows& rows, int64_t n, const Ke
 }
 
 // Dequantises n <= kFloatPart weights of each row into s.floats.
-void pack_floats(const Format& format, const PanelRows& rows, int64_t n, const Kernels& kernels,
-                 Scratch& s) {
+void pack_floats(const PanelRows& rows, int64_t n, const Kernels& kernels, Scratch& s) {
+  const Format& format = *rows.w.format;
   if (format.sub_block_len > 0) {
-    pack_codes(format, rows, n, kernels, s);
+    pack_codes(rows, n, kernels, s);
     kernels.expand_codes(s.panel(), n, format.sub_block_len, format.offset, format.has_min,
                          s.floats.data());
     return;
   }
   // The next panel's rows are asked for while this one's are turned: 16 streams are more than the
   // hardware follows by itself. A hint, so it may point past the end.
+  const std::byte* at = rows.at();
+  const int64_t row_bytes = rows.w.row_bytes;
   const auto part_bytes = static_cast<uintptr_t>(n / format.block_len * format.block_bytes);
   for (int r = 0; r < rows.n_rows; ++r) {
-    const auto row = reinterpret_cast<uintptr_t>(rows.row + (kPanelRows + r) * rows.row_bytes);
+    const auto row = reinterpret_cast<uintptr_t>(at + (kPanelRows + r) * row_bytes);
     for (uintptr_t byte = 0; byte < part_bytes; byte += 64) {
       __builtin_prefetch(reinterpret_cast<const void*>(row + byte));
     }
   }
-  const bool is_f32 = format.type == GgmlType::F32 && rows.row_bytes % 4 == 0 &&
-                      reinterpret_cast<uintptr_t>(rows.row) % alignof(float) == 0;
+  const bool is_f32 = format.type == GgmlType::F32 && row_bytes % 4 == 0 &&
+                      reinterpret_cast<uintptr_t>(at) % alignof(float) == 0;
   if (is_f32 && rows.n_rows == kPanelRows) {
-    kernels.interleave_floats(reinterpret_cast<const float*>(rows.row), rows.row_bytes / 4, n,
+    kernels.interleave_floats(reinterpret_cast<const float*>(at), row_bytes / 4, n,
                               s.floats.data());
     return;
   }
   for (int r = 0; r < kPanelRows; ++r) {
     float* to = s.row_floats.data() + r * kFloatPart;
     if (r < rows.n_rows) {
-      format.dequantize(rows.row + r * rows.row_bytes, n, to);
+      format.dequantize(at + r * row_bytes, n, to);
     } else {
       std::fill_n(to, n, 0.0f);
     }
@@ -120,7 +128,7 @@ struct Job {
   const Kernels& kernels;
 };
 
-// The same under I8_FOUR: each scale's weights are summed by themselves.
+// The same of rows with four scales: each scale's weights are summed by themselves.
 void sum_four(const Job& job, const PanelRows& rows, int64_t token, int64_t n_tokens, Scratch& s) {
   const Format& format = *job.w.format;
   const PreparedActivations& x = job.x;
@@ -129,10 +137,8 @@ void sum_four(const Job& job, const PanelRows& rows, int64_t token, int64_t n_to
   s.four_sums.resize(static_cast<size_t>(kScales * n_tokens * kPanelRows));
   for (int64_t k = 0; k < job.w.row_len; k += kIntPart) {
     const int64_t n = std::min(kIntPart, job.w.row_len - k);
-    PanelRows part = rows;
-    part.row += k / format.block_len * format.block_bytes;
-    pack_codes(format, part, n, job.kernels, s);
-    sort_by_scale(s.codes.data(), n, s.row_codes.data());
+    pack_codes({rows.w, rows.row, rows.n_rows, k}, n, job.kernels, s);
+    sort_by_scale(s.codes.data(), n, run_of_four(x.type), s.row_codes.data());
     const int64_t n_each = n / kScales;
     for (int c = 0; c < kScales; ++c) {
       int_kernel({.codes = s.row_codes.data() + c * n_each * kPanelRows,
@@ -161,9 +167,7 @@ void sum_panel(const Job& job, const PanelRows& rows, int64_t token, int64_t n_t
   const SumKernel sum_kernel = job.kernels.sum_kernel(format.code_bits);
   for (int64_t k = 0; k < x.row_len; k += kIntPart) {
     const int64_t n = std::min(kIntPart, x.row_len - k);
-    PanelRows part = rows;
-    part.row += k / format.block_len * format.block_bytes;
-    pack_codes(format, part, n, job.kernels, s);
+    pack_codes({rows.w, rows.row, rows.n_rows, k}, n, job.kernels, s);
     sum_kernel({.codes = s.codes.data(),
                 .n = n,
                 .a = x.codes.data() + token * x.row_len + k,
@@ -213,8 +217,8 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
   const IntKernel int_kernel =
       on_codes ? job.kernels.int_kernel(format.code_bits, format.sub_block_len, format.has_min)
                : nullptr;
-  if (x.type == ActivationType::I8_FOUR) {
-    sum_four(job, {w.data + row * w.row_bytes, w.row_bytes, n_rows}, token, n_tokens, s);
+  if (run_of_four(x.type) > 0) {
+    sum_four(job, {w, row, n_rows, 0}, token, n_tokens, s);
     for (int64_t t = 0; t < n_tokens; ++t) {
       const float* sums = s.four_sums.data() + t * kPanelRows;
       const int64_t next = n_tokens * kPanelRows;
@@ -225,17 +229,15 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
     return;
   }
   if (x.type == ActivationType::I8_ROW) {
-    sum_panel(job, {w.data + row * w.row_bytes, w.row_bytes, n_rows}, token, n_tokens, y, y_stride,
-              s);
+    sum_panel(job, {w, row, n_rows, 0}, token, n_tokens, y, y_stride, s);
     copy_ragged();
     return;
   }
   for (int64_t k = 0; k < w.row_len; k += part_len) {
     const int64_t n = std::min(part_len, w.row_len - k);
-    const PanelRows rows = {w.data + row * w.row_bytes + k / format.block_len * format.block_bytes,
-                            w.row_bytes, n_rows};
+    const PanelRows rows = {w, row, n_rows, k};
     if (on_codes) {
-      pack_codes(format, rows, n, job.kernels, s);
+      pack_codes(rows, n, job.kernels, s);
       const int64_t sub = k / format.sub_block_len * x.n_tokens + token;
       int_kernel({.codes = s.codes.data(),
                   .d = s.d.data(),
@@ -254,8 +256,8 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
     } else if (one_on_codes) {
       // Panels follow each other in memory, so the next one is asked for in its stored order.
       const std::byte* ahead = w.data + (row + kPanelRows) * w.row_bytes +
-                               kPanelRows * (rows.row - w.data) - kPanelRows * row * w.row_bytes;
-      pack_codes(format, rows, n, job.kernels, s, false);
+                               kPanelRows * (rows.at() - w.data) - kPanelRows * row * w.row_bytes;
+      pack_codes(rows, n, job.kernels, s, false);
       job.kernels.coded_kernel({.panel = s.panel(),
                                 .n = n,
                                 .sub_block_len = format.sub_block_len,
@@ -268,7 +270,7 @@ void multiply_panel(const Job& job, int64_t row, int64_t token, int64_t n_tokens
                                 .ahead_per_sub = kPanelRows * format.block_bytes *
                                                  format.sub_block_len / format.block_len});
     } else {
-      pack_floats(format, rows, n, job.kernels, s);
+      pack_floats(rows, n, job.kernels, s);
       job.kernels.float_kernel({.w = s.floats.data(),
                                 .n = n,
                                 .x = x.x + token * x.x_stride + k,
@@ -310,7 +312,7 @@ void matmul(const WeightView& w, const PreparedActivations& x, float* y, int64_t
       multiply_panel(job, p * kPanelRows, token, n_tokens);
     }
   });
-  if (w.format->has_tensor_scale || w.format->has_row_scale) {
+  if (w.scales_results()) {
     apply_weight_scale(w, x, y, y_stride, pool);
   }
 }

@@ -14,12 +14,21 @@ namespace crossval {
 // A weight matrix [n_rows, row_len] in its stored form (not copied).
 struct WeightView {
   const Format* format = nullptr;
-  const std::byte* data = nullptr;  // blocks of the first row; rows are row_bytes apart
+  // Blocks of the first row (of interleaved kinds: of the first rows); rows are row_bytes apart.
+  const std::byte* data = nullptr;
   int64_t n_rows = 0, row_len = 0;
   int64_t row_bytes = 0;
   float tensor_scale = 1;  // where the format has one
-  // What a row's results are still to be multiplied with; the index is not checked.
+
+  // Of formats of codes: n weights (whole blocks) of a row from `first` on, as Format::unpack,
+  // whether rows are interleaved or not. A row scale that belongs into d is in it.
+  void unpack(int64_t row, int64_t first, int64_t n, uint8_t* codes, float* d, float* m) const;
+  // The scale stored for a row, or for the tensor; 1 where there is none. Indices are not checked.
   float row_scale(int64_t row) const;
+  // Are results still to be multiplied with it?
+  bool scales_results() const {
+    return format->has_tensor_scale || (format->row_scale.n_bytes > 0 && !format->row_scale.in_d);
+  }
   explicit operator bool() const { return data != nullptr; }
 };
 

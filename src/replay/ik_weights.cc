@@ -1,6 +1,7 @@
-// iqk_common.h `convert_to_q8_k_r8`, and iqk_gemm_iquants.cpp, iqk_gemm_1bit.cpp `iqk_convert_*`
-// for what each type brings (ik_llama.cpp): with all weights of a block as whole multiples q of one
-// unit, code = q / dnew rounded half to even, dnew = max(1, largest q / 124 or so).
+// iqk_common.h `convert_to_q8_k_r8`, and iqk_gemm_iquants.cpp, iqk_gemm_iqk_quants.cpp,
+// iqk_gemm_1bit.cpp `iqk_convert_*` for what each type brings (ik_llama.cpp): with all weights of a
+// block as whole multiples q of one unit, code = q / dnew rounded half to even, dnew = max(1,
+// largest q / 124 or so).
 #include "replay/ik_weights.h"
 
 #include <algorithm>
@@ -23,7 +24,12 @@ constexpr Kind kKinds[] = {
     {GgmlType::IQ1_S, 126, 0.125f},   {GgmlType::IQ1_M, 126, 0.125f},
     {GgmlType::IQ2_XXS, 124, 0.125f}, {GgmlType::IQ2_XS, 124, 0.125f},
     {GgmlType::IQ2_S, 124, 0.125f},   {GgmlType::IQ3_XXS, 124, 0.25f},
-    {GgmlType::IQ3_S, 127, 1.0f},
+    {GgmlType::IQ3_S, 127, 1.0f},     {GgmlType::IQ2_K, 120, 1.0f},
+    {GgmlType::IQ3_K, 127, 1.0f},     {GgmlType::IQ4_K, 127, 1.0f},
+    {GgmlType::IQ5_K, 127, 1.0f},     {GgmlType::IQ6_K, 127, 1.0f},
+    {GgmlType::IQ2_KS, 125, 1.0f},    {GgmlType::IQ2_KL, 125, 1.0f},
+    {GgmlType::IQ3_KS, 127, 1.0f},    {GgmlType::IQ4_KS, 127, 1.0f},
+    {GgmlType::IQ4_KSS, 127, 1.0f},   {GgmlType::IQ5_KS, 127, 1.0f},
 };
 
 const Kind* find_kind(GgmlType type) {
@@ -59,8 +65,10 @@ constexpr Format kBlocksOf8Bits = {
     .unpack = unpack,
     .first_non_finite = first_bad_scale<kLen, sizeof(Block), 0>};
 
-// The block's own scale: the first half of it, or (IQ1_M) the upper nibbles of the last four.
+// The block's own scale: the first half of it, or (IQ1_M) the upper nibbles of the last four. Where
+// rows have a scale, the d of blocks that are unpacked without it are whole numbers themselves.
 float scale_of(const std::byte* block, const Format& format) {
+  if (format.row_scale.n_bytes > 0) return 1;
   if (format.type != GgmlType::IQ1_M) return f16_to_f32(load_as<uint16_t>(block));
   uint32_t scale = 0;
   for (int i = 0; i < 4; ++i) {
@@ -70,7 +78,7 @@ float scale_of(const std::byte* block, const Format& format) {
   return f16_to_f32(static_cast<uint16_t>(scale));
 }
 
-Block round_again(const std::byte* at, const Format& format, const Kind& kind) {
+Block round_again(const std::byte* at, const Format& format, const Kind& kind, float row_scale) {
   uint8_t codes[kLen];
   float d[kLen / 16];
   format.unpack(at, kLen, codes, d, nullptr);
@@ -84,7 +92,7 @@ Block round_again(const std::byte* at, const Format& format, const Kind& kind) {
   }
   const float widest = static_cast<float>(largest) * (1.0f / kind.largest_code);
   const float dnew = std::max(widest, 1.0f), factor = 1.0f / dnew;
-  Block block = {f32_to_f16(unit * dnew), {}};
+  Block block = {f32_to_f16(unit * row_scale * dnew), {}};
   for (int i = 0; i < kLen; ++i) {
     const float code = std::nearbyint(static_cast<float>(multiples[i]) * factor);
     block.codes[i] = static_cast<uint8_t>(static_cast<int>(code) + kOffset);
@@ -106,8 +114,8 @@ WeightView ik_rounded_to_8_bits(const WeightView& w, std::vector<std::byte>& sto
   stored.resize(static_cast<size_t>(w.n_rows * rounded.row_bytes));
   pool.run(w.n_rows, [&](int64_t r, int) {
     for (int64_t i = 0; i < n_blocks; ++i) {
-      const Block block =
-          round_again(w.data + r * w.row_bytes + i * w.format->block_bytes, *w.format, kind);
+      const Block block = round_again(w.data + r * w.row_bytes + i * w.format->block_bytes,
+                                      *w.format, kind, w.row_scale(r));
       std::memcpy(stored.data() + r * rounded.row_bytes + i * int64_t{sizeof(Block)}, &block,
                   sizeof block);
     }

@@ -29,6 +29,16 @@ void widen(std::span<const std::byte> data, std::vector<To>& out) {
   }
 }
 
+// Rows packed without a gap, whose whole number of blocks packed_bytes has checked.
+WeightView view_of(const Format& format, std::span<const std::byte> data, int64_t row_len,
+                   int64_t n_rows) {
+  return {.format = &format,
+          .data = data.data() + int64_t{format.rows_together} * format.row_scale.n_bytes,
+          .n_rows = n_rows,
+          .row_len = row_len,
+          .row_bytes = n_rows == 0 ? 0 : static_cast<int64_t>(data.size()) / n_rows};
+}
+
 bool to_floats(GgmlType type, std::span<const std::byte> data, int64_t row_len, int64_t n_rows,
                std::vector<float>& out) {
   if (type == GgmlType::I32) {
@@ -40,16 +50,16 @@ bool to_floats(GgmlType type, std::span<const std::byte> data, int64_t row_len, 
     return true;
   }
   const Format* format = find_format(type);
-  if (format == nullptr || format->has_tensor_scale || format->has_row_scale) return false;
-  out.resize(static_cast<size_t>(row_len * n_rows));
+  if (format == nullptr || format->has_tensor_scale) return false;
   if (type == GgmlType::F32) {
+    out.resize(static_cast<size_t>(row_len * n_rows));
     if (!out.empty()) std::memcpy(out.data(), data.data(), out.size() * sizeof(float));
     return true;
   }
-  const int64_t row_bytes = n_rows == 0 ? 0 : static_cast<int64_t>(data.size()) / n_rows;
-  for (int64_t r = 0; r < n_rows; ++r) {
-    format->dequantize(data.data() + r * row_bytes, row_len, out.data() + r * row_len);
-  }
+  if (n_rows % format->rows_together != 0) return false;
+  const WeightView view = view_of(*format, data, row_len, n_rows);
+  out.resize(static_cast<size_t>(row_len * n_rows));
+  for (int64_t r = 0; r < n_rows; ++r) get_row(view, r, out.data() + r * row_len);
   return true;
 }
 
@@ -143,12 +153,8 @@ WeightView Inputs::matrix(size_t i) const {
     throw Unreplayable{ReplayStatus::unknown_op,
                        "type " + std::string(type_name(type)) + " is not replayed"};
   }
-  const int64_t n_rows = tensor.n_rows();
-  return {.format = format,
-          .data = data.data(),
-          .n_rows = n_rows,
-          .row_len = tensor.ne[0],
-          .row_bytes = n_rows == 0 ? 0 : static_cast<int64_t>(data.size()) / n_rows};
+  require_shape(tensor.ne[1] % format->rows_together == 0, "interleaved rows are not whole");
+  return view_of(*format, data, tensor.ne[0], tensor.n_rows());
 }
 
 std::span<const float> Inputs::floats(size_t i) {

@@ -133,14 +133,13 @@ bool scales_fit_halves(const Format& format) {
 
 // The same codes as Q5_1: two halves, 4 bytes of fifth bits, 16 of the others.
 std::vector<std::byte> with_half_scales(const WeightView& w, ThreadPool& pool) {
-  const Format& format = *w.format;
   const int64_t n_blocks = w.row_len / 32;
   constexpr int64_t kBlockBytes = 24;
   std::vector<std::byte> stored(static_cast<size_t>(w.n_rows * n_blocks * kBlockBytes));
   pool.run(w.n_rows, [&](int64_t r, int) {
     std::vector<uint8_t> codes(static_cast<size_t>(w.row_len));
     std::vector<float> d(static_cast<size_t>(n_blocks)), m(static_cast<size_t>(n_blocks));
-    format.unpack(w.data + r * w.row_bytes, w.row_len, codes.data(), d.data(), m.data());
+    w.unpack(r, 0, w.row_len, codes.data(), d.data(), m.data());
     for (int64_t b = 0; b < n_blocks; ++b) {
       struct {
         uint16_t d, m;
@@ -177,7 +176,7 @@ void multiply_in_double(const Product& p, const PreparedActivations& x, ThreadPo
     std::vector<float> row(static_cast<size_t>(p.w.row_len));
     const int64_t end = std::min(p.w.n_rows, (item + 1) * kRowsPerItem);
     for (int64_t r = item * kRowsPerItem; r < end; ++r) {
-      p.w.format->dequantize(p.w.data + r * p.w.row_bytes, p.w.row_len, row.data());
+      get_row(p.w, r, row.data());
       for (int64_t t = 0; t < p.n_tokens; ++t) {
         p.y[t * p.y_stride + r] =
             static_cast<float>(dot(row.data(), x.x + t * x.x_stride, p.w.row_len));
@@ -219,6 +218,7 @@ const char* product_arithmetic(const Format& format, int variant) {
     case ActivationType::I8_ROW:
       return variant == 0 ? "int8 per row" : variant == 1 ? "f32" : nullptr;
     case ActivationType::I8_FOUR:
+    case ActivationType::I8_FOUR_16:
       return variant == 0 ? "int8, four scales a row" : variant == 1 ? "f32" : nullptr;
   }
   return nullptr;
