@@ -23,12 +23,15 @@ int n_threads() {
 
 struct Matrix {
   Matrix(const Format& format, int64_t n_rows, int64_t row_len) {
-    const int64_t row_bytes = row_len / format.block_len * format.block_bytes;
-    bytes.resize(static_cast<size_t>(n_rows * row_bytes));
+    TensorView tensor;
+    tensor.type = format.type;
+    tensor.shape = {row_len, n_rows};
+    bytes.resize(static_cast<size_t>(*tensor_bytes(format.type, tensor.shape)));
     // Bytes whose f16 and f32 readings are all small finite numbers.
     std::mt19937 random(1);
     for (auto& b : bytes) b = static_cast<std::byte>(0x10 + (random() & 0x0f));
-    view = {&format, bytes.data(), n_rows, row_len, row_bytes};
+    tensor.data = bytes;
+    view = weight_view(tensor);
   }
   std::vector<std::byte> bytes;
   WeightView view;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/crossval_run.h"
+#include "support/ik_quantizer.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -43,16 +44,8 @@ std::string requantised_to_iq2_bn(const TempDir& dir, const std::string& archite
   options.n_ff = 1024;
   options.embedding_type = GgmlType::F16;
   const std::string from = dir.file(architecture + ".gguf");
-  const std::string to = dir.file(architecture + "-iq2_bn.gguf");
   write_tiny_model(from, options);
-  const std::string quantiser = dir.file("llama-quantize");
-  std::filesystem::copy_file(ik + "/bin/llama-quantize", quantiser,
-                             std::filesystem::copy_options::overwrite_existing);
-  std::filesystem::permissions(quantiser, std::filesystem::perms::owner_all);
-  const RunResult run = run_program(
-      {quantiser, "--allow-requantize", "--token-embedding-type", "f16", from, to, "IQ2_BN"},
-      {.env = {{"LD_LIBRARY_PATH", ik + "/ik_llama_cpp_python.libs"}}});
-  return run.exit_code == 0 ? to : "";
+  return quantized_by_ik(ik, dir, from, "IQ2_BN", {"--token-embedding-type", "f16"});
 }
 
 TEST(IkBackend, AgreesOnItsOwnTernaryType) {

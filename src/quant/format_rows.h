@@ -40,6 +40,8 @@ extern const Format kQ2_K_R4, kQ3_K_R4, kQ4_K_R4;            // rows_of_k.cc
 extern const Format kQ5_K_R4, kQ6_K_R4, kIQ4_XS_R8;          // rows_of_k.cc
 extern const Format kIQ2_K_R4, kIQ3_K_R4, kIQ4_K_R4;         // rows_of_iq_k.cc
 extern const Format kIQ5_K_R4, kIQ4_KS_R4, kIQ5_KS_R4;       // rows_of_iq_k.cc
+extern const Format kIQ2_XXS_R4, kIQ2_XS_R4, kIQ2_S_R4;      // rows_of_grids.cc
+extern const Format kIQ3_XXS_R4, kIQ3_S_R4;                  // rows_of_grids.cc
 
 // A stored value at any alignment.
 template <typename T>

@@ -1,0 +1,143 @@
+// IQ2_XXS_R4, IQ2_XS_R4, IQ2_S_R4, IQ3_XXS_R4 and IQ3_S_R4 of ik_llama.cpp: points of the same
+// grids as without the ending, four rows interleaved. Layout: ggml/src/ggml-common.h
+// `block_iq2_xxs_r4` and so on, ggml/src/iqk/iqk_quantize.cpp `dequantize_row_iq2_xxs_r4` and so
+// on. Signs are stored as their difference from the one before.
+#include "quant/iq_grids.h"
+#include "quant/rows_together.h"
+
+namespace crossval {
+namespace {
+
+constexpr int kLen = 256;
+
+// Value j of a point, with its sign and the format's offset.
+int signed_code(uint64_t point, int j, bool is_negative, int offset) {
+  const int value = static_cast<int>(point >> (8 * j) & 255);
+  return is_negative ? offset - value : offset + value;
+}
+
+// An odd number of eighths, quarters or ones.
+float odd_steps(uint16_t d, int steps, float unit) {
+  return f16_to_f32(d) * unit * static_cast<float>(2 * steps + 1);
+}
+
+// The lowest bit of each byte is one of four bits of scale, the others are signs.
+int scale_of(uint32_t word) {
+  return static_cast<int>((word & 1) | (word >> 7 & 2) | (word >> 14 & 4) | (word >> 21 & 8));
+}
+bool sign_of(uint32_t word, int i) {
+  const uint32_t signs = word & 0xfefefefeu;
+  return ((signs ^ signs >> 1) >> i & 1) != 0;
+}
+
+struct BlockIQ2XXS {
+  uint16_t d[4];
+  uint32_t signs_and_scales[kLen / 8];
+  uint8_t points[kLen / 2];
+};
+struct IQ2XXS {
+  using Block = BlockIQ2XXS;
+  static constexpr int kRows = 4, kSubLen = 32, kOffset = 43;
+  static int code(const Block& block, int row, int i) {
+    const uint8_t place = block.points[i / 32 * 16 + 4 * row + i % 32 / 8];
+    return signed_code(kIq2XxsGrid[place], i % 8,
+                       sign_of(block.signs_and_scales[i / 32 * 4 + row], i % 32), kOffset);
+  }
+  static float d(const Block& block, int row, int sub) {
+    return odd_steps(block.d[row], scale_of(block.signs_and_scales[4 * sub + row]), 0.125f);
+  }
+};
+
+struct BlockIQ2XS {
+  uint16_t d[4];
+  uint16_t points[kLen / 2];  // 9 bits of place, 7 of signs
+  uint8_t scales[kLen / 8];
+};
+struct IQ2XS {
+  using Block = BlockIQ2XS;
+  static constexpr int kRows = 4, kSubLen = 16, kOffset = 43;
+  static int code(const Block& block, int row, int i) {
+    const unsigned point = block.points[i / 32 * 16 + 4 * row + i % 32 / 8];
+    const unsigned signs = point >> 9 ^ point >> 9 << 1;
+    return signed_code(kIq2XsGrid[point & 511], i % 8, (signs >> (i % 8) & 1) != 0, kOffset);
+  }
+  static float d(const Block& block, int row, int sub) {
+    const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
+    return odd_steps(block.d[row], steps, 0.125f);
+  }
+};
+
+struct BlockIQ2S {
+  uint16_t d[4];
+  uint8_t low[kLen / 2];  // of a point's place
+  uint8_t high[kLen / 8];
+  uint8_t signs[kLen / 2];
+  uint8_t scales[kLen / 8];
+};
+struct IQ2S {
+  using Block = BlockIQ2S;
+  static constexpr int kRows = 4, kSubLen = 16, kOffset = 43;
+  static int code(const Block& block, int row, int i) {
+    const int of_four = i % 32 / 8, at = i / 32 * 16 + 4 * row + of_four;
+    const int high = block.high[i / 32 * 4 + row] >> (2 * of_four) & 3;
+    const auto place = static_cast<size_t>(block.low[at] | high << 8);
+    return signed_code(kIq2SGrid[place], i % 8, (block.signs[at] >> (i % 8) & 1) != 0, kOffset);
+  }
+  static float d(const Block& block, int row, int sub) {
+    const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
+    return odd_steps(block.d[row], steps, 0.125f);
+  }
+};
+
+struct BlockIQ3XXS {
+  uint16_t d[4];
+  uint32_t signs_and_scales[kLen / 8];
+  uint8_t points[kLen];
+};
+struct IQ3XXS {
+  using Block = BlockIQ3XXS;
+  static constexpr int kRows = 4, kSubLen = 32, kOffset = 62;
+  static int code(const Block& block, int row, int i) {
+    const uint8_t place = block.points[i / 32 * 32 + 8 * row + i % 32 / 4];
+    return signed_code(kIq3XxsGrid[place], i % 4,
+                       sign_of(block.signs_and_scales[i / 32 * 4 + row], i % 32), kOffset);
+  }
+  static float d(const Block& block, int row, int sub) {
+    return odd_steps(block.d[row], scale_of(block.signs_and_scales[4 * sub + row]), 0.25f);
+  }
+};
+
+// Of 32 weights, points of the first and the second 16 take turns in fours of rows.
+struct BlockIQ3S {
+  uint16_t d[4];
+  uint8_t low[kLen];
+  uint8_t high[kLen / 8];
+  uint8_t signs[kLen / 2];
+  uint8_t scales[kLen / 16];
+};
+struct IQ3S {
+  using Block = BlockIQ3S;
+  static constexpr int kRows = 4, kSubLen = 32, kOffset = 15;
+  static int code(const Block& block, int row, int i) {
+    const int point = i % 16 / 4, half = i % 32 / 16;
+    const int high = block.high[i / 32 * 4 + row] >> (point + 4 * half) & 1;
+    const int low = block.low[i / 32 * 32 + 8 * point + 4 * half + row];
+    const int signs = block.signs[i / 32 * 16 + 4 * row + i % 4];
+    return signed_code(kIq3SGrid[static_cast<size_t>(low | high << 8)], i % 4,
+                       (signs >> (point + 4 * half) & 1) != 0, kOffset);
+  }
+  static float d(const Block& block, int row, int sub) {
+    const int at = 4 * sub + row;
+    return odd_steps(block.d[row], block.scales[at % 16] >> (at / 16 * 4) & 15, 1);
+  }
+};
+
+}  // namespace
+
+const Format kIQ2_XXS_R4 = interleaved<IQ2XXS, kLen>(kIQ2_XXS, GgmlType::IQ2_XXS_R4);
+const Format kIQ2_XS_R4 = interleaved<IQ2XS, kLen>(kIQ2_XS, GgmlType::IQ2_XS_R4);
+const Format kIQ2_S_R4 = interleaved<IQ2S, kLen>(kIQ2_S, GgmlType::IQ2_S_R4);
+const Format kIQ3_XXS_R4 = interleaved<IQ3XXS, kLen>(kIQ3_XXS, GgmlType::IQ3_XXS_R4);
+const Format kIQ3_S_R4 = interleaved<IQ3S, kLen>(kIQ3_S, GgmlType::IQ3_S_R4);
+
+}  // namespace crossval
