@@ -153,6 +153,7 @@ std::shared_ptr<const ModelFile> ModelFile::open(const std::string& path,
                           *n_tensors_in_all),
               path, "download the parts again, all from one place");
   }
+  model->settle_tl();
   model->settle_i2_s(forced ? LayoutBy::flag : by_size ? LayoutBy::size : LayoutBy::nobody);
   return model;
 }

@@ -87,6 +87,7 @@ class ModelFile {
   // Who decided on the layout of I2_S weights so far.
   enum class LayoutBy { flag, size, nobody };
   void settle_i2_s(LayoutBy decided);
+  void settle_tl();  // TL1 and TL2 as they are handed out: in I2_S's layout "arm"
   bool is_hyperparameter(std::string_view key) const;
 
   std::string path_;

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "gguf/tl_layout.h"
 
 namespace crossval {
 namespace {
@@ -19,6 +20,7 @@ class Placing {
 
   void place(const std::vector<uint64_t>& offsets, std::optional<I2sLayout> forced) {
     for (size_t i = 0; i < offsets.size(); ++i) find_begin(part_.tensors[i], offsets[i]);
+    tell_tl2();
     const std::optional<I2sLayout> by_size = layout_by_size();
     part_.i2_s_by_size = by_size.has_value();
     const I2sLayout layout = forced ? *forced : by_size.value_or(I2sLayout::x86);
@@ -56,26 +58,62 @@ class Placing {
     tensor.file_offset = checked_add(part_.data_offset, offset).value_or(UINT64_MAX);
   }
 
-  // What sizes say about the I2_S tensors, of which nothing but their begin is known yet.
-  std::optional<I2sLayout> layout_by_size() const {
+  // Those of a type and the bytes from their begin to whatever comes next; none where one begins
+  // behind the end of the file. Nothing but their begin is known yet.
+  std::vector<I2sRoom> rooms_of(GgmlType type) const {
     std::vector<uint64_t> begins = {file_.size()};
     for (const TensorView& tensor : part_.tensors) begins.push_back(tensor.file_offset);
     std::ranges::sort(begins);
     std::vector<I2sRoom> rooms;
     for (const TensorView& tensor : part_.tensors) {
-      if (tensor.type != GgmlType::I2_S || tensor.n_elements() == 0) continue;
-      if (tensor.file_offset >= file_.size()) return std::nullopt;
+      if (tensor.type != type || tensor.n_elements() == 0) continue;
+      if (tensor.file_offset >= file_.size()) return {};
       const uint64_t next = *std::ranges::upper_bound(begins, tensor.file_offset);
       rooms.push_back({tensor.shape, next - tensor.file_offset});
     }
-    return i2_s_layout_by_size(rooms, part_.alignment);
+    return rooms;
+  }
+
+  std::optional<I2sLayout> layout_by_size() const {
+    return i2_s_layout_by_size(rooms_of(GgmlType::I2_S), part_.alignment);
+  }
+
+  // TL2 and MXFP4 have one id. MXFP4 takes more than twice as much: where every one of them has
+  // room for TL2 and no more, that is what they are.
+  void tell_tl2() {
+    const std::vector<I2sRoom> rooms = rooms_of(GgmlType::MXFP4);
+    const auto is_tl2 = [&](const I2sRoom& room) {
+      const auto bytes = tl_code_bytes(GgmlType::TL2, room.shape);
+      return bytes && room.n_bytes >= static_cast<uint64_t>(*bytes) &&
+             room.n_bytes < static_cast<uint64_t>(*bytes + kTlScaleBytes) + part_.alignment;
+    };
+    if (rooms.empty() || !std::ranges::all_of(rooms, is_tl2)) return;
+    for (TensorView& tensor : part_.tensors) {
+      if (tensor.type == GgmlType::MXFP4) tensor.type = GgmlType::TL2;
+    }
+  }
+
+  int64_t bytes_of(const TensorView& tensor) const {
+    if (tensor.type == GgmlType::I2_S && tensor.n_elements() > 0) {
+      return i2_s_bytes(tensor.i2_s_layout, tensor.shape);
+    }
+    if (is_tl(tensor)) {
+      const auto codes = tl_code_bytes(tensor.type, tensor.shape);
+      if (codes) return *codes + static_cast<int64_t>(sizeof(float));  // and its scale
+      fail("unsupported_type",
+           fmt::format("{} weights of shape [{}] lie in tiles that bitnet.cpp does not publish",
+                       type_name(tensor.type), shape_text(tensor.shape)),
+           tensor, "convert the model to I2_S");
+    }
+    return *tensor_bytes(tensor.type, tensor.shape);
+  }
+
+  static bool is_tl(const TensorView& tensor) {
+    return tensor.type == GgmlType::TL1 || tensor.type == GgmlType::TL2;
   }
 
   void find_bytes(TensorView& tensor, uint64_t offset) const {
-    const auto bytes =
-        static_cast<uint64_t>(tensor.type == GgmlType::I2_S && tensor.n_elements() > 0
-                                  ? i2_s_bytes(tensor.i2_s_layout, tensor.shape)
-                                  : *tensor_bytes(tensor.type, tensor.shape));
+    const auto bytes = static_cast<uint64_t>(bytes_of(tensor));
     const auto end = checked_add(tensor.file_offset, bytes);
     if (!end || *end > file_.size()) {
       fail("truncated_file",
@@ -96,6 +134,7 @@ class Placing {
     std::ranges::sort(order, {}, &TensorView::file_offset);
     for (size_t i = 1; i < order.size(); ++i) {
       const TensorView &before = *order[i - 1], &after = *order[i];
+      if (is_tl(before) && after.name == before.name + "_scale") continue;  // which is in both
       if (before.file_offset + before.data.size() > after.file_offset) {
         fail("damaged_file",
              fmt::format("it overlaps tensor '{}' (bytes {} to {}, the other begins at {})",

@@ -1,13 +1,15 @@
-// Which of the layouts of I2_S the tensors have where sizes leave it open, and tensors turned into
-// a layout that has a reader.
+// Which of the layouts of I2_S the tensors have where sizes leave it open, and tensors (TL1's and
+// TL2's too) turned into a layout that has a reader.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/printable.h"
 #include "gguf/model_file.h"
+#include "gguf/tl_layout.h"
 
 namespace crossval {
 namespace {
@@ -91,6 +93,20 @@ void ModelFile::settle_i2_s(LayoutBy decided) {
     mappings_.push_back(owned);
   }
   i2_s_ = std::move(decision);
+}
+
+void ModelFile::settle_tl() {
+  for (TensorView& tensor : tensors_) {
+    if (tensor.type != GgmlType::TL1 && tensor.type != GgmlType::TL2) continue;
+    const std::span<const std::byte> codes =
+        tensor.data.first(static_cast<size_t>(*tl_code_bytes(tensor.type, tensor.shape)));
+    float scale;
+    std::memcpy(&scale, codes.data() + codes.size(), sizeof scale);  // place_tensors saw to it
+    const auto owned = std::make_shared<const std::vector<std::byte>>(
+        tl_to_i2_s(tensor.type, codes, scale, tensor.shape));
+    tensor.data = *owned;
+    mappings_.push_back(owned);
+  }
 }
 
 }  // namespace crossval

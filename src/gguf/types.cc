@@ -48,6 +48,8 @@ constexpr std::array kTypes = {
     TypeInfo{GgmlType::TQ1_0, "TQ1_0", 256, 2 + 4 + 48},
     TypeInfo{GgmlType::TQ2_0, "TQ2_0", 256, 2 + 64},
     TypeInfo{GgmlType::I2_S, "I2_S", 4, 1, 0, 32},
+    TypeInfo{GgmlType::TL1, "TL1", 4, 1, 0, 32},
+    TypeInfo{GgmlType::TL2, "TL2", 4, 1, 0, 32},  // as ModelFile hands it out: tl_layout.h
     TypeInfo{GgmlType::MXFP4, "MXFP4", 32, 1 + 16},
     TypeInfo{GgmlType::NVFP4, "NVFP4", 64, 4 + 32},
     TypeInfo{GgmlType::Q1_0, "Q1_0", 128, 2 + 16},
@@ -121,7 +123,6 @@ std::string_view removed_type_advice(uint32_t id) {
       return "Q4_0_4_4, Q4_0_4_8 and Q4_0_8_8 were removed from ggml: quantise to Q4_0, which is "
              "repacked at load";
     case 37:
-    case 38:
       return "IQ4_NL_4_8 and IQ4_NL_8_8 were removed from ggml: quantise to IQ4_NL, which is "
              "repacked at load";
     default:

@@ -26,6 +26,7 @@ extern const Format kMXFP4, kNVFP4;                    // fp4.cc
 extern const Format kQ1_0, kQ2_0;                      // q12.cc
 extern const Format kI2_S;                             // i2_s.cc
 extern const Format kI2_S_ARM, kI2_S_32, kI2_S_QK256;  // i2_s_layouts.cc, not in the table
+extern const Format kTL1, kTL2;                        // i2_s_layouts.cc
 extern const Format kIQ2_BN;                           // iq2_bn.cc
 
 // Those of ik_llama.cpp alone.

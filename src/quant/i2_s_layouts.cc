@@ -55,21 +55,27 @@ void unpack_qk256(const std::byte* row, int64_t n, uint8_t* codes, float* d, flo
   }
 }
 
+constexpr Format arm_format(GgmlType type) {
+  return {.type = type,
+          .activation = ActivationType::I8_ROW,
+          .block_len = kArmLen,
+          .block_bytes = kArmBytes,
+          .sub_block_len = kSubLen,
+          .code_bits = 4,
+          .offset = 1,
+          .has_min = false,
+          .dequantize = dequantize_codes<unpack_arm, kArmBytes, kArmLen, kSubLen, 1>,
+          .unpack = unpack_arm,
+          .first_non_finite = no_scales,
+          .has_tensor_scale = true};
+}
+
 }  // namespace
 
-const Format kI2_S_ARM = {
-    .type = GgmlType::I2_S,
-    .activation = ActivationType::I8_ROW,
-    .block_len = kArmLen,
-    .block_bytes = kArmBytes,
-    .sub_block_len = kSubLen,
-    .code_bits = 4,
-    .offset = 1,
-    .has_min = false,
-    .dequantize = dequantize_codes<unpack_arm, kArmBytes, kArmLen, kSubLen, 1>,
-    .unpack = unpack_arm,
-    .first_non_finite = no_scales,
-    .has_tensor_scale = true};
+const Format kI2_S_ARM = arm_format(GgmlType::I2_S);
+// bitnet.cpp's TL1 and TL2 as ModelFile hands them out; its kernels for them round activations and
+// sum as those for I2_S do.
+const Format kTL1 = arm_format(GgmlType::TL1), kTL2 = arm_format(GgmlType::TL2);
 
 const Format kI2_S_32 = {
     .type = GgmlType::I2_S,
