@@ -65,6 +65,18 @@ int64_t first_bad_scale(const std::byte* row, int64_t n) {
   return -1;
 }
 
+// Some bits of n bytes, and others of them put above those.
+template <int kLen>
+void put_bits(const uint8_t* packed, int shift, int mask, uint8_t* codes) {
+  for (int j = 0; j < kLen; ++j) codes[j] = static_cast<uint8_t>(packed[j] >> shift & mask);
+}
+template <int kLen>
+void add_bits(const uint8_t* packed, int shift, int mask, int above, uint8_t* codes) {
+  for (int j = 0; j < kLen; ++j) {
+    codes[j] = static_cast<uint8_t>(codes[j] | (packed[j] >> shift & mask) << above);
+  }
+}
+
 // Two weights a byte: the low nibbles are the first half of them, the high ones the second.
 template <int kLen>
 void unpack_nibbles(const uint8_t* packed, uint8_t* codes) {

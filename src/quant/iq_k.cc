@@ -72,24 +72,24 @@ int scale(const BlockIQ4K& block, int sub) { return six_bits_of_scale(block, sub
 int scale(const BlockIQ5K& block, int sub) { return six_bits_of_scale(block, sub); }
 int scale(const BlockIQ6K& block, int sub) { return block.scales[sub]; }
 
-// The place of weight i in the first table.
-int place(const BlockIQ2K& block, int i) {
-  return block.codes[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
+// The places of a sub-block in the first table.
+void put_places(const BlockIQ2K& block, int sub, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 8 * 32 + sub % 2 * kSubLen, sub % 8 / 2 * 2, 3, to);
 }
-int place(const BlockIQ3K& block, int i) {
-  const int low = block.codes[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
-  return low | (block.high[i % 32] >> (i / 32) & 1) << 2;
+void put_places(const BlockIQ3K& block, int sub, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 8 * 32 + sub % 2 * kSubLen, sub % 8 / 2 * 2, 3, to);
+  add_bits<kSubLen>(block.high + sub % 2 * kSubLen, sub / 2, 1, 2, to);
 }
-int place(const BlockIQ4K& block, int i) {
-  return block.codes[i / 32 * 16 + i % 16] >> (i % 32 / 16 * 4) & 15;
+void put_places(const BlockIQ4K& block, int sub, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 2 * kSubLen, sub % 2 * 4, 15, to);
 }
-int place(const BlockIQ5K& block, int i) {
-  const int low = block.codes[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15;
-  return low | (block.high[i % 32] >> (i / 32) & 1) << 4;
+void put_places(const BlockIQ5K& block, int sub, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 4 * 32 + sub % 2 * kSubLen, sub % 4 / 2 * 4, 15, to);
+  add_bits<kSubLen>(block.high + sub % 2 * kSubLen, sub / 2, 1, 4, to);
 }
-int place(const BlockIQ6K& block, int i) {
-  const int low = block.codes[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15;
-  return low | (block.high[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3) << 4;
+void put_places(const BlockIQ6K& block, int sub, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 4 * 32 + sub % 2 * kSubLen, sub % 4 / 2 * 4, 15, to);
+  add_bits<kSubLen>(block.high + sub / 8 * 32 + sub % 2 * kSubLen, sub % 8 / 2 * 2, 3, 4, to);
 }
 
 template <typename Block, const auto& kCodes>
@@ -101,7 +101,8 @@ void unpack(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
     for (int sub = 0; sub < kSubs; ++sub) {
       const uint8_t* table = kCodes.data() + (block.other_table >> sub & 1) * kPlaces;
       uint8_t* to = codes + i * kLen + sub * kSubLen;
-      for (int k = 0; k < kSubLen; ++k) to[k] = table[place(block, sub * kSubLen + k)];
+      put_places(block, sub, to);
+      for (int k = 0; k < kSubLen; ++k) to[k] = table[to[k]];
       d[i * kSubs + sub] = of_block * static_cast<float>(scale(block, sub));
     }
   }
@@ -113,14 +114,17 @@ void unpack(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
 void dequantize_iq6_k(const std::byte* row, int64_t n, float* out) {
   for (int64_t i = 0; i < n / kLen; ++i) {
     const auto block = load_as<BlockIQ6K>(row + i * int64_t{sizeof(BlockIQ6K)});
-    for (int k = 0; k < kLen; ++k) {
-      const int sub = k / kSubLen;
-      const auto q = static_cast<float>(place(block, k));
+    for (int sub = 0; sub < kSubs; ++sub) {
+      uint8_t places[kSubLen];
+      put_places(block, sub, places);
       const float moved_by = block.other_table >> sub & 1 ? 1.0f : 0.0f;
-      const float step =
-          std::fma(q, std::fma(q, std::fma(q, 0.0011972f, -0.11218f), 6.2568f), -127.0f);
       const float d = f16_to_f32(block.d) * static_cast<float>(block.scales[sub]);
-      out[i * kLen + k] = d * (step + moved_by);
+      for (int k = 0; k < kSubLen; ++k) {
+        const auto q = static_cast<float>(places[k]);
+        const float step =
+            std::fma(q, std::fma(q, std::fma(q, 0.0011972f, -0.11218f), 6.2568f), -127.0f);
+        out[i * kLen + sub * kSubLen + k] = d * (step + moved_by);
+      }
     }
   }
 }

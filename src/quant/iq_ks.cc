@@ -79,30 +79,41 @@ Sub sub_of(const BlockIQ2KL& block, int sub) {
   return {(low | (block.scales_high >> (2 * sub) & 3) << 4) - 32, 0};
 }
 
-// The code of weight i (of a sub-block k) from its table.
-uint8_t code_of(const BlockIQ2KS& block, int sub, int k, int table) {
-  const int place = block.codes[sub / 4 * 32 + k] >> (sub % 4 * 2) & 3;
-  return kIk2Codes[static_cast<size_t>(table * 4 + place)];
+// The same places in the second of two tables as in the first.
+template <size_t N>
+void look_up(const std::array<uint8_t, N>& tables, int table, uint8_t* places) {
+  const uint8_t* codes = tables.data() + static_cast<size_t>(table) * (N / 2);
+  for (int k = 0; k < kSubLen; ++k) places[k] = codes[places[k]];
 }
-uint8_t code_of(const BlockIQ3KS& block, int sub, int k, int table) {
-  const int low = block.codes[sub / 4 * 32 + k] >> (sub % 4 * 2) & 3;
-  const int place = low | (block.high[k] >> sub & 1) << 2;
-  return kIk3Codes[static_cast<size_t>(table * 8 + place)];
+
+void put_codes(const BlockIQ2KS& block, int sub, int table, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 4 * 32, sub % 4 * 2, 3, to);
+  look_up(kIk2Codes, table, to);
 }
-uint8_t code_of(const BlockIQ4KS& block, int sub, int k, int table) {
-  const int place = block.codes[sub * 16 + k % 16] >> (k / 16 * 4) & 15;
-  return kIk4Codes[static_cast<size_t>(table * 16 + place)];
+void put_codes(const BlockIQ3KS& block, int sub, int table, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 4 * 32, sub % 4 * 2, 3, to);
+  add_bits<kSubLen>(block.high, sub, 1, 2, to);
+  look_up(kIk3Codes, table, to);
 }
-uint8_t code_of(const BlockIQ5KS& block, int sub, int k, int table) {
-  const int low = block.codes[sub / 2 * 32 + k] >> (sub % 2 * 4) & 15;
-  const int place = low | (block.high[k] >> sub & 1) << 4;
-  return kIk5Codes[static_cast<size_t>(table * 32 + place)];
+void put_codes(const BlockIQ4KS& block, int sub, int table, uint8_t* to) {
+  unpack_nibbles<kSubLen>(block.codes + sub * 16, to);
+  look_up(kIk4Codes, table, to);
+}
+void put_codes(const BlockIQ5KS& block, int sub, int table, uint8_t* to) {
+  put_bits<kSubLen>(block.codes + sub / 2 * 32, sub % 2 * 4, 15, to);
+  add_bits<kSubLen>(block.high, sub, 1, 4, to);
+  look_up(kIk5Codes, table, to);
 }
 // Each bit is stored as its difference from the one above.
-uint8_t code_of(const BlockIQ4KSS& block, int sub, int k, int table) {
-  const int bits = block.codes[sub][k % 16 / 2] & 0xfffe;
-  const int place = (bits ^ bits >> 1) >> (k % 2 * 8 + k / 16 * 4) & 15;
-  return kIk4Codes[static_cast<size_t>(table * 16 + place)];
+void put_codes(const BlockIQ4KSS& block, int sub, int table, uint8_t* to) {
+  uint8_t bytes[16];
+  for (int k = 0; k < 8; ++k) {
+    const int bits = block.codes[sub][k] & 0xfffe, places = bits ^ bits >> 1;
+    bytes[2 * k] = static_cast<uint8_t>(places);
+    bytes[2 * k + 1] = static_cast<uint8_t>(places >> 8);
+  }
+  unpack_nibbles<kSubLen>(bytes, to);
+  look_up(kIk4Codes, table, to);
 }
 
 // Pairs that IQ2_KL can be, as places in the first of IQ3's tables: first weight, second weight
@@ -112,10 +123,11 @@ constexpr uint8_t kPairs[32][2] = {{0, 2}, {0, 5}, {1, 0}, {1, 3}, {1, 5}, {1, 7
                                    {4, 3}, {4, 4}, {4, 5}, {4, 6}, {5, 1}, {5, 2}, {5, 3}, {5, 4},
                                    {5, 5}, {6, 0}, {6, 2}, {6, 4}, {6, 6}, {6, 7}, {7, 2}, {7, 5}};
 
-uint8_t code_of(const BlockIQ2KL& block, int sub, int k, int) {
-  const int low = block.codes[sub / 2 * 16 + k / 2] >> (sub % 2 * 4) & 15;
-  const int place = low | (block.high[k / 2] >> sub & 1) << 4;
-  return kIk3Codes[kPairs[place][k % 2]];
+void put_codes(const BlockIQ2KL& block, int sub, int, uint8_t* to) {
+  uint8_t places[kSubLen / 2];
+  put_bits<kSubLen / 2>(block.codes + sub / 2 * 16, sub % 2 * 4, 15, places);
+  add_bits<kSubLen / 2>(block.high, sub, 1, 4, places);
+  for (int k = 0; k < kSubLen; ++k) to[k] = kIk3Codes[kPairs[places[k / 2]][k % 2]];
 }
 
 template <typename Block>
@@ -124,8 +136,7 @@ void unpack(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
     const auto block = load_as<Block>(row + i * int64_t{sizeof(Block)});
     for (int j = 0; j < kSubs; ++j) {
       const Sub sub = sub_of(block, j);
-      uint8_t* to = codes + i * kLen + j * kSubLen;
-      for (int k = 0; k < kSubLen; ++k) to[k] = code_of(block, j, k, sub.table);
+      put_codes(block, j, sub.table, codes + i * kLen + j * kSubLen);
       d[i * kSubs + j] = static_cast<float>(sub.scale);
     }
   }

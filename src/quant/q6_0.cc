@@ -21,9 +21,8 @@ void unpack(const std::byte* row, int64_t n, uint8_t* codes, float* d, float*) {
     const auto block = load_as<Block>(row + i * int64_t{sizeof(Block)});
     uint8_t* to = codes + i * kLen;
     unpack_nibbles<kLen>(block.low, to);
-    for (int j = 0; j < kLen; ++j) {
-      const int shift = j % 16 / 8 * 4 + j / 16 * 2;
-      to[j] = static_cast<uint8_t>(to[j] | (block.high[j % 8] >> shift & 3) << 4);
+    for (const int part : {0, 1, 2, 3}) {
+      add_bits<8>(block.high, part % 2 * 4 + part / 2 * 2, 3, 4, to + 8 * part);
     }
     d[i] = f16_to_f32(block.d);
   }

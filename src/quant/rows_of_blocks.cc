@@ -1,6 +1,6 @@
 // Q4_0_R8, Q5_0_R4, Q6_0_R4, Q8_0_R8, IQ4_NL_R4 and IQ2_BN_R4 of ik_llama.cpp. Layout:
 // ggml/src/iqk/iqk_quantize.cpp `repack_q4_0` and so on, `dequantize_row_q4_0_r8` and so on.
-#include "quant/iq4_steps.h"
+#include "quant/ik_steps.h"
 #include "quant/rows_together.h"
 
 namespace crossval {
@@ -20,8 +20,8 @@ struct BlockQ40 {
   uint8_t codes[8 * kLen / 2];
 };
 struct Q40 : OneScale<8, BlockQ40> {
-  static int code(const Block& block, int row, int i) {
-    return block.codes[i % 16 / 4 * 32 + 4 * row + i % 4] >> (i / 16 * 4) & 15;
+  static uint32_t four(const Block& block, int row, int, int q) {
+    return four_of(block.codes + q % 4 * 32 + 4 * row, q / 4 * 4, 15);
   }
 };
 
@@ -31,10 +31,10 @@ struct BlockQ50 {
   uint8_t codes[4 * kLen / 2];
 };
 struct Q50 : OneScale<4, BlockQ50> {
-  static int code(const Block& block, int row, int i) {
-    const NibbleOfFour at = nibble_of_four(i);
-    const int high = block.high[4 * row + i % 4] >> (at.part + 4 * at.high) & 1;
-    return place_of_four(block.codes, row, i) | high << 4;
+  static uint32_t four(const Block& block, int row, int, int q) {
+    const NibbleOfFour at = nibble_of_four(q);
+    return nibbles_of_four(block.codes, row, q) |
+           four_of(block.high + 4 * row, at.part + 4 * at.high, 1) << 4;
   }
 };
 
@@ -44,11 +44,10 @@ struct BlockQ60 {
   uint8_t codes[4 * kLen / 2];
 };
 struct Q60 : OneScale<4, BlockQ60> {
-  static int code(const Block& block, int row, int i) {
-    const NibbleOfFour at = nibble_of_four(i);
-    const int high =
-        block.high[at.part % 2 * 16 + 4 * row + i % 4] >> (at.part / 2 * 2 + 4 * at.high);
-    return place_of_four(block.codes, row, i) | (high & 3) << 4;
+  static uint32_t four(const Block& block, int row, int, int q) {
+    const NibbleOfFour at = nibble_of_four(q);
+    return nibbles_of_four(block.codes, row, q) |
+           four_of(block.high + at.part % 2 * 16 + 4 * row, at.part / 2 * 2 + 4 * at.high, 3) << 4;
   }
 };
 
@@ -57,8 +56,8 @@ struct BlockQ80 {
   int8_t codes[8 * kLen];
 };
 struct Q80 : OneScale<8, BlockQ80> {
-  static int code(const Block& block, int row, int i) {
-    return block.codes[i / 4 * 32 + 4 * row + i % 4] + 128;
+  static uint32_t four(const Block& block, int row, int, int q) {
+    return load_as<uint32_t>(block.codes + q * 32 + 4 * row) ^ 0x80808080u;  // signed: + 128
   }
 };
 
@@ -67,8 +66,8 @@ struct BlockIQ4NL {
   uint8_t codes[4 * kLen / 2];
 };
 struct IQ4NL : OneScale<4, BlockIQ4NL> {
-  static int code(const Block& block, int row, int i) {
-    return kIq4Steps[place_of_four(block.codes, row, i)] + 128;
+  static uint32_t four(const Block& block, int row, int, int q) {
+    return look_up_four(kIk4Codes.data(), nibbles_of_four(block.codes, row, q));
   }
 };
 
@@ -77,8 +76,8 @@ struct IQ2BN {
     uint8_t codes[64];
   };
   static constexpr int kRows = 4, kSubLen = 16;
-  static int code(const Block& block, int row, int i) {
-    return block.codes[i / 16 * 16 + 4 * row + i % 4] >> (i % 16 / 4 * 2) & 3;
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    return two_bits_of_four(block.codes + i * 32, row, q);
   }
   static float d(const Block&, int, int) { return 1; }
 };

@@ -10,10 +10,14 @@ namespace {
 
 constexpr int kLen = 256;
 
-// Value j of a point, with its sign and the format's offset.
-int signed_code(uint64_t point, int j, bool is_negative, int offset) {
-  const int value = static_cast<int>(point >> (8 * j) & 255);
-  return is_negative ? offset - value : offset + value;
+// Four values of a point as codes, which a bit of `signs` each subtracts from the offset instead.
+uint32_t signed_four(uint32_t values, unsigned signs, int offset) {
+  const uint32_t mask = static_cast<uint32_t>(kSignMasks[signs & 15]);
+  const auto all = static_cast<uint32_t>(in_each_byte(static_cast<uint8_t>(offset)));
+  return all + values - ((values + values) & mask);  // no byte carries: iq_grids.h
+}
+uint32_t half_of_point(uint64_t point, int half) {
+  return static_cast<uint32_t>(point >> (32 * half));
 }
 
 // An odd number of eighths, quarters or ones.
@@ -25,9 +29,9 @@ float odd_steps(uint16_t d, int steps, float unit) {
 int scale_of(uint32_t word) {
   return static_cast<int>((word & 1) | (word >> 7 & 2) | (word >> 14 & 4) | (word >> 21 & 8));
 }
-bool sign_of(uint32_t word, int i) {
+uint32_t signs_of(uint32_t word) {
   const uint32_t signs = word & 0xfefefefeu;
-  return ((signs ^ signs >> 1) >> i & 1) != 0;
+  return signs ^ signs >> 1;
 }
 
 struct BlockIQ2XXS {
@@ -38,10 +42,10 @@ struct BlockIQ2XXS {
 struct IQ2XXS {
   using Block = BlockIQ2XXS;
   static constexpr int kRows = 4, kSubLen = 32, kOffset = 43;
-  static int code(const Block& block, int row, int i) {
-    const uint8_t place = block.points[i / 32 * 16 + 4 * row + i % 32 / 8];
-    return signed_code(kIq2XxsGrid[place], i % 8,
-                       sign_of(block.signs_and_scales[i / 32 * 4 + row], i % 32), kOffset);
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const uint8_t place = block.points[i * 16 + 4 * row + q / 2];
+    const uint32_t signs = signs_of(block.signs_and_scales[4 * i + row]);
+    return signed_four(half_of_point(kIq2XxsGrid[place], q % 2), signs >> (4 * q), kOffset);
   }
   static float d(const Block& block, int row, int sub) {
     return odd_steps(block.d[row], scale_of(block.signs_and_scales[4 * sub + row]), 0.125f);
@@ -56,10 +60,11 @@ struct BlockIQ2XS {
 struct IQ2XS {
   using Block = BlockIQ2XS;
   static constexpr int kRows = 4, kSubLen = 16, kOffset = 43;
-  static int code(const Block& block, int row, int i) {
-    const unsigned point = block.points[i / 32 * 16 + 4 * row + i % 32 / 8];
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const unsigned point = block.points[i * 16 + 4 * row + q / 2];
     const unsigned signs = point >> 9 ^ point >> 9 << 1;
-    return signed_code(kIq2XsGrid[point & 511], i % 8, (signs >> (i % 8) & 1) != 0, kOffset);
+    return signed_four(half_of_point(kIq2XsGrid[point & 511], q % 2), signs >> (q % 2 * 4),
+                       kOffset);
   }
   static float d(const Block& block, int row, int sub) {
     const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
@@ -77,11 +82,12 @@ struct BlockIQ2S {
 struct IQ2S {
   using Block = BlockIQ2S;
   static constexpr int kRows = 4, kSubLen = 16, kOffset = 43;
-  static int code(const Block& block, int row, int i) {
-    const int of_four = i % 32 / 8, at = i / 32 * 16 + 4 * row + of_four;
-    const int high = block.high[i / 32 * 4 + row] >> (2 * of_four) & 3;
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const int at = i * 16 + 4 * row + q / 2;
+    const int high = block.high[4 * i + row] >> (q / 2 * 2) & 3;
     const auto place = static_cast<size_t>(block.low[at] | high << 8);
-    return signed_code(kIq2SGrid[place], i % 8, (block.signs[at] >> (i % 8) & 1) != 0, kOffset);
+    return signed_four(half_of_point(kIq2SGrid[place], q % 2), block.signs[at] >> (q % 2 * 4),
+                       kOffset);
   }
   static float d(const Block& block, int row, int sub) {
     const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
@@ -97,10 +103,10 @@ struct BlockIQ3XXS {
 struct IQ3XXS {
   using Block = BlockIQ3XXS;
   static constexpr int kRows = 4, kSubLen = 32, kOffset = 62;
-  static int code(const Block& block, int row, int i) {
-    const uint8_t place = block.points[i / 32 * 32 + 8 * row + i % 32 / 4];
-    return signed_code(kIq3XxsGrid[place], i % 4,
-                       sign_of(block.signs_and_scales[i / 32 * 4 + row], i % 32), kOffset);
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const uint8_t place = block.points[i * 32 + 8 * row + q];
+    const uint32_t signs = signs_of(block.signs_and_scales[4 * i + row]);
+    return signed_four(kIq3XxsGrid[place], signs >> (4 * q), kOffset);
   }
   static float d(const Block& block, int row, int sub) {
     return odd_steps(block.d[row], scale_of(block.signs_and_scales[4 * sub + row]), 0.25f);
@@ -118,13 +124,15 @@ struct BlockIQ3S {
 struct IQ3S {
   using Block = BlockIQ3S;
   static constexpr int kRows = 4, kSubLen = 32, kOffset = 15;
-  static int code(const Block& block, int row, int i) {
-    const int point = i % 16 / 4, half = i % 32 / 16;
-    const int high = block.high[i / 32 * 4 + row] >> (point + 4 * half) & 1;
-    const int low = block.low[i / 32 * 32 + 8 * point + 4 * half + row];
-    const int signs = block.signs[i / 32 * 16 + 4 * row + i % 4];
-    return signed_code(kIq3SGrid[static_cast<size_t>(low | high << 8)], i % 4,
-                       (signs >> (point + 4 * half) & 1) != 0, kOffset);
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const int point = q % 4, half = q / 4;
+    const int high = block.high[4 * i + row] >> q & 1;
+    const int low = block.low[i * 32 + 8 * point + 4 * half + row];
+    unsigned signs = 0;
+    for (int j = 0; j < 4; ++j) {
+      signs |= (block.signs[i * 16 + 4 * row + j] >> q & 1u) << j;
+    }
+    return signed_four(kIq3SGrid[static_cast<size_t>(low | high << 8)], signs, kOffset);
   }
   static float d(const Block& block, int row, int sub) {
     const int at = 4 * sub + row;

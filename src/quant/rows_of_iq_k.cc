@@ -46,29 +46,30 @@ struct BlockIQ5KS {
   uint8_t high[kLen / 2];
 };
 
-int two_bits(const uint8_t* codes, int row, int i) {
-  return codes[i / 16 * 16 + 4 * row + i % 4] >> (i % 16 / 4 * 2) & 3;
-}
-int four_bits(const uint8_t* codes, int row, int i) {
-  return place_of_four(codes + i / 32 * 64, row, i % 32);
-}
-int fifth_bit(const uint8_t* high, int row, int i) {
-  const NibbleOfFour at = nibble_of_four(i % 32);
-  return high[i / 32 * 16 + 4 * row + i % 4] >> (2 * at.part + at.high) & 1;
+uint32_t fifth_bits(const uint8_t* bytes_of_16, int row, int q) {
+  const NibbleOfFour at = nibble_of_four(q);
+  return four_of(bytes_of_16 + 4 * row, 2 * at.part + at.high, 1) << 4;
 }
 
-int place(const BlockIQ2K& block, int row, int i) { return two_bits(block.codes, row, i); }
-int place(const BlockIQ3K& block, int row, int i) {
-  const int high = block.high[i / 32 * 16 + 4 * row + i % 4] >> (i % 32 / 4) & 1;
-  return two_bits(block.codes, row, i) | high << 2;
+// Places in the first table, as unpack_one_row wants codes.
+uint32_t places(const BlockIQ2K& block, int row, int i, int q) {
+  return two_bits_of_four(block.codes + i * 32, row, q);
 }
-int place(const BlockIQ4K& block, int row, int i) { return four_bits(block.codes, row, i); }
-int place(const BlockIQ5K& block, int row, int i) {
-  return four_bits(block.codes, row, i) | fifth_bit(block.high, row, i) << 4;
+uint32_t places(const BlockIQ3K& block, int row, int i, int q) {
+  return two_bits_of_four(block.codes + i * 32, row, q) |
+         four_of(block.high + i * 16 + 4 * row, q, 1) << 2;
 }
-int place(const BlockIQ4KS& block, int row, int i) { return four_bits(block.codes, row, i); }
-int place(const BlockIQ5KS& block, int row, int i) {
-  return four_bits(block.codes, row, i) | fifth_bit(block.high, row, i) << 4;
+uint32_t places(const BlockIQ4K& block, int row, int i, int q) {
+  return nibbles_of_four(block.codes + i * 64, row, q);
+}
+uint32_t places(const BlockIQ5K& block, int row, int i, int q) {
+  return nibbles_of_four(block.codes + i * 64, row, q) | fifth_bits(block.high + i * 16, row, q);
+}
+uint32_t places(const BlockIQ4KS& block, int row, int i, int q) {
+  return nibbles_of_four(block.codes + i * 64, row, q);
+}
+uint32_t places(const BlockIQ5KS& block, int row, int i, int q) {
+  return nibbles_of_four(block.codes + i * 64, row, q) | fifth_bits(block.high + i * 16, row, q);
 }
 
 int scale(const BlockIQ2K& block, int at) {
@@ -87,10 +88,9 @@ template <typename Block_, const auto& kCodes>
 struct K {
   using Block = Block_;
   static constexpr int kRows = 4, kSubLen = 16;
-  static int code(const Block& block, int row, int i) {
-    const int table = block.other_table[row + i % 32 / 16 * 4] >> (i / 32) & 1;
-    return kCodes[static_cast<size_t>(table) * (kCodes.size() / 2) +
-                  static_cast<size_t>(place(block, row, i))];
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const auto table = static_cast<size_t>(block.other_table[row + q / 4 * 4] >> i & 1);
+    return look_up_four(kCodes.data() + table * (kCodes.size() / 2), places(block, row, i, q));
   }
   static float d(const Block& block, int row, int sub) {
     return f16_to_f32(block.d[row]) * static_cast<float>(scale(block, 4 * sub + row));
@@ -101,10 +101,9 @@ template <typename Block_, const auto& kCodes>
 struct KS {
   using Block = Block_;
   static constexpr int kRows = 4, kSubLen = 32;
-  static int code(const Block& block, int row, int i) {
-    const int table = block.scales[i / 32 * 4 + row] & 1;
-    return kCodes[static_cast<size_t>(table) * (kCodes.size() / 2) +
-                  static_cast<size_t>(place(block, row, i))];
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const auto table = static_cast<size_t>(block.scales[4 * i + row] & 1);
+    return look_up_four(kCodes.data() + table * (kCodes.size() / 2), places(block, row, i, q));
   }
   static float d(const Block& block, int row, int sub) {
     return static_cast<float>((block.scales[4 * sub + row] & 254) - 127);

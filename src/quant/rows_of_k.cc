@@ -1,6 +1,6 @@
 // Q2_K_R4 to Q6_K_R4 and IQ4_XS_R8 of ik_llama.cpp. Layout: ggml/src/ggml-common.h `block_q2_k_r4`
 // and so on, ggml/src/iqk/iqk_quantize.cpp `dequantize_row_q2_k_r4` and so on.
-#include "quant/iq4_steps.h"
+#include "quant/ik_steps.h"
 #include "quant/rows_together.h"
 
 namespace crossval {
@@ -14,20 +14,13 @@ struct BlockQ2K {
   uint8_t codes[kLen];
 };
 
-// Two bits of four rows: of 32 weights of a row, four bytes hold every fourth ones of 16.
-int two_bits(const uint8_t* codes, int row, int i) {
-  return codes[i / 16 * 16 + 4 * row + i % 4] >> (i % 16 / 4 * 2) & 3;
-}
-// The bit more of IQ3_K_R4 and Q3_K_R4 lies in the order of the weights.
-int third_bit(const uint8_t* high, int row, int i) {
-  return high[i / 32 * 16 + 4 * row + i % 4] >> (i % 32 / 4) & 1;
-}
-
 struct Q2K {
   using Block = BlockQ2K;
   static constexpr int kRows = 4, kSubLen = 16;
   static int scale(const Block& block, int row, int sub) { return block.scales[4 * sub + row]; }
-  static int code(const Block& block, int row, int i) { return two_bits(block.codes, row, i); }
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    return two_bits_of_four(block.codes + i * 32, row, q);
+  }
   static float d(const Block& block, int row, int sub) {
     return f16_to_f32(block.d[row]) * static_cast<float>(scale(block, row, sub) & 15);
   }
@@ -45,8 +38,9 @@ struct BlockQ3K {
 struct Q3K {
   using Block = BlockQ3K;
   static constexpr int kRows = 4, kSubLen = 16;
-  static int code(const Block& block, int row, int i) {
-    return two_bits(block.codes, row, i) | third_bit(block.high, row, i) << 2;
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    return two_bits_of_four(block.codes + i * 32, row, q) |
+           four_of(block.high + i * 16 + 4 * row, q, 1) << 2;
   }
   static float d(const Block& block, int row, int sub) {
     const int scale = six_bits(block.scales, block.scales_high, 4 * sub + row) - 32;
@@ -81,8 +75,8 @@ struct BlockQ4K {
   uint8_t codes[2 * kLen];
 };
 struct Q4K : ScalesAndMinima<BlockQ4K> {
-  static int code(const Block& block, int row, int i) {
-    return place_of_four(block.codes + i / 32 * 64, row, i % 32);
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    return nibbles_of_four(block.codes + i * 64, row, q);
   }
 };
 
@@ -93,11 +87,11 @@ struct BlockQ5K {
   uint8_t codes[2 * kLen];
 };
 struct Q5K : ScalesAndMinima<BlockQ5K> {
-  static int code(const Block& block, int row, int i) {
-    const NibbleOfFour at = nibble_of_four(i % 32);
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const NibbleOfFour at = nibble_of_four(q);
     const int bit = at.part % 2 * 4 + at.part / 2 * 2 + at.high;
-    const int high = block.high[i / 32 * 16 + 4 * row + i % 4] >> bit & 1;
-    return place_of_four(block.codes + i / 32 * 64, row, i % 32) | high << 4;
+    return nibbles_of_four(block.codes + i * 64, row, q) |
+           four_of(block.high + i * 16 + 4 * row, bit, 1) << 4;
   }
 };
 
@@ -110,11 +104,11 @@ struct BlockQ6K {
 struct Q6K {
   using Block = BlockQ6K;
   static constexpr int kRows = 4, kSubLen = 16;
-  static int code(const Block& block, int row, int i) {
-    const NibbleOfFour at = nibble_of_four(i % 32);
-    const int high = block.high[i / 32 * 32 + at.part % 2 * 16 + 4 * row + i % 4] >>
-                     (at.part / 2 * 4 + 2 * at.high);
-    return place_of_four(block.codes + i / 32 * 64, row, i % 32) | (high & 3) << 4;
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    const NibbleOfFour at = nibble_of_four(q);
+    const uint8_t* high = block.high + i * 32 + at.part % 2 * 16 + 4 * row;
+    return nibbles_of_four(block.codes + i * 64, row, q) |
+           four_of(high, at.part / 2 * 4 + 2 * at.high, 3) << 4;
   }
   static float d(const Block& block, int row, int sub) {
     return f16_to_f32(block.d[row]) * static_cast<float>(block.scales[4 * sub + row]);
@@ -129,9 +123,9 @@ struct BlockIQ4XS {
 struct IQ4XS {
   using Block = BlockIQ4XS;
   static constexpr int kRows = 8, kSubLen = 32;
-  static int code(const Block& block, int row, int i) {
-    const int byte = block.codes[i / 32 * 128 + i % 32 / 8 * 32 + 4 * row + i % 4];
-    return kIq4Steps[byte >> (i % 8 / 4 * 4) & 15] + 128;
+  static uint32_t four(const Block& block, int row, int i, int q) {
+    return look_up_four(kIk4Codes.data(),
+                        four_of(block.codes + i * 128 + q / 2 * 32 + 4 * row, q % 2 * 4, 15));
   }
   static float d(const Block& block, int row, int sub) {
     const int scale = six_bits(block.scales, block.scales_high, 8 * sub + row) - 32;
