@@ -16,7 +16,7 @@ namespace {
 const std::string ik = root + "/.cache/engines/ik";
 constexpr const char* matrix = "blk.1.ffn_up.weight";
 
-class IkTypes : public testing::TestWithParam<const char*> {
+class IkTypes : public ::testing::TestWithParam<const char*> {
  protected:
   // "" where the quantiser does not run.
   std::string model() {
@@ -75,12 +75,13 @@ TEST_P(IkTypes, DamagedBlockIsFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, IkTypes,
-                         testing::Values("IQ2_K", "IQ3_K", "IQ4_K", "IQ5_K", "IQ6_K", "IQ2_KS",
-                                         "IQ3_KS", "IQ4_KS", "IQ2_KL", "Q6_0", "Q4_0_R8", "Q5_0_R4",
-                                         "Q6_0_R4", "Q8_0_R8", "IQ4_NL_R4", "IQ4_XS_R8", "Q2_K_R4",
-                                         "Q3_K_R4", "Q4_K_R4", "Q5_K_R4", "Q6_K_R4", "IQ2_K_R4",
-                                         "IQ3_K_R4", "IQ4_K_R4", "IQ5_K_R4", "IQ4_KS_R4",
-                                         "IQ5_KS_R4", "IQ1_BN", "IQ2_BN_R4"),
+                         ::testing::Values("IQ2_K", "IQ3_K", "IQ4_K", "IQ5_K", "IQ6_K", "IQ2_KS",
+                                           "IQ3_KS", "IQ4_KS", "IQ2_KL", "Q6_0", "Q4_0_R8",
+                                           "Q5_0_R4", "Q6_0_R4", "Q8_0_R8", "IQ4_NL_R4",
+                                           "IQ4_XS_R8", "Q2_K_R4", "Q3_K_R4", "Q4_K_R4", "Q5_K_R4",
+                                           "Q6_K_R4", "IQ2_K_R4", "IQ3_K_R4", "IQ4_K_R4",
+                                           "IQ5_K_R4", "IQ4_KS_R4", "IQ5_KS_R4", "IQ1_BN",
+                                           "IQ2_BN_R4"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -10,8 +10,15 @@
 namespace crossval {
 namespace {
 
-// Half to even for |v| < 2^22.
-int32_t round_to_even(float v) { return std::bit_cast<int32_t>(v + 12582912.0f) - 0x4b400000; }
+// x * factor half to even, where that is below 2^22. The engine's code for runs of 16 leaves it to
+// the compiler to multiply and add this number in one operation, and that does: the product is not
+// rounded before it becomes an integer.
+template <int kRun>
+int32_t rounded(float x, float factor) {
+  constexpr float kWhole = 12582912.0f;
+  const float sum = kRun == 16 ? std::fma(x, factor, kWhole) : x * factor + kWhole;
+  return std::bit_cast<int32_t>(sum) - 0x4b400000;
+}
 
 template <int kRun>
 FourScales round_of_run(const float* x, int64_t n, int sub_len, const RoundedRow& out) {
@@ -50,7 +57,7 @@ FourScales round_of_run(const float* x, int64_t n, int sub_len, const RoundedRow
   for (int64_t i = 0; i < n; i += kPeriod) {
     int8_t codes[kPeriod];
     for (int j = 0; j < kPeriod; ++j) {
-      const int32_t code = round_to_even(x[i + j] * factors[j]);
+      const int32_t code = rounded<kRun>(x[i + j], factors[j]);
       codes[j] = static_cast<int8_t>(code);
       sums[j] += code;
     }
