@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -97,13 +98,26 @@ TEST(LiftedModel, RoomIsCheckedBeforeAnythingIsWritten) {
   EXPECT_EQ(target.n_entries(), 0);
 }
 
-TEST(LiftedModel, SaysWhatItCannotDo) {
+// A table of ids is none of weights.
+TEST(LiftedModel, IntegersStayAsTheyAre) {
   const TempDir dir;
   testing::write_tiny_model(dir.file("m.gguf"));
   testing::ModelEdit edit(dir.file("m.gguf"));
-  edit.add("extra", GgmlType::Q8_K, {256}, std::vector<std::byte>(292));
-  edit.write(dir.file("q8_k.gguf"));
-  EXPECT_EQ(error_of(*ModelFile::open(dir.file("q8_k.gguf")), dir.path()).code, "unsupported_type");
+  const std::vector<std::byte> ids = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  edit.add("ids", GgmlType::I32, {1}, ids);
+  edit.add("blocks", GgmlType::Q8_K, {256}, std::vector<std::byte>(292));
+  edit.write(dir.file("with_ids.gguf"));
+  const LiftedModel lifted = lift_model(*ModelFile::open(dir.file("with_ids.gguf")), dir.path());
+  const auto model = ModelFile::open(lifted.path());
+  ASSERT_NE(model->find_tensor("ids"), nullptr);
+  EXPECT_EQ(model->find_tensor("ids")->type, GgmlType::I32);
+  EXPECT_TRUE(std::ranges::equal(model->find_tensor("ids")->data, ids));
+  EXPECT_EQ(model->find_tensor("blocks")->type, GgmlType::F32);
+}
+
+TEST(LiftedModel, SaysWhatItCannotDo) {
+  const TempDir dir;
+  testing::write_tiny_model(dir.file("m.gguf"));
   EXPECT_EQ(error_of(*ModelFile::open(dir.file("m.gguf")), dir.file("absent")).code,
             "cannot_write");
 }
