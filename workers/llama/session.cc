@@ -113,6 +113,13 @@ std::vector<ggml_type> candidate_types(const std::string& choice, const char* ke
   return {type};
 }
 
+bool has_operation(const char* name) {
+  for (int op = 0; op < GGML_OP_COUNT; ++op) {
+    if (std::strcmp(ggml_op_name(static_cast<ggml_op>(op)), name) == 0) return true;
+  }
+  return false;
+}
+
 const char* flash_name(int mode) { return mode < 0 ? "auto" : mode == 0 ? "off" : "on"; }
 
 }  // namespace
@@ -336,6 +343,15 @@ void Session::eval(std::span<const llama_token> ids, Capture::Deliver deliver) {
     }
     has_callback_ = true;
     create_context(capacity_);
+  }
+  // ik_llama.cpp plans no room for what experts that are not quantised multiply (ggml.c
+  // `ggml_graph_plan`, GGML_OP_MOE_FUSED_UP_GATE, asks for the type of the gate in place of
+  // theirs). Other operations of the same graph bring it. Captured, each is a graph of its own and
+  // would write beyond its end; but room once made is kept, so a whole graph goes before.
+  if (n_past_ == 0 && has_operation("MOE_FUSED_UP_GATE")) {
+    eval(ids);
+    clear_kv(context_);
+    n_past_ = 0;
   }
   capture_.begin(std::move(deliver));
   try {
