@@ -82,8 +82,10 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
       if (seen ? value == 0 : value == -INFINITY) continue;
       if (faults.empty() || faults.back().cause != Cause::sliding_window) {
         faults.push_back({Cause::sliding_window, "the mask",
-                          fmt::format("position {} {} position {}", position,
-                                      seen ? "sees" : "does not see", key),
+                          fmt::format("position {} {} position {} ({})", position,
+                                      seen ? "sees" : "does not see", key,
+                                      window == 0 ? "no window here"
+                                                  : fmt::format("a window of {}", window)),
                           fmt::format("a mask of {}", value)});
       }
       const float right = seen ? 0.0f : -INFINITY;

@@ -192,9 +192,11 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
   const int32_t mode = mode_of(own == RopeStyle::none ? rope.style : own);
   if (tap.params[kRopeMode] != mode) {
     const auto name = [](int32_t m) {
-      return m == kModeNorm   ? "adjacent pairs (norm)"
-             : m == kModeNeox ? "halves (neox)"
-                              : "another style";
+      return m == kModeNorm          ? "adjacent pairs (norm)"
+             : m == kModeNeox        ? "halves (neox)"
+             : m == kModeMulti       ? "sections (mrope)"
+             : m == kModeInterleaved ? "interleaved sections (imrope)"
+                                     : "another style";
     };
     faults.push_back({Cause::rope_style, "rope style", name(mode), name(tap.params[kRopeMode])});
     expected.operation.params[kRopeMode] = mode;
