@@ -109,6 +109,25 @@ TEST(RealBugs, TheResidualOfAMixtureAddsTheNorm) {
   EXPECT_EQ(clean.run.exit_code, 0) << clean.run.out << clean.run.err;
 }
 
+// The same: rows of IQ2_BN are looked up from their scale on, as if that were codes. (llama.cpp
+// does not know the type: native is the engine.)
+TEST(RealBugs, ScalesOfRowsReadAsCodes) {
+  SKIP_WITHOUT(ik);
+  TempDir dir;
+  const std::string model = dir.file("tiny.gguf");
+  write_tiny_model(model, {.n_embd = 512, .n_ff = 512, .embedding_type = GgmlType::IQ2_BN});
+  const CrossvalResult found =
+      run_crossval(CROSSVAL_BIN, {"trace", "--model", model, "--tokens", ids, "--engine", "native",
+                                  "--backend", "ik:" + ik, "--threads", "1"});
+  EXPECT_EQ(found.run.exit_code, 1) << found.run.out << found.run.err;
+  const nlohmann::json first = found.json()["first_divergence"];
+  EXPECT_EQ(first["tensor"], "inp_embd") << first;
+  EXPECT_EQ(first["cause"], "codes_shifted") << first;
+  EXPECT_EQ(first["kind"], "op") << first;
+  EXPECT_NE(first["explanation"].get<std::string>().find("4 bytes of the scale"), std::string::npos)
+      << first;
+}
+
 // Two engines that are right round apart; how far is measured where native does not run the model.
 TEST(RealBugs, NoiseIsMeasuredWhereNativeDoesNotRun) {
   SKIP_WITHOUT(llama_old);

@@ -8,6 +8,7 @@
 
 #include "support/crossval_run.h"
 #include "support/model_edit.h"
+#include "support/random_blocks.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -125,26 +126,6 @@ TEST(Trace, LiftedRunLeavesNothingBehind) {
   }
 }
 
-// Blocks of random bytes with a scale that keeps weights small: no quantiser of ours writes these.
-std::vector<std::byte> random_blocks(const TypeInfo& type, int64_t n) {
-  std::mt19937 random(7);
-  std::vector<std::byte> blocks(static_cast<size_t>(n / type.block_len * type.block_bytes));
-  for (auto& b : blocks) b = static_cast<std::byte>(random());
-  constexpr uint8_t scale[] = {0x00, 0x14};  // 2^-10 as f16
-  for (size_t at = 0; at < blocks.size(); at += static_cast<size_t>(type.block_bytes)) {
-    if (type.type == GgmlType::NVFP4) {
-      for (size_t i = 0; i < 4; ++i) blocks[at + i] = static_cast<std::byte>(random() & 15);
-    } else if (type.type == GgmlType::IQ1_M) {  // its nibbles lie above four others
-      for (const size_t i : {49, 51, 53, 55}) blocks[at + i] &= std::byte{15};
-      blocks[at + 53] |= std::byte{0x40};
-      blocks[at + 55] |= std::byte{0x10};
-    } else {
-      std::memcpy(&blocks[at], scale, sizeof scale);
-    }
-  }
-  return blocks;
-}
-
 TEST(Trace, GridsAndFloatsOfFourBitsAreRecomputed) {
   SKIP_WITHOUT(llama_new);
   const TempDir dir;
@@ -167,30 +148,6 @@ TEST(Trace, GridsAndFloatsOfFourBitsAreRecomputed) {
     ASSERT_NE(product, nullptr);
     EXPECT_GT((*product)["own_error"], 0) << name;
     EXPECT_LT((*product)["ratio"], 0.5) << name;
-  }
-}
-
-// ik_llama.cpp rounds such weights to 8 bits when it meets many ids. (Its products with IQ3_XXS are
-// wrong: tests/realbugs.)
-TEST(Trace, WeightsThatIkRoundsAgainAreRecomputed) {
-  SKIP_WITHOUT(ik);
-  const TempDir dir;
-  write_tiny_model(dir.file("f32.gguf"), {.n_embd = 256, .n_ff = 512});
-  std::string ids = "5";
-  for (int id = 6; id < 46; ++id) ids += "," + std::to_string(id);
-  for (const char* name : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_S"}) {
-    const TypeInfo& type = *find_type_by_name(name);
-    ModelEdit edit(dir.file("f32.gguf"));
-    const std::vector<int64_t> shape = edit.shape("blk.0.attn_q.weight");
-    edit.replace("blk.0.attn_q.weight", type.type, shape, random_blocks(type, shape[0] * shape[1]));
-    edit.write(dir.file("m.gguf"));
-    const CrossvalResult result = run_crossval(
-        CROSSVAL_BIN, {"trace", "--model", dir.file("m.gguf"), "--tokens", ids, "--backend", "ik"},
-        {.env = {{"IK_LLAMA_CPP_DIR", ik}}});
-    const auto* product = find_tap(result.json(), "Qcur-0", "MUL_MAT");
-    ASSERT_NE(product, nullptr) << name << result.run.err;
-    EXPECT_EQ((*product)["arithmetic"], "q8_K, 8-bit weights") << name;
-    EXPECT_EQ((*product)["verdict"], "ok") << name;
   }
 }
 

@@ -6,8 +6,6 @@
 #include <bit>
 #include <cmath>
 
-#include "quant/format_rows.h"
-#include "quant/i2_s_wraps.h"
 #include "replay/weight_diff.h"
 
 namespace crossval {
@@ -99,7 +97,7 @@ std::optional<Explanation> CauseFinder::from_files(const Suspect& suspect) {
 
 std::optional<Explanation> CauseFinder::from_values(const Suspect& suspect) {
   const TapTensor* weight = weight_of(suspect.expected);
-  if (auto found = from_int16_overflow(suspect)) return found;
+  if (auto found = from_kernels(suspect)) return found;
   if (auto found = from_parameter_fits(suspect)) return found;
   if (auto found = from_other_ops(suspect)) return found;
   if (weight != nullptr) {
@@ -119,27 +117,6 @@ std::optional<Explanation> CauseFinder::from_values(const Suspect& suspect) {
     found->cause = Cause::kernel;
   }
   return found;
-}
-
-// bitnet.cpp's x86 kernel adds up to 4096 products in int16, which extreme activations overflow.
-std::optional<Explanation> CauseFinder::from_int16_overflow(const Suspect& suspect) {
-  const Operation& product = suspect.expected;
-  if (product.op != "MUL_MAT" || product.sources.size() < 2 || !product.sources[0].is_weight)
-    return {};
-  const TensorView* tensor = weights_.find(product.sources[0].name);
-  if (tensor == nullptr || tensor->type != GgmlType::I2_S) return {};
-  const WeightView w = weight_view(*tensor);
-  const TapValues of_x(product.sources[1]);
-  const std::span<const float> x = of_x.get();
-  if (w.format != &kI2_S || w.row_len != product.sources[1].ne[0] || x.empty()) return {};
-  const I2sWraps wraps =
-      find_i2_s_wraps(w, x.data(), w.row_len, product.sources[1].n_rows(), pool_);
-  if (wraps.n_outputs == 0) return {};
-  return Explanation{
-      Cause::int16_overflow, product.sources[0].name,
-      fmt::format("{} outputs overflow the 16-bit sums of bitnet.cpp's kernel, the first at token "
-                  "{}, row {}: it adds up {} where {} is right",
-                  wraps.n_outputs, wraps.token, wraps.row, wraps.sums.kernel, wraps.sums.exact)};
 }
 
 // Another tensor of the file in the weight's place.

@@ -44,7 +44,11 @@ class CauseFinder {
   std::optional<Explanation> from_files(const Suspect& suspect);
   std::optional<Explanation> from_values(const Suspect& suspect);
   std::optional<Explanation> from_other_weights(const Suspect& suspect, const TapTensor& weight);
+  // kernel_faults.cc
+  std::optional<Explanation> from_kernels(const Suspect& suspect);
   std::optional<Explanation> from_int16_overflow(const Suspect& suspect);
+  std::optional<Explanation> from_saturation(const Suspect& suspect);
+  std::optional<Explanation> from_scale_read_as_codes(const Suspect& suspect);
   std::optional<Explanation> from_other_ops(const Suspect& suspect);
   std::optional<Explanation> from_parameter_fits(const Suspect& suspect);
   Explanation unexplained(const Suspect& suspect);

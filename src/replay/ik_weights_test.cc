@@ -43,39 +43,89 @@ TEST(IkWeights, SmallMultiplesAreKept) {
   }
   std::vector<std::byte> stored;
   ThreadPool pool(1);
-  const WeightView rounded = ik_rounded_to_8_bits(m.view, stored, pool);
+  const WeightView rounded = ik_converted(m.view, stored, pool);
   for (int64_t r = 0; r < 3; ++r) EXPECT_EQ(m.row(rounded, r), m.row(m.view, r));
 }
 
-TEST(IkWeights, OthersAreNearestCodesOfTheLargest) {
-  for (const GgmlType type : {GgmlType::IQ1_S, GgmlType::IQ1_M, GgmlType::IQ2_XXS, GgmlType::IQ2_XS,
-                              GgmlType::IQ2_S, GgmlType::IQ3_XXS, GgmlType::IQ3_S}) {
-    ASSERT_TRUE(ik_rounds_to_8_bits(type));
-    Matrix m(type, 5);
-    for (size_t block = 0; block < m.bytes.size();
-         block += static_cast<size_t>(m.format.block_bytes)) {
-      if (type == GgmlType::IQ1_M) {
-        m.bytes[block + 55] &= std::byte{0xbf};
-      } else {
-        m.bytes[block + 1] &= std::byte{0x3f};
-      }
-    }
-    std::vector<std::byte> stored;
-    ThreadPool pool(2);
-    const WeightView rounded = ik_rounded_to_8_bits(m.view, stored, pool);
-    for (int64_t r = 0; r < 5; ++r) {
-      const std::vector<float> want = m.row(m.view, r), got = m.row(rounded, r);
-      for (size_t block = 0; block < 512; block += 256) {
-        float largest = 0;
-        for (size_t i = 0; i < 256; ++i) largest = std::max(largest, std::fabs(want[block + i]));
-        for (size_t i = 0; i < 256; ++i) {
-          // Half a step of at least 124, and the scale's own rounding to f16.
-          EXPECT_NEAR(got[block + i], want[block + i], largest * (0.5f / 123 + 1e-3f)) << i;
-        }
+// Where a block's half floats lie: their exponents are kept small.
+std::vector<size_t> places_of_halves(GgmlType type) {
+  switch (type) {
+    case GgmlType::Q2_K:
+      return {80, 82};
+    case GgmlType::Q3_K:
+      return {108};
+    case GgmlType::Q4_K:
+    case GgmlType::Q5_K:
+      return {0, 2};
+    case GgmlType::Q6_K:
+      return {208};
+    case GgmlType::IQ1_M:
+      return {54};
+    default:
+      return {0};
+  }
+}
+
+Matrix matrix_of(GgmlType type) {
+  Matrix m(type, 5);
+  for (size_t block = 0; block < m.bytes.size();
+       block += static_cast<size_t>(m.format.block_bytes)) {
+    for (const size_t at : places_of_halves(type)) m.bytes[block + at + 1] &= std::byte{0x3f};
+  }
+  return m;
+}
+
+// Within half a step, with `n_codes` steps to the largest of each `length` weights, and the scale's
+// own rounding to f16.
+void expect_near(GgmlType type, size_t length, float n_codes) {
+  const Matrix m = matrix_of(type);
+  std::vector<std::byte> stored;
+  ThreadPool pool(2);
+  const WeightView rounded = ik_converted(m.view, stored, pool);
+  for (int64_t r = 0; r < 5; ++r) {
+    const std::vector<float> want = m.row(m.view, r), got = m.row(rounded, r);
+    for (size_t block = 0; block < 512; block += length) {
+      float largest = 0;
+      for (size_t i = 0; i < length; ++i) largest = std::max(largest, std::fabs(want[block + i]));
+      for (size_t i = 0; i < length; ++i) {
+        EXPECT_NEAR(got[block + i], want[block + i], largest * (0.5f / n_codes + 1e-3f))
+            << type_name(type) << ' ' << i;
       }
     }
   }
-  EXPECT_FALSE(ik_rounds_to_8_bits(GgmlType::Q4_0));
+}
+
+TEST(IkWeights, OthersAreNearestCodesOfTheLargest) {
+  for (const GgmlType type :
+       {GgmlType::IQ1_S, GgmlType::IQ1_M, GgmlType::IQ2_XXS, GgmlType::IQ2_XS, GgmlType::IQ2_S,
+        GgmlType::IQ3_XXS, GgmlType::IQ3_S, GgmlType::IQ4_XS, GgmlType::Q2_K, GgmlType::Q3_K}) {
+    EXPECT_STREQ(find_ik_conversion(type)->arithmetic, "q8_K, 8-bit weights");
+    expect_near(type, 256, 123);
+  }
+  EXPECT_STREQ(find_ik_conversion(GgmlType::Q6_K)->arithmetic, "q8_2, 8-bit weights");
+  expect_near(GgmlType::Q6_K, 32, 126);
+  EXPECT_EQ(find_ik_conversion(GgmlType::Q4_0), nullptr);
+}
+
+// Codes of 4 and 5 bits stay; what is rounded are scales and minima, by half a unit of f16 each: of
+// both together that is at most three times as much of the largest difference.
+TEST(IkWeights, ScalesOfKQuantsBecomeHalves) {
+  constexpr float error = 3.0f / 2048;
+  for (const GgmlType type : {GgmlType::Q4_K, GgmlType::Q5_K}) {
+    EXPECT_STREQ(find_ik_conversion(type)->arithmetic, "q8_2, f16 scales");
+    expect_near(type, 32, 0.5f / error);
+  }
+}
+
+TEST(IkWeights, EveryConversionRounds) {
+  for (const GgmlType type : {GgmlType::Q2_K, GgmlType::Q3_K, GgmlType::Q4_K, GgmlType::Q6_K,
+                              GgmlType::IQ4_XS, GgmlType::IQ3_S}) {
+    const Matrix m = matrix_of(type);
+    std::vector<std::byte> stored;
+    ThreadPool pool(1);
+    const WeightView rounded = ik_converted(m.view, stored, pool);
+    EXPECT_NE(m.row(rounded, 0), m.row(m.view, 0)) << type_name(type);
+  }
 }
 
 }  // namespace

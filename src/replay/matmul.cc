@@ -37,7 +37,6 @@ namespace crossval {
 namespace {
 
 constexpr double kSpread = 0.35;
-constexpr int kQ82OfQ5 = 2;  // product_arithmetic of Q5_1: "q8_2"
 
 // Other roundings to blocks of 32 than the SIMD one that prepare_activations knows.
 enum class Rounding {
@@ -125,40 +124,6 @@ void fuse_q8_k(const float* x, int64_t x_stride, PreparedActivations& prepared, 
   });
 }
 
-// Q4_K and Q5_K: ik_llama.cpp turns them into blocks of 32 whose scale and minimum are halves when
-// there are 32 ids or more (iqk_gemm_kquants.cpp `iqk_convert_q4_k_q8_1_r8`).
-bool scales_fit_halves(const Format& format) {
-  return format.type == GgmlType::Q4_K || format.type == GgmlType::Q5_K;
-}
-
-// The same codes as Q5_1: two halves, 4 bytes of fifth bits, 16 of the others.
-std::vector<std::byte> with_half_scales(const WeightView& w, ThreadPool& pool) {
-  const int64_t n_blocks = w.row_len / 32;
-  constexpr int64_t kBlockBytes = 24;
-  std::vector<std::byte> stored(static_cast<size_t>(w.n_rows * n_blocks * kBlockBytes));
-  pool.run(w.n_rows, [&](int64_t r, int) {
-    std::vector<uint8_t> codes(static_cast<size_t>(w.row_len));
-    std::vector<float> d(static_cast<size_t>(n_blocks)), m(static_cast<size_t>(n_blocks));
-    w.unpack(r, 0, w.row_len, codes.data(), d.data(), m.data());
-    for (int64_t b = 0; b < n_blocks; ++b) {
-      struct {
-        uint16_t d, m;
-        uint32_t high;
-        uint8_t low[16];
-      } block = {
-          f32_to_f16(d[static_cast<size_t>(b)]), f32_to_f16(m[static_cast<size_t>(b)]), 0, {}};
-      static_assert(sizeof(block) == kBlockBytes);
-      for (uint32_t i = 0; i < 32; ++i) {
-        const uint32_t code = codes[static_cast<size_t>(b * 32 + i)];
-        block.high |= (code >> 4) << i;
-        block.low[i % 16] |= static_cast<uint8_t>((code & 15) << (i / 16 * 4));
-      }
-      std::memcpy(stored.data() + (r * n_blocks + b) * kBlockBytes, &block, sizeof(block));
-    }
-  });
-  return stored;
-}
-
 double dot(const float* w, const float* x, int64_t n) {
   double lanes[8] = {};
   int64_t k = 0;
@@ -185,6 +150,17 @@ void multiply_in_double(const Product& p, const PreparedActivations& x, ThreadPo
   });
 }
 
+// As many ids as there are decide: of a mixture's experts some may meet many, others few.
+void multiply_as_ik(const Product& p, const IkConversion& ik, ThreadPool& pool) {
+  std::vector<std::byte> stored;
+  Product other = p;
+  if (p.n_tokens >= ik.n_ids) other.w = ik_converted(p.w, stored, pool);
+  int variant = 0;
+  while (std::string_view(product_arithmetic(*other.w.format, variant)) != ik.activations)
+    ++variant;
+  multiply(other, variant, pool);
+}
+
 }  // namespace
 
 const char* product_arithmetic(const Format& format, int variant) {
@@ -208,8 +184,10 @@ const char* product_arithmetic(const Format& format, int variant) {
              : variant == 3 ? "f32"
                             : nullptr;
     case ActivationType::Q8_K:
-      if (variant == 4 && scales_fit_halves(format)) return "q8_2, f16 scales";
-      if (variant == 4 && ik_rounds_to_8_bits(format.type)) return "q8_K, 8-bit weights";
+      if (variant == 4) {
+        const IkConversion* conversion = find_ik_conversion(format.type);
+        return conversion == nullptr ? nullptr : conversion->arithmetic;
+      }
       return variant == 0   ? "q8_K"
              : variant == 1 ? "q8_2"
              : variant == 2 ? "f32"
@@ -227,20 +205,9 @@ const char* product_arithmetic(const Format& format, int variant) {
 void multiply(const Product& p, int variant, ThreadPool& pool) {
   const Format& format = *p.w.format;
   const std::string_view arithmetic = product_arithmetic(format, variant);
-  if (arithmetic == "q8_2, f16 scales") {
-    const std::vector<std::byte> stored = with_half_scales(p.w, pool);
-    Product other = p;
-    other.w.format = find_format(GgmlType::Q5_1);
-    other.w.data = stored.data();
-    other.w.row_bytes = p.w.row_len / 32 * 24;
-    multiply(other, kQ82OfQ5, pool);
-    return;
-  }
-  if (arithmetic == "q8_K, 8-bit weights") {
-    std::vector<std::byte> stored;
-    Product other = p;
-    other.w = ik_rounded_to_8_bits(p.w, stored, pool);
-    multiply(other, 0, pool);
+  if (const IkConversion* ik = find_ik_conversion(format.type);
+      ik && arithmetic == ik->arithmetic) {
+    multiply_as_ik(p, *ik, pool);
     return;
   }
   const bool is_exact = arithmetic == "f32";
