@@ -18,9 +18,23 @@
 #include "run/trace_diff.h"
 #include "verdict/graph_blame.h"
 #include "verdict/trace_analysis.h"
+#include "verdict/trace_routing.h"
 
 namespace crossval {
 namespace {
+
+// Which experts each side chooses.
+class RoutingWatch : public Observer {
+ public:
+  explicit RoutingWatch(int64_t n_used) : ties_(n_used) {}
+  void tap(Side side, const PlacedTap& placed) override {
+    ties_.add(side, placed.tap, placed.n_tokens());
+  }
+  std::vector<RoutingTie> ties() const { return ties_.finish(); }
+
+ private:
+  RoutingTies ties_;
+};
 
 // The files that both sides read: the user's, or copies dequantised to F32.
 struct Files {
@@ -145,7 +159,12 @@ class Trace {
     TapPairs pairs(pairing);
     const bool engine_shows =
         pair.engine() == nullptr ? pair.engine_can_run() : of_engine != nullptr;
-    if (engine_shows) watch.observers.push_back(&pairs);
+    const ModelFile& model = *pair.model_file();
+    RoutingWatch routing(model.get_int(model.architecture() + ".expert_used_count").value_or(0));
+    if (engine_shows) {
+      watch.observers.push_back(&pairs);
+      watch.observers.push_back(&routing);
+    }
     try {
       pair.compare(prompt, report.base, &watch);
     } catch (const Error&) {
@@ -157,6 +176,7 @@ class Trace {
     add_distances(pairing.finish(), report);
     if (of_engine) hold_engines_apart(complete, graphs, *of_engine, report);
     if (!report.base.non_finite_weight.empty()) blame_non_finite_weight(report);
+    excuse_routing_ties(routing.ties(), report);
     if (report.parts_by_rounding) report.base.status = Status::agree;
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;

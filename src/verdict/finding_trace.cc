@@ -170,7 +170,9 @@ Finding of_clean_run(const TraceReport& report) {
         plural(report.coverage.n_unchecked_products, "product"),
         fmt::join(report.coverage.missing, ", ")));
   }
-  if (report.parts_by_rounding) {
+  finding.notes.insert(finding.notes.end(), report.base.remarks.begin(), report.base.remarks.end());
+  const bool beside_native = report.base.engine && !report.base.engine->numerics.empty();
+  if (report.parts_by_rounding && !beside_native) {
     finding.notes.emplace_back(
         "note: the logits part by rounding alone: both engines compute the same graph and are "
         "right "

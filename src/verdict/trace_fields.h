@@ -161,8 +161,9 @@ void describe(V& v, const TraceReport& report) {
     "native's complete graph of a known architecture ran beside it: nothing is missing or too "
     "many");
   v("parts_by_rounding", report.parts_by_rounding,
-    "two engines: their logits are beyond the tolerance, yet every operation is right in both and "
-    "their graphs are alike; the status is agree");
+    "the logits are beyond the tolerance, yet every operation is right and the graphs are alike "
+    "(two engines), or they part only where rounding sends a token to another expert (native); the "
+    "status is agree");
   v("parameters_checked", report.parameters_checked,
     "the architecture is known: hyperparameters, mask and use of all weights were checked too");
   v("coverage", CoverageOf{report}, "");
