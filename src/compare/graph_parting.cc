@@ -359,6 +359,37 @@ class Comparison {
     }
   }
 
+  // The node whose values are the first that node i reads.
+  static std::optional<size_t> first_read(const Graph& graph, const GraphEdges& edges, size_t i) {
+    for (const GraphSource& source : graph[i].sources) {
+      if (const auto maker = edges.maker_of(source, i)) return maker;
+    }
+    return std::nullopt;
+  }
+
+  // A norm with its weight in one operation, where the engine has two: what it is the norm of.
+  void compare_fused_norm(size_t b, std::vector<GraphDifference>& out) const {
+    const GraphNode& node = backend_[b];
+    const auto theirs = first_read(backend_, backend_edges_, b);
+    if ((node.op != "FUSED_RMS_NORM" && node.op != "FUSED_NORM") || !theirs) return;
+    const auto partner = matches_[*theirs].is_equal ? matches_[*theirs].nearest : std::nullopt;
+    for (size_t a = 0; a < engine_.size(); ++a) {
+      const auto reads_it = [&](const GraphSource& source) {
+        return source.is_weight && engine_[a].reads_weight(source.name);
+      };
+      if (engine_[a].op != "MUL" || std::ranges::none_of(node.sources, reads_it)) continue;
+      const auto norm = first_read(engine_, engine_edges_, a);
+      if (!norm || !engine_[*norm].op.ends_with("NORM")) continue;
+      const auto ours = first_read(engine_, engine_edges_, *norm);
+      if (!ours || (partner && hold_alike(engine_[*partner], engine_[*ours], 1e-5))) continue;
+      out.push_back({.kind = GraphDifference::Kind::source,
+                     .what = "source 0",
+                     .engine = shown(engine_[*ours]),
+                     .backend = shown(backend_[*theirs])});
+      return;
+    }
+  }
+
   static std::set<std::string> weights_of(const Graph& graph) {
     std::set<std::string> names;
     for (const GraphNode& node : graph) {
@@ -394,6 +425,7 @@ class Comparison {
       out = differences(*other, b);
     } else {
       compare_readers(b, out);
+      if (out.empty()) compare_fused_norm(b, out);
     }
     const auto is_mask = [](const GraphDifference& one) {
       return one.kind == GraphDifference::Kind::mask;

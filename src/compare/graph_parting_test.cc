@@ -210,5 +210,43 @@ TEST(OpParameters, HaveWords) {
   EXPECT_TRUE(parameters_of("MUL_MAT").empty());
 }
 
+// Queries turned and then normed by one engine, in two operations; normed, in one, and then turned
+// by the other.
+std::vector<GraphNode> normed_queries(bool is_fused_and_before) {
+  Builder b;
+  const Values x = {1, -2, 3, 0.5f};
+  const size_t embd = b.add("embd", "GET_ROWS", x, {Builder::weight("token_embd.weight")}, -1);
+  Values q = changed(x, 2, 0.25f);
+  size_t query = b.add("Qcur-0", "MUL_MAT", q, {Builder::weight("q.weight"), b.of(embd)});
+  const auto turn = [&] {
+    q = changed(q, 1, 3);
+    query = b.add("Qcur-0", "ROPE", q, {b.of(query)});
+  };
+  if (is_fused_and_before) {
+    q = changed(q, 0.5f);
+    query = b.add("Qcur_normed-0", "FUSED_RMS_NORM", q,
+                  {b.of(query), Builder::weight("q_norm.weight")});
+    turn();
+  } else {
+    turn();
+    query = b.add("norm-0", "RMS_NORM", changed(q, 0.25f), {b.of(query)});
+    q = changed(q, 0.5f);
+    query = b.add("Qcur_norm-0", "MUL", q, {b.of(query), Builder::weight("q_norm.weight")});
+  }
+  b.add("result_output", "MUL_MAT", changed(q, 7), {Builder::weight("output.weight"), b.of(query)},
+        -1);
+  return b.graph;
+}
+
+TEST(GraphParting, AFusedNormOfSomethingElseIsNoKernelsFault) {
+  const auto found = compare_graphs(normed_queries(false), normed_queries(true), true).parting;
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->backend, 2u);
+  ASSERT_EQ(found->differences.size(), 1u);
+  EXPECT_EQ(found->differences[0].kind, Kind::source);
+  EXPECT_EQ(found->differences[0].engine, "Qcur-0 (ROPE)");
+  EXPECT_EQ(found->differences[0].backend, "Qcur-0 (MUL_MAT)");
+}
+
 }  // namespace
 }  // namespace crossval
