@@ -37,10 +37,10 @@ BackendStatus set_up(const SetupCommand& command) {
 int run_setup(const SetupCommand& command) {
   try {
     const BackendStatus status = set_up(command);
-    const std::string how = !status.build.empty()
+    const std::string how = !command.engine.remember ? " (not remembered)"
+                            : !status.build.empty()
                                 ? fmt::format(" as {}:{}", status.name, status.build)
-                            : command.engine.remember ? ""
-                                                      : " (not the default)";
+                                : "";
     const std::string text =
         fmt::format("{} {} is ready{}: {}", status.display_name, status.version, how, status.dir);
     std::fputs((visible(text) + "\n").c_str(), stdout);
