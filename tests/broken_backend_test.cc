@@ -100,8 +100,9 @@ class RealWorker : public ::testing::Test {
         "' per-token --model \"$1/model.gguf\" --prompt-file \"$1/long.txt\" "
         "--prompt-template raw --format json --receipt \"$1/receipt.json\" --save-trace "
         "\"$1/trace\" >\"$1/out.json\" 2>\"$1/err.txt\" &\n"
-        "pid=$!\nfor i in $(seq 200); do worker=$(pgrep -P $pid crossval-worker) && break; "
-        "sleep 0.05; done\nsleep 1.5\nif [ \"$2\" = worker ]; then kill -KILL $worker; "
+        "pid=$!\nfor i in $(seq 200); do worker=$(pgrep -P "
+        "\"$(pgrep -d, -P $pid)\" crossval-worker) && break; sleep 0.05; done\nsleep 1.5\nif [ "
+        "\"$2\" = worker ]; then kill -KILL $worker; "
         "else kill -$2 $pid; fi\nwait $pid\necho $? >\"$1/code\"\n"
         "for i in $(seq 40); do grep -qs '^State:.[^Z]' /proc/$worker/status || exit 0; sleep "
         "0.05; done\ngrep ^State /proc/$worker/status >\"$1/worker-left\"\n");

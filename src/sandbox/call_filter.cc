@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -79,9 +80,19 @@ constexpr uint32_t kX32 = 0x40000000;  // the other numbering of calls on x86-64
 
 constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
+// Of clone: a process in namespaces of its own could be out of our reach, and is root in them.
+constexpr uint32_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+// Its younger form keeps the flags where no filter can see them; without it programs take clone.
+constexpr uint32_t kClone3 = 435, kNotThere = SECCOMP_RET_ERRNO | ENOSYS;
+
+constexpr uint32_t argument(size_t i) {  // its low half, which comes first
+  return static_cast<uint32_t>(offsetof(seccomp_data, args) + i * sizeof(uint64_t));
+}
+
 template <size_t kNRefused>
 constexpr auto make_filter() {
-  std::array<sock_filter, 8 + 2 * (kNRefused + kRefusedRequests.size())> filter{};
+  std::array<sock_filter, 15 + 2 * (kNRefused + kRefusedRequests.size())> filter{};
   size_t n = 0;
   const auto load = [&](size_t offset) {
     filter[n++] = {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
@@ -97,16 +108,44 @@ constexpr auto make_filter() {
   load(offsetof(seccomp_data, nr));
   filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 1, 0, kX32};  // to the first refusal below
   for (size_t i = 0; i < kNRefused; ++i) refuse_if(kRefused[i]);
-  // A request is 32 bits wide: the low half of the argument, which comes first.
+  filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, kClone3};
+  give(kNotThere);
+  filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_clone};
+  load(argument(0));
+  filter[n++] = {BPF_JMP | BPF_JSET | BPF_K, 0, 1, kNewNamespaces};
+  give(kRefuse);
+  give(SECCOMP_RET_ALLOW);
   constexpr uint8_t n_of_requests = 1 + 2 * kRefusedRequests.size();
   filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, n_of_requests, SYS_ioctl};
-  load(offsetof(seccomp_data, args) + sizeof(uint64_t));
+  load(argument(1));  // 32 bits wide
   for (const uint32_t request : kRefusedRequests) refuse_if(request);
   give(SECCOMP_RET_ALLOW);
   return filter;
 }
 constexpr auto kWholeFilter = make_filter<kRefused.size()>();
 constexpr auto kFilterBesideLandlock = make_filter<kRefused.size() - kNOfProcesses>();
+
+// Behind the other, which has looked at the architecture.
+constexpr sock_filter kAloneFilter[] = {
+    {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+#ifdef SYS_fork
+    {BPF_JMP | BPF_JEQ | BPF_K, 6, 0, SYS_fork},
+    {BPF_JMP | BPF_JEQ | BPF_K, 5, 0, SYS_vfork},
+#endif
+    {BPF_JMP | BPF_JEQ | BPF_K, 5, 0, kClone3},
+    {BPF_JMP | BPF_JEQ | BPF_K, 0, 2, SYS_clone},
+    {BPF_LD | BPF_W | BPF_ABS, 0, 0, argument(0)},
+    {BPF_JMP | BPF_JSET | BPF_K, 0, 1, CLONE_THREAD},
+    {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    {BPF_RET | BPF_K, 0, 0, kRefuse},
+    {BPF_RET | BPF_K, 0, 0, kNotThere},
+};
+
+int install(std::span<const sock_filter> filter) {
+  const sock_fprog program{static_cast<uint16_t>(filter.size()),
+                           const_cast<sock_filter*>(filter.data())};
+  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : errno;
+}
 
 }  // namespace
 
@@ -116,11 +155,10 @@ bool kernel_filters_calls() {
 }
 
 int refuse_calls(bool landlock_holds) {
-  const std::span<const sock_filter> filter =
-      landlock_holds ? std::span<const sock_filter>(kFilterBesideLandlock) : kWholeFilter;
-  const sock_fprog program{static_cast<uint16_t>(filter.size()),
-                           const_cast<sock_filter*>(filter.data())};
-  return ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 ? 0 : errno;
+  return install(landlock_holds ? std::span<const sock_filter>(kFilterBesideLandlock)
+                                : kWholeFilter);
 }
+
+int refuse_processes() { return install(kAloneFilter); }
 
 }  // namespace crossval

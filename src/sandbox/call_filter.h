@@ -1,5 +1,5 @@
 // Which system calls are refused, to a child process and to ourselves: the network, the machine,
-// and where nothing else keeps them apart, other processes.
+// namespaces, and where nothing else keeps them apart, other processes.
 #pragma once
 
 namespace crossval {
@@ -10,5 +10,8 @@ bool kernel_filters_calls();
 // refuses what reaches into processes outside, and leaves a debugger its own. Async-signal-safe.
 // 0, or the errno of what failed.
 int refuse_calls(bool landlock_holds);
+
+// The same for starting processes; threads may be.
+int refuse_processes();
 
 }  // namespace crossval

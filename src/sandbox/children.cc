@@ -66,17 +66,6 @@ Known& known() {
   return *one;
 }
 
-// Between fork and whatever follows: async-signal-safe calls only.
-void begin_child(pid_t parent) {
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(127);  // it died before the line above
-  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-}
-
 int kill_and_reap(pid_t pid) {
   int status = 0;
   ::kill(pid, SIGKILL);
@@ -98,6 +87,16 @@ std::vector<pid_t> children_now() {
 }
 
 }  // namespace
+
+void begin_child(pid_t parent) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);  // it died before the line above
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
 
 pid_t fork_for_life(const std::function<void()>& child) {
   static std::once_flag adopt;

@@ -16,6 +16,10 @@ namespace crossval {
 // fork takes its locks.
 pid_t fork_for_life(const std::function<void()>& child);
 
+// The beginning of a child of `parent`, as fork_for_life makes it: between fork and whatever
+// follows, async-signal-safe.
+void begin_child(pid_t parent);
+
 // After a child was reaped: it is ours no more, and what it left, which became our own children by
 // its death (PR_SET_CHILD_SUBREAPER), is killed and reaped too. Without CONFIG_PROC_CHILDREN in the
 // kernel only the process groups of children are known, and nothing is done here.

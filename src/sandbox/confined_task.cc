@@ -159,7 +159,9 @@ ConfinedTask::ConfinedTask(std::function<Serve()> open, const Rights& rights) {
   }
   socket_.reset(ends[0]);
   const UniqueFd child_end(ends[1]);
-  const PreparedRights prepared(rights);
+  Rights alone = rights;
+  alone.starts_processes = false;
+  const PreparedRights prepared(alone);
   pid_ = fork_for_life([&] { serve(child_end.get(), open, prepared); });
   if (pid_ < 0) gone_ = std::string("could not start: ") + std::strerror(errno);
   ::fcntl(socket_.get(), F_SETFL, ::fcntl(socket_.get(), F_GETFL) | O_NONBLOCK);

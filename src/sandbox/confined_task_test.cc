@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <thread>
 
 #include "base/error.h"
 #include "support/temp_dir.h"
@@ -128,6 +129,13 @@ TEST(ConfinedTask, reaches_nothing) {
             "0");
   EXPECT_NE(attempt(open_file("/proc/" + std::to_string(parent) + "/mem", O_RDONLY)), "0");
   EXPECT_NE(attempt([parent] { return ::kill(parent, SIGCONT); }), "0");
+  EXPECT_EQ(attempt([] { return ::fork(); }), std::to_string(EPERM));
+  EXPECT_EQ(attempt([] { return ::vfork() == 0 ? (::_exit(0), 0) : -1; }), std::to_string(EPERM));
+  EXPECT_EQ(attempt([] {
+              std::thread([] {}).join();
+              return 0;
+            }),
+            "0");
 }
 
 TEST(ConfinedTask, nothing_of_it_is_left) {

@@ -106,6 +106,7 @@ KernelOffers ask_kernel() {
   const long abi = ::syscall(kCreateRuleset, nullptr, 0, kAskVersion);
   offers.landlock_abi = abi > 0 ? static_cast<int>(abi) : 0;
   offers.seccomp = kernel_filters_calls();
+  offers.lists_children = ::access("/proc/thread-self/children", R_OK) == 0;
   return offers;
 }
 
@@ -118,6 +119,9 @@ std::vector<std::string> KernelOffers::missing() const {
     words.emplace_back("Landlock before version 6: signals to other processes are not refused");
   }
   if (!seccomp) words.emplace_back("no seccomp filters: the network is not refused");
+  if (!lists_children) {
+    words.emplace_back("no CONFIG_PROC_CHILDREN: daemons of a worker may outlive it");
+  }
   return words;
 }
 
@@ -126,7 +130,8 @@ const KernelOffers& kernel_offers() {
   return offers;
 }
 
-PreparedRights::PreparedRights(const Rights& rights) : ruleset_(make_ruleset(rights)) {
+PreparedRights::PreparedRights(const Rights& rights)
+    : ruleset_(make_ruleset(rights)), starts_processes_(rights.starts_processes) {
   data_limit_bytes_ = static_cast<uint64_t>(rights.data_bytes);
   if (rights.more_data_bytes > 0) {
     data_limit_bytes_ = data_bytes_now() + static_cast<uint64_t>(rights.more_data_bytes);
@@ -143,7 +148,9 @@ int PreparedRights::enter() const {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   if (const int reason = give_up_capabilities(kCapabilitiesOfFiles); reason != 0) return reason;
   if (ruleset_ && ::syscall(kRestrictSelf, ruleset_.get(), 0) != 0) return errno;
-  return kernel_offers().seccomp ? refuse_calls(static_cast<bool>(ruleset_)) : 0;
+  if (!kernel_offers().seccomp) return 0;
+  if (const int reason = refuse_calls(static_cast<bool>(ruleset_)); reason != 0) return reason;
+  return starts_processes_ ? 0 : refuse_processes();
 }
 
 OwnCover confine_self(const Rights& rights) {

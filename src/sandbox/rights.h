@@ -18,12 +18,14 @@ struct Rights {
   std::vector<std::string> write;   // all of that, whatever it is
   int64_t more_data_bytes = 0;      // private memory beyond what we have now; 0 = without bound
   int64_t data_bytes = 0;           // the same in all, of a child that becomes another program
+  bool starts_processes = true;     // threads it may start always
 };
 
 // What this kernel can hold a process to, and in words what it cannot; asked once.
 struct KernelOffers {
-  int landlock_abi = 0;  // 0 = no Landlock: files stay open
-  bool seccomp = false;  // filters of system calls: network, ptrace
+  int landlock_abi = 0;         // 0 = no Landlock: files stay open
+  bool seccomp = false;         // filters of system calls: network, ptrace
+  bool lists_children = false;  // so that all of them are found, whatever session they are in
   std::vector<std::string> missing() const;
 };
 const KernelOffers& kernel_offers();
@@ -40,6 +42,7 @@ class PreparedRights {
  private:
   UniqueFd ruleset_;
   uint64_t data_limit_bytes_ = 0;
+  bool starts_processes_;
 };
 
 // What came of it.

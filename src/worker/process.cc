@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -21,20 +19,19 @@
 
 #include "base/error.h"
 #include "engine/wire.h"
-#include "sandbox/children.h"
 
 namespace crossval {
 namespace {
 
-// Live workers, for kill_all_workers(). A slot is cleared before its process is reaped, so that a
-// signal handler never kills a recycled id.
+// Keepers of live workers, for kill_all_workers(). A slot is cleared before its process is reaped,
+// so that a signal handler never kills a recycled id.
 constexpr size_t kMaxWorkers = 64;
-std::array<std::atomic<pid_t>, kMaxWorkers> live_workers{};
+std::array<std::atomic<pid_t>, kMaxWorkers> live_keepers{};
 
 int claim_slot(pid_t pid) {
   for (size_t i = 0; i < kMaxWorkers; ++i) {
     pid_t free = 0;
-    if (live_workers[i].compare_exchange_strong(free, pid)) {
+    if (live_keepers[i].compare_exchange_strong(free, pid)) {
       return static_cast<int>(i);
     }
   }
@@ -178,19 +175,15 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
                        status.write_end.get(),
                        rights ? &*rights : nullptr,
                        model_fd.get()};
-  const pid_t pid = fork_for_life([&] { become_worker(plan); });
-  if (pid < 0) {
+  KeptProcess process = fork_kept([&] { become_worker(plan); });
+  if (process.keeper < 0) {
     backend_failed("worker_start",
                    std::string("a worker process could not start: ") + std::strerror(errno),
                    argv[0], "free memory or processes (ulimit -u)");
   }
   std::unique_ptr<ChildProcess> child(new ChildProcess);
-  child->pid_ = pid;
-  child->slot_ = claim_slot(pid);
-  ::setpgid(pid, pid);  // also from here: whoever comes first
-#ifdef SYS_pidfd_open
-  child->exit_fd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-#endif
+  child->process_ = std::move(process);
+  child->slot_ = claim_slot(child->process_.keeper);
   child->request_fd = std::move(request.write_end);
   child->reply_fd = std::move(reply.read_end);
   child->log_fd = std::move(log.read_end);
@@ -221,44 +214,21 @@ std::unique_ptr<ChildProcess> ChildProcess::spawn(const std::vector<std::string>
 
 ChildProcess::~ChildProcess() { finish(0); }
 
-bool ChildProcess::has_ended() const {
-  siginfo_t info{};
-  const int result = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
-  return result == 0 ? info.si_pid == pid_ : errno == ECHILD;
-}
-
 ExitInfo ChildProcess::finish(int grace_ms) {
   if (exit_) {
     return *exit_;
   }
   request_fd.reset();  // a worker ends when its requests do
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::max(grace_ms, 0));
-  while (grace_ms > 0 && !has_ended() && std::chrono::steady_clock::now() < deadline) {
-    pollfd fd{exit_fd_.get(), POLLIN, 0};
-    ::poll(&fd, exit_fd_ ? 1 : 0, exit_fd_ ? std::min(grace_ms, 20) : 2);
+  if (grace_ms > 0) {
+    pollfd fd{exit_fd(), POLLIN, 0};
+    ::poll(&fd, 1, grace_ms);
   }
-  ::kill(-pid_, SIGKILL);  // its children too; the group exists until the leader is reaped
-  ::kill(pid_, SIGKILL);   // wherever it went itself
-  if (slot_ >= 0) {
-    siginfo_t info{};
-    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 &&
-           errno == EINTR) {
-    }
-    live_workers[static_cast<size_t>(slot_)] = 0;
-  }
-  int status = 0;
-  rusage usage{};
-  pid_t ended = -1;
-  while ((ended = ::wait4(pid_, &status, 0, &usage)) < 0 && errno == EINTR) {
-  }
-  forget_child(pid_);
+  if (slot_ >= 0) live_keepers[static_cast<size_t>(slot_)] = 0;
+  const KeptEnd end = end_kept(process_);
   ExitInfo info;
-  info.signal = ended < 0             ? SIGKILL  // kill_all_workers() reaped it
-                : WIFSIGNALED(status) ? WTERMSIG(status)
-                                      : 0;
-  info.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-  info.peak_rss_bytes = static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  info.signal = WIFSIGNALED(end.status) ? WTERMSIG(end.status) : 0;
+  info.exit_code = WIFEXITED(end.status) ? WEXITSTATUS(end.status) : 0;
+  info.peak_rss_bytes = end.peak_rss_kib * 1024;
   exit_ = info;
   return info;
 }
@@ -267,7 +237,7 @@ int64_t ChildProcess::peak_rss_bytes() const {
   if (exit_) {
     return exit_->peak_rss_bytes;
   }
-  std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
+  std::ifstream status("/proc/" + std::to_string(pid()) + "/status");
   for (std::string key; status >> key;) {
     if (key == "VmHWM:") {
       int64_t kib = 0;
@@ -280,24 +250,12 @@ int64_t ChildProcess::peak_rss_bytes() const {
 }
 
 void kill_all_workers() {
-  for (const auto& worker : live_workers) {
-    const pid_t pid = worker.load();
-    if (pid > 0) {
-      ::kill(-pid, SIGKILL);
-      ::kill(pid, SIGKILL);
-    }
+  for (const auto& keeper : live_keepers) {
+    if (const pid_t pid = keeper.load(); pid > 0) ask_keeper_to_end(pid);
   }
   // Reaped here too: where process 1 does not reap orphans (containers), they would stay.
-  for (auto& worker : live_workers) {
-    const pid_t pid = worker.load();
-    for (int waited_ms = 0; pid > 0 && waited_ms < 2000; ++waited_ms) {
-      const pid_t ended = ::waitpid(pid, nullptr, WNOHANG);
-      if (ended == pid || (ended < 0 && errno != EINTR)) {
-        worker = 0;
-        break;
-      }
-      ::poll(nullptr, 0, 1);
-    }
+  for (auto& keeper : live_keepers) {
+    if (const pid_t pid = keeper.exchange(0); pid > 0) wait_for_keeper(pid);
   }
 }
 

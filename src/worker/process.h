@@ -1,5 +1,5 @@
-// A child process that cannot outlive us: own process group, killed with the parent, always
-// reaped. Knows nothing of what is said over its pipes.
+// A process that cannot outlive us: own process group, under a keeper (sandbox/keeper.h), always
+// reaped with all it started. Knows nothing of what is said over its pipes.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "sandbox/keeper.h"
 #include "sandbox/rights.h"
 
 namespace crossval {
@@ -42,23 +43,21 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_.pid; }
   // Our ends; non-blocking.
   UniqueFd request_fd, reply_fd, log_fd;
-  // Readable once the process ended; -1 where the kernel has no pidfd.
-  int exit_fd() const { return exit_fd_.get(); }
+  // Readable once the process ended.
+  int exit_fd() const { return process_.end.get(); }
 
-  // Waits up to grace_ms for it to end by itself, then kills its group; reaps it either way.
+  // Waits up to grace_ms for it to end by itself, then ends it with all it started.
   ExitInfo finish(int grace_ms);
   int64_t peak_rss_bytes() const;
 
  private:
   ChildProcess() = default;
-  bool has_ended() const;
 
-  pid_t pid_ = -1;
+  KeptProcess process_;
   int slot_ = -1;
-  UniqueFd exit_fd_;
   std::optional<ExitInfo> exit_;
 };
 
