@@ -19,6 +19,7 @@ RunInfo& remembered() {
 
 void remember_command_line(const std::vector<std::string>& args) {
   RunInfo& run = remembered();
+  run.command.clear();
   for (const std::string& arg : args) {
     run.command += (run.command.empty() ? "" : " ") + shell_quoted(arg);
   }

@@ -1,6 +1,6 @@
-// Dispatch: arguments -> the command they name -> its exit code. Nothing is computed here.
+#include "cli/dispatch.h"
+
 #include <algorithm>
-#include <csignal>
 #include <new>
 #include <string>
 #include <system_error>
@@ -11,12 +11,9 @@
 #include "base/error.h"
 #include "cli/app_words.h"
 #include "cli/command_line.h"
-#include "cli/commands.h"
 #include "cli/last_words.h"
 #include "cli/output.h"
-#include "cli/standard_streams.h"
 #include "render/text.h"
-#include "worker/process.h"
 
 namespace crossval {
 namespace {
@@ -166,13 +163,7 @@ int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
                       (known ? command + " " : "") + "--help`"));
 }
 
-extern "C" void on_interrupt(int signal_number) {
-  kill_all_workers();
-  std::signal(signal_number, SIG_DFL);
-  std::raise(signal_number);
-}
-
-int main_with(const std::vector<std::string>& args) {
+int run_with(const std::vector<std::string>& args, const Runner& run) {
   prepare_for_the_worst(args);
   Action action;
   const auto app = make_app(action);
@@ -186,24 +177,15 @@ int main_with(const std::vector<std::string>& args) {
   } catch (const CLI::ParseError& error) {
     return report_bad_flags(*app, args, error.what());
   }
-  return action();
-}
-
-int main_guarded(int argc, char** argv) {
-  remember_command_line({argv, argv + argc});
-  const std::vector<std::string> args = with_aliases(argc, argv);
-  return guarded(args, [&] { return main_with(args); });
+  return run(action);
 }
 
 }  // namespace
-}  // namespace crossval
 
-int main(int argc, char** argv) {
-  crossval::end_in_words();
-  crossval::open_standard_streams();
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file past its limit is an error of writing
-  std::signal(SIGINT, crossval::on_interrupt);
-  std::signal(SIGTERM, crossval::on_interrupt);
-  return crossval::close_stdout(crossval::main_guarded(argc, argv));
+int dispatch(int argc, char** argv, const Runner& run) {
+  remember_command_line({argv, argv + argc});
+  const std::vector<std::string> args = with_aliases(argc, argv);
+  return guarded(args, [&] { return run_with(args, run); });
 }
+
+}  // namespace crossval

@@ -23,6 +23,19 @@ std::vector<std::string> metric_names() {
   return names;
 }
 
+// More than anybody waits, and few enough to be counted in milliseconds. CLI11's own check takes
+// what is no number (nan) for positive.
+CLI::Validator seconds() {
+  constexpr double most = 1e9;
+  return {[](const std::string& text) -> std::string {
+            double value = 0;
+            const bool is_good =
+                CLI::detail::lexical_cast(text, value) && value > 0 && value <= most;
+            return is_good ? "" : text + " is not a number of seconds, above 0 and up to 1e9";
+          },
+          ""};
+}
+
 }  // namespace
 
 void add_common_flags(CLI::App& command, CommonOptions& options) {
@@ -41,7 +54,7 @@ void add_common_flags(CLI::App& command, CommonOptions& options) {
   command
       .add_option_function<double>("--deadline", start_deadline,
                                    "Seconds until the whole run has to be over")
-      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->check(seconds())
       ->type_name("SECONDS");
   add_format_flag(command, options.format);
 }
@@ -119,7 +132,7 @@ void add_model_flags(CLI::App& command, ModelOptions& options) {
       ->type_name("K=V")
       ->allow_extra_args(false);
   command.add_option("--timeout", options.timeout_s, "Seconds a worker may take for one message")
-      ->check(CLI::Validator(CLI::PositiveNumber).description(""))
+      ->check(seconds())
       ->capture_default_str()
       ->type_name("SECONDS");
   add_sandbox_flag(command, options.sandbox);
