@@ -1,11 +1,15 @@
-// Where there is no libFuzzer: damages the target's good input again and again and feeds each copy
-// to it. x_fuzz [N [FIRST_SEED]], or --seconds S; x_fuzz FILE... feeds those files instead. The
-// same seed always makes the same copy.
+// Where there is no libFuzzer: damages the target's good input, and each file of its corpus, again
+// and again and feeds each copy to it. x_fuzz [N [FIRST_SEED]], or --seconds S; x_fuzz FILE...
+// feeds those files instead. The same seed always makes the same copy.
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "support/temp_dir.h"
 #include "target.h"
@@ -14,6 +18,34 @@ namespace {
 
 void feed(const std::string& input) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
+}
+
+// A file that ends in .hex holds the bytes as two digits each, and what they are behind a #.
+std::string input_of(const std::string& path) {
+  const std::string text = crossval::testing::read_text(path);
+  if (!path.ends_with(".hex")) return text;
+  std::string digits, bytes;
+  bool is_comment = false;
+  for (const char c : text) {
+    is_comment = c == '#' || (is_comment && c != '\n');
+    if (!is_comment && std::isxdigit(static_cast<unsigned char>(c)) != 0) digits += c;
+  }
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+  }
+  return bytes;
+}
+
+// In the order of their names.
+std::vector<std::string> corpus() {
+  std::vector<std::string> paths, inputs;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(FUZZ_CORPUS, none)) {
+    paths.push_back(entry.path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) inputs.push_back(input_of(path));
+  return inputs;
 }
 
 bool is_number(const char* text) {
@@ -27,7 +59,7 @@ int main(int argc, char** argv) {
   using Clock = std::chrono::steady_clock;
   const bool timed = argc == 3 && std::string(argv[1]) == "--seconds";
   if (argc > 1 && !timed && !is_number(argv[1])) {
-    for (int i = 1; i < argc; ++i) feed(testing::read_text(argv[i]));
+    for (int i = 1; i < argc; ++i) feed(input_of(argv[i]));
     return 0;
   }
   const auto number = [&](int i, uint64_t fallback) {
@@ -48,15 +80,20 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "the good input is refused\n");
     return 1;
   }
+  std::vector<std::string> inputs = corpus();
+  for (const std::string& input : inputs) feed(input);
+  const uint64_t n_before = fuzz::n_accepted;
+  inputs.push_back(good);
   std::string worn = good;
   uint64_t i = 0;
   for (; i < n && Clock::now() < deadline; ++i) {
     // Damage piles up over a few rounds, then a fresh copy.
-    if (i % 4 == 0) worn = good;
+    if (i % 4 == 0) worn = inputs[(i / 4) % inputs.size()];
     worn = damage(worn, header_bytes, first_seed + i);
     feed(worn);
   }
-  std::printf("%llu damaged inputs: no crash, %llu accepted\n", static_cast<unsigned long long>(i),
-              static_cast<unsigned long long>(fuzz::n_accepted - 1));
+  std::printf("%llu damaged inputs from %zu: no crash, %llu accepted\n",
+              static_cast<unsigned long long>(i), inputs.size(),
+              static_cast<unsigned long long>(fuzz::n_accepted - n_before));
   return 0;
 }

@@ -1,11 +1,28 @@
 // Any bytes as a saved run: its rows and tensors are read, or it is refused.
+#include <cstring>
+
 #include "engine/trace_engine.h"
 #include "engine/trace_file.h"
 #include "engine/trace_taps.h"
+#include "support/damage_json.h"
 #include "support/temp_dir.h"
 #include "target.h"
 
 namespace crossval::fuzz {
+
+// The header, which is JSON behind its length, as JSON mostly.
+std::string damaged_run(const std::string& good, size_t header_bytes, uint64_t seed) {
+  uint64_t n = 0;
+  if (good.size() >= sizeof n) std::memcpy(&n, good.data(), sizeof n);
+  if (seed % 4 == 0 || n == 0 || n > good.size() - sizeof n) {
+    return testing::damaged_copy(good, header_bytes, seed);
+  }
+  std::string header = testing::damaged_json_lines(good.substr(sizeof n, n), n, seed);
+  if (header.ends_with('\n')) header.pop_back();
+  const uint64_t n_now = header.size();
+  return std::string(reinterpret_cast<const char*>(&n_now), sizeof n_now) + header +
+         good.substr(sizeof n + n);
+}
 
 Seed good_input() {
   constexpr int n_vocab = 16;
@@ -19,7 +36,7 @@ Seed good_input() {
   file.finish();
   std::string bytes = testing::read_text(path);
   const size_t header_bytes = bytes.find("}}") + 2;
-  return {std::move(bytes), header_bytes};
+  return {std::move(bytes), header_bytes, damaged_run};
 }
 
 }  // namespace crossval::fuzz
