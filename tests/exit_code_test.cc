@@ -109,6 +109,7 @@ TEST_F(ExitCode, ThreeForInputThatCannotBeUsed) {
       {"--model", smollm2, "--prompt", "x", "--backend", "no-such-backend"},
       {"--model", smollm2, "--prompt", "x", "--backend-opt", "no_such_setting=1"},
       {"--model", smollm2, "--prompt", "x", "--cos-tol", "2"},
+      {"--model", smollm2, "--prompt", "x", "", "--no-such-flag"},
       {"--model", smollm2, "--prompt", "x", "--timeout", "nan"},
       {"--model", smollm2, "--prompt", "x", "--deadline", "nan"},
       {"--model", smollm2, "--prompt", "x", "--deadline", "1e17"},
