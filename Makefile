@@ -17,7 +17,7 @@ help:
 	@echo "make docs     the tables of docs/json.md, from the program's own description"
 	@echo "make asan     the tests of untrusted input under AddressSanitizer and UBSan"
 	@echo "make fuzz     damaged files of each kind, FUZZ_SECONDS=$(FUZZ_SECONDS) each, under the sanitizers"
-	@echo "make torture  system calls and allocations that fail, one after another, to the end of a run"
+	@echo "make torture  system calls and allocations that fail one after another, 2,000 misbehaviours of workers"
 	@echo "make stress   signals at random moments, eight runs at once, 10,000 prompts whose worker dies"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
 	@echo "make realbugs bugs of real engines (150 MB once; models: tests/realbugs/make_models.py)"
@@ -90,6 +90,7 @@ fuzz: deps-dev
 
 torture: build engines
 	@tests/torture/run --per-kind 1000
+	@tests/torture/workers
 
 stress: build engines
 	@tests/stress/run

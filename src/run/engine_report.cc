@@ -20,4 +20,10 @@ EngineTiming timing_since(EngineTiming now, const EngineTiming& before) {
   return now;
 }
 
+void show_log(Engine& engine, Progress& progress) {
+  for (const std::string& line : engine.log_tail()) {
+    progress.verbose(engine.info().name + ": " + line);
+  }
+}
+
 }  // namespace crossval

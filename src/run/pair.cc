@@ -211,10 +211,7 @@ void Pair::show_stages(const Report& report) {
 
 void Pair::show_logs() {
   for (const OpenedSide* side : {&engine_, &backend_}) {
-    if (!side->engine) continue;
-    for (const std::string& line : side->engine->log_tail()) {
-      progress_.verbose(side->engine->info().name + ": " + line);
-    }
+    if (side->engine) show_log(*side->engine, progress_);
   }
 }
 

@@ -103,6 +103,7 @@ class SingleRun {
     report.tokens = drive({&engine, 1}, steps, observers, progress_);
     fill(report, n_prompt, before);
     if (file) file->finish();
+    show_log(*engine_, progress_);
   }
 
  private:
