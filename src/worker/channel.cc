@@ -30,7 +30,9 @@ Status status_of(const std::string& word) {
 
 std::string text_at(const nlohmann::json& object, const char* key, const std::string& otherwise) {
   const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
+  if (found == object.end() || !found->is_string()) return otherwise;
+  auto text = found->get<std::string>();
+  return text.empty() ? otherwise : text;
 }
 
 // A line without its numbers and quoted names: engines warn of every token of a kind one by one,

@@ -3,10 +3,12 @@
 
 #include <cassert>
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "engine/wire.h"
+#include "worker/reply_numbers.h"
 
 namespace crossval {
 namespace {
@@ -15,16 +17,21 @@ using nlohmann::json;
 
 constexpr int64_t kMaxIds = 1 << 28;
 constexpr int kMaxVocab = 1 << 26;
+constexpr int kMaxInt = std::numeric_limits<int>::max();
+
+[[noreturn]] void lacks(const char* key, const std::string& stage) {
+  backend_failed("worker_protocol", std::string("the reply lacks a usable \"") + key + "\"", stage,
+                 "build the worker again with crossval setup");
+}
 
 // A field of a reply, or an Error that names it.
-template <typename T>
-T field(const json& header, const char* key, const std::string& stage) {
-  try {
-    return header.at(key).get<T>();
-  } catch (const json::exception&) {
-    backend_failed("worker_protocol", std::string("the reply lacks a usable \"") + key + "\"",
-                   stage, "build the worker again with crossval setup");
-  }
+int int_field(const json& header, const char* key, const std::string& stage) {
+  const auto found = header.find(key);
+  const auto number = found != header.end()
+                          ? integer_of(*found, std::numeric_limits<int>::min(), kMaxInt)
+                          : std::nullopt;
+  if (!number) lacks(key, stage);
+  return static_cast<int>(*number);
 }
 
 std::string optional_text(const json& header, const char* key) {
@@ -52,14 +59,16 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
   const auto reply =
       call({.header = {{"op", "hello"}, {"protocol", kWireProtocolVersion}}, .stage = "start"},
            &timing_.start_ms);
-  const int protocol = field<int>(reply.header, "protocol", "start");
+  const int protocol = int_field(reply.header, "protocol", "start");
   if (protocol != kWireProtocolVersion) {
     backend_failed("worker_protocol",
                    "the worker speaks protocol " + std::to_string(protocol) + ", not " +
                        std::to_string(kWireProtocolVersion),
                    launch.argv[0], "build it again with crossval setup");
   }
-  hello_ = {.engine = field<std::string>(reply.header, "engine", "start"),
+  const auto engine = reply.header.find("engine");
+  if (engine == reply.header.end() || !engine->is_string()) lacks("engine", "start");
+  hello_ = {.engine = engine->get<std::string>(),
             .version = optional_text(reply.header, "version"),
             .library = optional_text(reply.header, "library"),
             .api_era = optional_text(reply.header, "api_era"),
@@ -84,7 +93,7 @@ Channel::Reply WorkerEngine::call(const Channel::Request& request, double* stage
 }
 
 void WorkerEngine::take_model_facts(const json& header) {
-  info_.n_vocab = field<int>(header, "n_vocab", "load");
+  info_.n_vocab = int_field(header, "n_vocab", "load");
   if (info_.n_vocab <= 0 || info_.n_vocab > kMaxVocab) {
     backend_failed("worker_protocol",
                    "the worker reports a vocabulary of " + std::to_string(info_.n_vocab), "load",
@@ -93,8 +102,10 @@ void WorkerEngine::take_model_facts(const json& header) {
   const std::string device = optional_text(header, "device");
   if (!device.empty()) info_.device = device;
   const auto n_ctx_train = header.find("n_ctx_train");
-  if (n_ctx_train != header.end() && n_ctx_train->is_number_integer()) {
-    info_.n_ctx_train = n_ctx_train->get<int>();
+  if (n_ctx_train != header.end()) {
+    if (const auto n = integer_of(*n_ctx_train, 0, kMaxInt)) {
+      info_.n_ctx_train = static_cast<int>(*n);
+    }
   }
   info_.settings.clear();
   for (const auto& [key, text] : {std::pair{"api_era", &hello_.api_era},
@@ -184,7 +195,7 @@ void WorkerEngine::finish_eval(const json& header, size_t n_ids, double time_ms)
   // The first call after a reset is the prompt; what follows decodes.
   timing_.eval_ms += time_ms;
   (n_past_ == 0 ? timing_.prompt_eval_ms : timing_.decode_ms) += time_ms;
-  n_rows_ = field<int>(header, "n_rows", "eval");
+  n_rows_ = int_field(header, "n_rows", "eval");
   if (n_rows_ != static_cast<int>(n_ids)) {
     backend_failed("worker_protocol",
                    "the worker has logits of " + std::to_string(n_rows_) + " rows for " +

@@ -1,5 +1,6 @@
 // eval_with_taps over the wire: the worker stops at every node of its graph until it is told to go
 // on. What it says about a tensor is checked before memory is taken for it.
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "worker/reply_numbers.h"
 #include "worker/worker_engine.h"
 
 namespace crossval {
@@ -44,12 +46,15 @@ std::string name_field(const json& object, const char* key) {
   return name;
 }
 
+int64_t integer_field(const json& object, const char* key, int64_t lowest, int64_t highest) {
+  const auto found = object.find(key);
+  const auto value = found != object.end() ? integer_of(*found, lowest, highest) : std::nullopt;
+  if (!value) nonsense(std::string("\"") + key + "\" is missing, no whole number or out of range");
+  return *value;
+}
+
 int int_field(const json& object, const char* key, int lowest, int highest) {
-  const auto value = field<int64_t>(object, key);
-  if (value < lowest || value > highest) {
-    nonsense(std::string("\"") + key + "\" is out of range: " + std::to_string(value));
-  }
-  return static_cast<int>(value);
+  return static_cast<int>(integer_field(object, key, lowest, highest));
 }
 
 std::optional<TapOrigin> take_origin(const json& object) {
@@ -64,19 +69,21 @@ std::optional<TapOrigin> take_origin(const json& object) {
 TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   TapTensor tensor;
   tensor.name = name_field(object, "name");
-  const auto shape = field<std::vector<int64_t>>(object, "ne");
-  if (shape.size() != tensor.ne.size()) nonsense("\"ne\" is not a list of four numbers");
+  const auto shape = object.find("ne");
+  if (shape == object.end() || !shape->is_array() || shape->size() != tensor.ne.size()) {
+    nonsense("\"ne\" is not a list of four numbers");
+  }
   int64_t n_elements = 1;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] < 0 || shape[i] > kMaxElements) nonsense("a shape out of range");
-    if (shape[i] != 0 && n_elements > kMaxElements / shape[i]) nonsense("a shape out of range");
-    n_elements *= shape[i];
-    tensor.ne[i] = shape[i];
+  for (size_t i = 0; i < shape->size(); ++i) {
+    const auto n = integer_of((*shape)[i], 0, kMaxElements);
+    if (!n || (*n != 0 && n_elements > kMaxElements / *n)) nonsense("a shape out of range");
+    n_elements *= *n;
+    tensor.ne[i] = *n;
   }
   const auto weight = object.find("weight");
   tensor.is_weight = weight != object.end() && weight->is_boolean() && weight->get<bool>();
   tensor.origin = take_origin(object);
-  *n_bytes = field<int64_t>(object, "bytes");
+  *n_bytes = integer_field(object, "bytes", 0, kMaxTensorBytes);
   const auto type_text = field<std::string>(object, "type");
   const TypeInfo* type = type_text.empty() ? nullptr : find_type_by_name(type_text);
   if (type == nullptr || *n_bytes == 0 || tensor.is_weight) {
@@ -86,7 +93,7 @@ TapTensor take_tensor(const json& object, int64_t* n_bytes) {
   }
   tensor.type = type->type;
   const auto expected = tensor_bytes(tensor.type, tensor.ne);
-  if (!expected || *expected != *n_bytes || *n_bytes > kMaxTensorBytes) {
+  if (!expected || *expected != *n_bytes) {
     nonsense(tensor.name + " of " + std::to_string(*n_bytes) + " bytes does not fit its shape");
   }
   return tensor;
@@ -102,9 +109,14 @@ Tap WorkerEngine::take_name(const json& description) const {
   tap.occurrence = int_field(description, "occurrence", 0, kMaxOccurrence);
   tap.layer = int_field(description, "layer", -1, kMaxLayer);
   tap.first_position = n_past_;
-  const auto params = field<std::vector<int32_t>>(description, "params");
-  for (size_t i = 0; i < std::min(params.size(), tap.params.size()); ++i) {
-    tap.params[i] = params[i];
+  const auto params = description.find("params");
+  if (params == description.end() || !params->is_array()) nonsense("\"params\" is not a list");
+  for (size_t i = 0; i < params->size(); ++i) {
+    // Words of 32 bits, with a sign or without.
+    const auto word = integer_of((*params)[i], std::numeric_limits<int32_t>::min(),
+                                 std::numeric_limits<uint32_t>::max());
+    if (!word) nonsense("\"params\" holds what is no word of 32 bits");
+    if (i < tap.params.size()) tap.params[i] = static_cast<int32_t>(*word);
   }
   return tap;
 }

@@ -128,6 +128,20 @@ TEST(Worker, NonsenseIsAProtocolError) {
   expect_no_children();
 }
 
+TEST(Worker, NumbersAreWholeAndNotCutToFit) {
+  const std::pair<const char*, const char*> lies[] = {
+      {"hello", "set:/protocol=4294967297"}, {"load", "set:/n_vocab=4294967552"},
+      {"load", "set:/n_vocab=256.5"},        {"reset", "set:/n_vocab=true"},
+      {"eval", "set:/n_rows=4294967299"},    {"eval", "set:/n_rows=3.5"}};
+  for (const auto& [op, lie] : lies) EXPECT_EQ(error_of(lie, op).code, "worker_protocol") << lie;
+}
+
+TEST(Worker, AnErrorWithoutWordsGetsSome) {
+  const Error error = error_of("error_empty", "load");
+  EXPECT_EQ(error.code, "worker_error");
+  for (const std::string& words : {error.what_, error.where, error.fix}) EXPECT_NE(words, "");
+}
+
 TEST(Worker, ItsOwnErrorsPassThroughAndItLivesOn) {
   const auto engine = start_fake("error", "load");
   try {
