@@ -33,6 +33,7 @@ TEST_F(Install, HasProgramManualCompletionsAndWorkers) {
        {"bin/crossval", "bin/crossval-per-token", "share/man/man1/crossval.1",
         "share/bash-completion/completions/crossval", "share/zsh/site-functions/_crossval",
         "share/fish/vendor_completions.d/crossval.fish", "share/crossval/workers/llama/main.cc",
+        "share/crossval/workers/hf/__main__.py", "share/crossval/workers/hf/requirements.txt",
         "share/crossval/src/engine/wire.h"}) {
     EXPECT_TRUE(fs::exists(usr + file)) << file;
   }

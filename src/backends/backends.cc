@@ -4,6 +4,7 @@
 #include "backends/backends.h"
 
 #include <algorithm>
+#include <filesystem>
 
 namespace crossval {
 
@@ -42,6 +43,13 @@ std::span<const Backend> all_backends() {
                                          "bin", "build/src", "build/ggml/src", "src", "ggml/src",
                                          "ik_llama_cpp/lib64", "ik_llama_cpp/lib"},
                         .include_dirs = {"include", ".", "ggml/include", "ik_llama_cpp/include"}}},
+      {.name = "hf",
+       .display_name = "transformers",
+       .argument = "",
+       .how_to_get = "it makes a Python environment with torch and transformers, or takes yours: "
+                     "--python PY",
+       .start = PythonProgram{.source = "hf", .packages = {"torch", "transformers"}},
+       .reads_checkpoints = true},
       {.name = "native",
        .display_name = "native",
        .argument = "",
@@ -51,7 +59,8 @@ std::span<const Backend> all_backends() {
        .display_name = "",
        .argument = "PATH",
        .how_to_get = "write a program that speaks docs/protocol.md",
-       .start = Program{}},
+       .start = Program{},
+       .reads_checkpoints = true},
       {.name = "trace",
        .display_name = "",
        .argument = "FILE",
@@ -63,6 +72,21 @@ std::span<const Backend> all_backends() {
   };
   return table;
 }
+
+namespace {
+
+template <class Wanted>
+std::string names_of(const Wanted& wanted) {
+  std::string names;
+  for (const Backend& row : all_backends()) {
+    if (!wanted(row)) continue;
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
+    if (!row.argument.empty()) names += ":" + std::string(row.argument);
+  }
+  return names;
+}
+
+}  // namespace
 
 const Backend* find_backend(std::string_view name) {
   for (const Backend& row : all_backends()) {
@@ -78,22 +102,27 @@ const Backend& program_backend() {
   });
 }
 
+ModelKind kind_of_model(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::path(path) / "config.json", ignored)
+             ? ModelKind::checkpoint
+             : ModelKind::gguf;
+}
+
 std::string library_names() {
-  std::string names;
-  for (const Backend& row : all_backends()) {
-    if (row.library() == nullptr) continue;
-    names += (names.empty() ? "" : ", ") + std::string(row.name);
-  }
-  return names;
+  return names_of([](const Backend& row) { return row.library() != nullptr; });
+}
+
+std::string python_names() {
+  return names_of([](const Backend& row) { return row.python() != nullptr; });
+}
+
+std::string checkpoint_reader_names() {
+  return names_of([](const Backend& row) { return row.reads_checkpoints; });
 }
 
 std::string backend_names() {
-  std::string names;
-  for (const Backend& row : all_backends()) {
-    names += (names.empty() ? "" : ", ") + std::string(row.name);
-    if (!row.argument.empty()) names += ":" + std::string(row.argument);
-  }
-  return names;
+  return names_of([](const Backend&) { return true; });
 }
 
 }  // namespace crossval

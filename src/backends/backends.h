@@ -20,20 +20,32 @@ struct LlamaLibrary {
 };
 // A program that speaks the protocol itself (docs/protocol.md).
 struct Program {};
+// A worker of ours in Python, in an environment that `setup` makes or takes.
+struct PythonProgram {
+  std::string_view source;                 // its folder below workers/
+  std::vector<std::string_view> packages;  // folders that the environment must hold, to be quick
+};
 // In this process.
 struct Builtin {};
 // A saved run.
 struct Recording {};
+
+// What a model can be that lies on this machine.
+enum class ModelKind { gguf, checkpoint /* a folder with a config.json */ };
 
 struct Backend {
   std::string_view name;          // on the command line: "llama"
   std::string_view display_name;  // in results: "llama.cpp"; "" = it says itself
   std::string_view argument;      // what follows the name and a colon: "PATH"; "" = nothing must
   std::string_view how_to_get;    // one line for somebody who has nothing yet
-  std::variant<LlamaLibrary, Program, Builtin, Recording> start;
+  std::variant<LlamaLibrary, Program, PythonProgram, Builtin, Recording> start;
+  bool reads_checkpoints = false;  // ModelKind::checkpoint beside gguf
 
   // Null for those that are no library.
   const LlamaLibrary* library() const { return std::get_if<LlamaLibrary>(&start); }
+  // Null for those that are no Python of ours.
+  const PythonProgram* python() const { return std::get_if<PythonProgram>(&start); }
+  bool reads(ModelKind kind) const { return kind == ModelKind::gguf || reads_checkpoints; }
 };
 
 std::span<const Backend> all_backends();
@@ -43,9 +55,15 @@ const Backend* find_backend(std::string_view name);
 // The row of programs that `setup --program` gave a name.
 const Backend& program_backend();
 
+ModelKind kind_of_model(const std::string& path);
+// Those that read checkpoints: "hf, worker:PATH".
+std::string checkpoint_reader_names();
+
 // Those that `setup BACKEND --dir` takes: "llama, bitnet, ik".
 std::string library_names();
-// All, as the command line takes them: "llama, bitnet, ik, native, worker:PATH, trace:FILE".
+// Those that `setup BACKEND` makes an environment for: "hf".
+std::string python_names();
+// All, as the command line takes them: "llama, bitnet, ik, hf, native, worker:PATH, trace:FILE".
 std::string backend_names();
 
 }  // namespace crossval

@@ -1,7 +1,6 @@
 // Compile, probe, remember.
 #include "backends/build_worker.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,11 +12,11 @@
 #include <sstream>
 
 #include "backends/probe_worker.h"
+#include "backends/run_command.h"
 #include "backends/state_dir.h"
 #include "backends/worker_rights.h"
 #include "base/error.h"
 #include "engine/bounded_json.h"
-#include "worker/process.h"
 #include "worker/worker_engine.h"
 
 namespace fs = std::filesystem;
@@ -82,33 +81,6 @@ void write_stamp(const fs::path& dir, const WorkerStamp& stamp) {
   write_state_file(dir / "stamp.json", json.dump(2) + "\n");
 }
 
-struct CommandResult {
-  ExitInfo exit;
-  std::string output;
-};
-
-// Runs a shell command with arguments, its output captured; ended with us like any worker.
-CommandResult run_shell(const std::string& script, const std::vector<std::string>& arguments) {
-  std::vector<std::string> argv = {"/bin/sh", "-c", script, "sh"};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const auto process = ChildProcess::spawn(argv);
-  CommandResult result;
-  char buffer[8192];
-  for (;;) {
-    pollfd fd{process->log_fd.get(), POLLIN, 0};
-    ::poll(&fd, 1, -1);
-    const ssize_t n = ::read(process->log_fd.get(), buffer, sizeof buffer);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-      break;
-    }
-    if (n > 0 && result.output.size() < (1u << 20)) {
-      result.output.append(buffer, static_cast<size_t>(n));
-    }
-  }
-  result.exit = process->finish(60'000);
-  return result;
-}
-
 std::string first_error_lines(const std::string& output) {
   constexpr int max_lines = 6;
   std::istringstream in(output);
@@ -158,10 +130,10 @@ void compile(const Backend& spec, const fs::path& dir, const fs::path& root,
     arguments.push_back("-Wl,-rpath-link," + folder.string());
   }
   // CXX may be several words, "ccache g++".
-  const CommandResult result = run_shell("exec ${CXX:-c++} \"$@\"", arguments);
-  if (result.exit.signal == 0 && result.exit.exit_code == 0) {
-    return;
-  }
+  std::vector<std::string> argv = {"/bin/sh", "-c", "exec ${CXX:-c++} \"$@\"", "sh"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  const CommandResult result = run_command(argv);
+  if (result.succeeded()) return;
   std::error_code ignored;
   fs::remove(output, ignored);
   const char* cxx = std::getenv("CXX");
@@ -197,19 +169,9 @@ void check_new_name(const std::string& name, const std::string& where) {
 
 // A word that is a file, by its whole path; the first also found on PATH.
 std::string whole_path(const std::string& word, bool on_path) {
+  if (on_path) return path_of_program(word);
   std::error_code ignored;
-  if (fs::is_regular_file(word, ignored)) return fs::absolute(word, ignored).string();
-  if (!on_path || word.find('/') != std::string::npos) return word;
-  const char* path = std::getenv("PATH");
-  std::istringstream dirs(path != nullptr ? path : "");
-  for (std::string dir; std::getline(dirs, dir, ':');) {
-    const fs::path candidate = fs::path(dir) / word;
-    if (!dir.empty() && ::access(candidate.c_str(), X_OK) == 0 &&
-        fs::is_regular_file(candidate, ignored)) {
-      return candidate.string();
-    }
-  }
-  return word;
+  return fs::is_regular_file(word, ignored) ? fs::absolute(word, ignored).string() : word;
 }
 
 void say(const SetupOptions& options, const std::string& line) {

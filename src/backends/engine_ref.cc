@@ -95,6 +95,11 @@ std::string lower(std::string text) {
   return text;
 }
 
+// Set up and remembered by us, where a program is the user's own.
+bool is_of_the_table(const EngineRef& ref) {
+  return ref.recipe->library() != nullptr || ref.recipe->python() != nullptr;
+}
+
 // By its folder, or by the variable: what the user means to use now.
 bool is_named_for_this_run(const EngineRef& ref) {
   if (!ref.dir.empty()) return true;
@@ -168,7 +173,7 @@ std::vector<EngineRef> find_engines(const std::vector<std::string>& names) {
       add(kLlama);
     } else if (name == "all") {
       for (const Backend& row : all_backends()) {
-        if (row.library() == nullptr) continue;
+        if (row.library() == nullptr && row.python() == nullptr) continue;
         const std::string engine(row.name);
         add(engine);
         for (const auto& [build, dir] : remembered_builds(engine))
@@ -192,30 +197,38 @@ void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell) {
 
 void check_engine(const EngineRef& ref, const Tell& tell) {
   if (ref.is_builtin() || ref.is_recording()) return;
-  if (ref.recipe->library() == nullptr) {
+  if (!is_of_the_table(ref)) {
     check_program(ref);
     return;
   }
   const BackendStatus status = status_of(ref);
   if (status.state == BackendState::ready) return;
-  if (!is_set_up_on_the_way(ref, status)) not_ready(status);
+  if (ref.recipe->library() == nullptr || !is_set_up_on_the_way(ref, status)) not_ready(status);
   throw_early_failure(status);
   setup_backend(early_setup(status, tell));
+}
+
+void check_model_kind(const EngineRef& ref, const std::string& model) {
+  if (ref.recipe->reads(kind_of_model(model))) return;
+  bad_input("wrong_model_kind",
+            ref.display_name() + " reads GGUF files, and this is a checkpoint's folder", model,
+            "name an engine that reads it: " + checkpoint_reader_names());
 }
 
 std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& options) {
   if (ref.is_recording()) return open_recording(ref.file);
   std::vector<std::string> argv = ref.argv;
   std::vector<std::string> engine_dirs;
-  if (ref.recipe->library() != nullptr) {
+  if (is_of_the_table(ref)) {
     const BackendStatus status = status_of(ref);
     if (status.state != BackendState::ready) not_ready(status);
-    argv = {status.worker};
-    engine_dirs = engine_folders(status.dir, status.library);
+    argv = status.argv;
+    engine_dirs = status.folders;
   } else {
     check_program(ref);
     argv.front() = fs::absolute(argv.front()).string();
   }
+  check_model_kind(ref, options.model);
   if (::access(options.model.c_str(), R_OK) != 0) {
     bad_input("unreadable_model", "the model cannot be read", options.model,
               "check the path and its permissions");

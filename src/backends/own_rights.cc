@@ -37,8 +37,13 @@ void add_saved_run(const std::string& path, std::vector<std::string>& look) {
 
 // A worker's rights are made when it starts, which is under cover: then its parts are looked for
 // again.
-void add_input(const std::string& path, std::vector<std::string>& look) {
+void add_input(const std::string& path, Rights& rights) {
   if (path.empty()) return;
+  if (kind_of_model(path) == ModelKind::checkpoint) {  // for the worker, whose rights are ours
+    append(rights.read, places_of_checkpoint(path));
+    return;
+  }
+  std::vector<std::string>& look = rights.look;
   std::vector<std::string> parts = parts_of_model(path);
   std::error_code failed;
   if (parts.size() > 1) look.push_back(fs::absolute(path, failed).parent_path().string());
@@ -90,6 +95,13 @@ void add_library(const EngineRef& ref, Rights& rights) {
 void add_engine(const EngineRef& ref, Rights& rights) {
   if (ref.is_recording()) add_saved_run(ref.file, rights.look);
   if (ref.recipe->library() != nullptr) add_library(ref, rights);
+  if (ref.recipe->python() != nullptr) {
+    const BackendStatus status = status_of(ref);
+    if (status.argv.empty()) return;
+    append(rights.read,
+           worker_reads(
+               {.argv = status.argv, .engine_dirs = status.folders, .model = "", .write = {}}));
+  }
   if (!ref.argv.empty() && !ref.argv.front().empty()) {
     rights.look.emplace_back("/");  // the names, from which its rights are made
     append(rights.read,
@@ -118,7 +130,7 @@ Rights own_rights(const OwnPlaces& places) {
     rights.read.push_back((*root / "workers").string());
     rights.read.push_back((*root / "src").string());
   }
-  for (const std::string& input : places.inputs) add_input(input, rights.look);
+  for (const std::string& input : places.inputs) add_input(input, rights);
   for (const std::string& output : places.outputs) {
     if (!output.empty()) add_output(output, rights);
   }

@@ -6,6 +6,7 @@
 #include "backends/build_worker.h"
 #include "backends/locate.h"
 #include "backends/probe_worker.h"
+#include "backends/python_setup.h"
 #include "backends/state_dir.h"
 #include "backends/worker_rights.h"
 #include "base/error.h"
@@ -68,6 +69,7 @@ const char* backend_state_name(BackendState state) {
 }
 
 BackendStatus preflight(const Backend& spec, bool start_it) {
+  if (spec.python() != nullptr) return preflight_python(spec, start_it);
   const EngineSearch search = find_engine_dir(spec);
   if (search.found) {
     BackendStatus status = preflight_dir(spec, *search.found, start_it);
@@ -114,9 +116,9 @@ BackendStatus preflight_dir(const Backend& spec, const EngineDir& dir, bool star
   const std::string stale = why_stale(stamp, *libraries);
   if (!stale.empty()) return not_ready(status, BackendState::not_set_up, stale, setup);
   status.state = BackendState::ready;
-  if (start_it) {
-    try_out(spec, {status.worker}, engine_folders(status.dir, status.library), setup, status);
-  }
+  status.argv = {status.worker};
+  status.folders = engine_folders(status.dir, status.library);
+  if (start_it) try_out(spec, status.argv, status.folders, setup, status);
   return status;
 }
 
@@ -131,7 +133,7 @@ std::vector<BackendStatus> preflight_all(bool start_them) {
       status.device = "CPU";
       all.push_back(std::move(status));
     }
-    if (row.library() == nullptr) continue;
+    if (row.library() == nullptr && row.python() == nullptr) continue;
     all.push_back(preflight(row, start_them));
     const std::string default_dir = all.back().dir;
     for (const auto& [build, dir] : remembered_builds(row.name)) {

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 namespace crossval {
 namespace {
 
-constexpr int kProbeTimeoutMs = 60'000;
+// Python reads some thousand files before it loads a model.
+constexpr int kProbeTimeoutMs = 60'000, kPythonProbeTimeoutMs = 300'000;
 
 // Nobody else's, and gone at the end.
 class PrivateFolder {
@@ -58,7 +59,7 @@ ProbedEngine probe_worker(const Backend& spec, const std::vector<std::string>& a
   WorkerEngine engine(
       {.argv = argv,
        .name = spec.display_name.empty() ? argv.front() : std::string(spec.display_name),
-       .timeout_ms = kProbeTimeoutMs,
+       .timeout_ms = spec.python() != nullptr ? kPythonProbeTimeoutMs : kProbeTimeoutMs,
        .on_message = {},
        .cover = cover_worker(
            Sandbox::automatic,

@@ -57,6 +57,17 @@ const nlohmann::json* member(const nlohmann::json* object, const std::string& ke
   return found == object->end() ? nullptr : &*found;
 }
 
+// Empty for what is no list of texts.
+std::vector<std::string> texts_in(const nlohmann::json* list) {
+  std::vector<std::string> texts;
+  if (list == nullptr || !list->is_array()) return texts;
+  for (const auto& one : *list) {
+    if (!one.is_string()) return {};
+    texts.push_back(one.get<std::string>());
+  }
+  return texts;
+}
+
 // The object under a key, made where there is none; what else stood there is rubbish.
 nlohmann::json& object_in(nlohmann::json& object, const std::string& key) {
   nlohmann::json& found = object[key];
@@ -91,20 +102,17 @@ void change_memory(const Change& change) {
 }  // namespace
 
 fs::path state_dir() {
-  const std::string home = environment("CROSSVAL_HOME");
-  std::error_code ignored;
-  if (!home.empty()) {
-    const fs::path path = fs::absolute(home, ignored);
-    return path.lexically_normal();
-  }
   const fs::path checkout = program_path().parent_path().parent_path().parent_path();
-  if (has_worker_sources(checkout)) {
-    return checkout / ".cache/engines";
-  }
-  const std::string cache = environment("XDG_CACHE_HOME");
-  if (!cache.empty()) {
-    return fs::path(cache) / "crossval";
-  }
+  const bool is_elsewhere = !environment("CROSSVAL_HOME").empty();
+  return !is_elsewhere && has_worker_sources(checkout) ? checkout / ".cache/engines"
+                                                       : user_cache_dir();
+}
+
+fs::path user_cache_dir() {
+  std::error_code ignored;
+  const std::string home = environment("CROSSVAL_HOME"), cache = environment("XDG_CACHE_HOME");
+  if (!home.empty()) return fs::absolute(home, ignored).lexically_normal();
+  if (!cache.empty()) return fs::path(cache) / "crossval";
   const std::string user = environment("HOME");
   return fs::path(user.empty() ? "/tmp" : user) / ".cache/crossval";
 }
@@ -179,19 +187,37 @@ void remember_build(std::string_view backend, const std::string& name, const fs:
   });
 }
 
+std::optional<PythonEnvironment> remembered_environment(std::string_view backend) {
+  const auto json = read_memory_file();
+  const auto* found = member(member(&json, "backends"), std::string(backend));
+  const auto* dir = member(found, "dir");
+  const auto* python = member(found, "python");
+  PythonEnvironment environment;
+  environment.folders = texts_in(member(found, "folders"));
+  if (dir == nullptr || !dir->is_string() || python == nullptr || !python->is_string() ||
+      environment.folders.empty()) {
+    return std::nullopt;
+  }
+  environment.dir = dir->get<std::string>();
+  environment.python = python->get<std::string>();
+  return environment;
+}
+
+void remember_environment(std::string_view backend, const PythonEnvironment& environment) {
+  change_memory([&](nlohmann::json& json) {
+    object_in(json, "backends")[std::string(backend)] = {
+        {"dir", environment.dir}, {"python", environment.python}, {"folders", environment.folders}};
+  });
+}
+
 std::map<std::string, std::vector<std::string>> remembered_programs() {
   std::map<std::string, std::vector<std::string>> programs;
   const auto json = read_memory_file();
   const auto* found = member(&json, "programs");
   if (found == nullptr || !found->is_object()) return programs;
   for (const auto& [name, entry] : found->items()) {
-    const auto* argv = member(&entry, "argv");
-    if (argv == nullptr || !argv->is_array() || argv->empty()) continue;
-    std::vector<std::string> words;
-    for (const auto& word : *argv) {
-      if (word.is_string()) words.push_back(word.get<std::string>());
-    }
-    if (words.size() == argv->size()) programs[name] = std::move(words);
+    std::vector<std::string> words = texts_in(member(&entry, "argv"));
+    if (!words.empty()) programs[name] = std::move(words);
   }
   return programs;
 }

@@ -14,6 +14,10 @@ namespace crossval {
 // folder; else $XDG_CACHE_HOME/crossval or ~/.cache/crossval. Not created here.
 std::filesystem::path state_dir();
 
+// What is too large for a checkout and serves all of them: $CROSSVAL_HOME, else
+// $XDG_CACHE_HOME/crossval or ~/.cache/crossval. Not created here.
+std::filesystem::path user_cache_dir();
+
 // The folder that has workers/llama and src/engine: a checkout or <prefix>/share/crossval.
 std::optional<std::filesystem::path> worker_source_root();
 
@@ -31,6 +35,15 @@ void remember_dir(std::string_view backend, const std::filesystem::path& dir);
 std::map<std::string, std::string> remembered_builds(std::string_view backend);
 void remember_build(std::string_view backend, const std::string& name,
                     const std::filesystem::path& dir);
+
+// An environment that a worker in Python runs in.
+struct PythonEnvironment {
+  std::string dir;                   // its folder
+  std::string python;                // its interpreter
+  std::vector<std::string> folders;  // where that and its packages lie: what a worker reads
+};
+std::optional<PythonEnvironment> remembered_environment(std::string_view backend);
+void remember_environment(std::string_view backend, const PythonEnvironment& environment);
 
 // Programs that were given a name: name -> the words that start them.
 std::map<std::string, std::vector<std::string>> remembered_programs();

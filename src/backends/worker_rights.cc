@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "backends/backends.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
 #include "engine/wire.h"
@@ -121,6 +122,10 @@ void add_for_own_program(std::vector<std::string>& paths) {
 // Where it is one of several parts, the folder with the others too.
 void add_model(const std::string& model, std::vector<std::string>& paths) {
   if (model.empty()) return;
+  if (kind_of_model(model) == ModelKind::checkpoint) {
+    for (std::string& place : places_of_checkpoint(model)) paths.push_back(std::move(place));
+    return;
+  }
   for (std::string& part : parts_of_model(model)) paths.push_back(std::move(part));
   if (model.starts_with("/proc/")) return;  // a link to a file without a name
   const std::string real = real_path(model);
@@ -145,6 +150,16 @@ std::vector<std::string> engine_folders(const std::string& dir, const std::strin
 std::vector<std::string> system_folders() { return {kSystem.begin(), kSystem.end()}; }
 
 std::vector<std::string> sinks() { return {kSinks.begin(), kSinks.end()}; }
+
+std::vector<std::string> places_of_checkpoint(const std::string& folder) {
+  std::vector<std::string> places = {real_path(folder)};
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed)) {
+    std::error_code ignored;
+    if (entry.is_symlink(ignored)) places.push_back(real_path(entry.path().string()));
+  }
+  return places;
+}
 
 std::vector<std::string> parts_of_model(const std::string& model) {
   std::vector<std::string> parts = {model};

@@ -42,6 +42,9 @@ std::vector<std::string> sinks();
 // The file, and where it is a part of a split one, all parts that lie beside it.
 std::vector<std::string> parts_of_model(const std::string& model);
 
+// A checkpoint's folder, and what links in it lead to: a hub's cache keeps the files elsewhere.
+std::vector<std::string> places_of_checkpoint(const std::string& folder);
+
 // Throws backend_failed where the kernel lacks something that a cover takes: for `strict`.
 void require_kernel(const std::string& whom);
 

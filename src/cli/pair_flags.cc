@@ -20,8 +20,9 @@ void add_pair_flags(CLI::App& command, PerTokenOptions& options) {
       ->type_name("NAME");
   command
       .add_option("--backend-model", options.backend_model,
-                  "The backend reads this file instead of --model")
-      ->type_name("FILE");
+                  "The backend reads this file instead of --model, or this checkpoint's folder (" +
+                      checkpoint_reader_names() + ")")
+      ->type_name("FILE|DIR");
   add_tolerance_flags(command, options.cos_tol, options.gate, options.metrics,
                       options.last_positions);
   command.add_flag("--dump-ids", options.dump_ids, "Print the engine's ids and pieces");

@@ -37,6 +37,7 @@ void Pair::choose_sides() {
   const Tell tell = [this](const std::string& line) { progress_.note(line); };
   check_engine(backend_.ref, tell);
   check_engine(engine_.ref, tell);
+  check_model_kind(backend_.ref, options_.backend_model);
 }
 
 void Pair::open_sides(Report& report) {
@@ -51,7 +52,8 @@ void Pair::open_sides(Report& report) {
     sha256_ = std::async(std::launch::async, [path] { return sha256_file(path); }).share();
     if (shared_ != nullptr) shared_->sha256 = sha256_;
   }
-  if (backend_path != path) {
+  // What a checkpoint holds, its own engine says.
+  if (backend_path != path && kind_of_model(backend_path) == ModelKind::gguf) {
     backend_file_ = ModelFile::open(backend_path);
     check_model(*backend_file_);
     progress_.stage("comparing the two model files");

@@ -44,7 +44,7 @@ struct Files {
 void lift(PerTokenOptions& options, Files& files) {
   const auto replace = [](std::string& path, std::optional<LiftedModel>& lifted,
                           const std::string& i2_s_layout = "auto") {
-    if (path.empty()) return;
+    if (path.empty() || kind_of_model(path) == ModelKind::checkpoint) return;
     lifted.emplace(lift_model(*ModelFile::open(path, i2_s_layout)));
     path = lifted->path();
   };
