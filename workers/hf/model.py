@@ -28,6 +28,7 @@ class Model:
         self.attn = getattr(self._model.config, "_attn_implementation", None) or ""
         known = inspect.signature(self._model.forward).parameters
         self._cache_name = next((name for name in _CACHE_NAMES if name in known), None)
+        self._takes_positions = "position_ids" in known
         if self._cache_name is None:
             raise Refusal("no_cache", f"{type(self._model).__name__} has no cache to decode with",
                           checkpoint.path, "use a class of transformers itself")
@@ -63,6 +64,9 @@ class Model:
     def _forward(self, ids):
         torch = self._torch
         given = {"input_ids": torch.tensor([ids], device=self._device), "use_cache": True}
+        if self._takes_positions:  # left alone, hybrid models count those of a layer without any
+            given["position_ids"] = torch.arange(
+                self.n_past, self.n_past + len(ids), device=self._device)[None]
         if self._cache is not None:
             given[self._cache_name] = self._cache
         out = self._model(**given)
