@@ -144,8 +144,9 @@ void make_environment(const Backend& row, const std::string& python, const fs::p
                    "--progress-bar", "off", "--disable-pip-version-check", "--no-input", "-r",
                    (source_of(row) / "requirements.txt").string()},
                   [&](const std::string& line) {
-                    if (line.starts_with("Collecting ") || line.starts_with("Installing "))
-                      say("  " + line);
+                    if (line.starts_with("Collecting "))
+                      say("  " + line.substr(0, line.find(" (from")));
+                    if (line.starts_with("Installing ")) say("  installing them");
                   });
   if (!installed.succeeded()) {
     backend_failed("pip_failed", "pip " + why_failed(installed), dir.string(),

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,6 +56,7 @@ struct Capabilities {
   bool tokenizes = true;  // it has a tokenizer of its own
   bool pieces = true;     // it knows the bytes that an id stands for
   bool taps = false;      // it shows the tensors of its graph
+  bool renders = false;   // it has the model's chat template
   LogitRows rows = LogitRows::full;
 };
 
@@ -70,6 +72,13 @@ class Engine {
   // Text -> ids by this engine's own tokenizer. Throws Error where it has none (can().tokenizes).
   virtual std::vector<TokenId> tokenize(const std::string& text,
                                         const TokenizeOptions& options) = 0;
+
+  // What the model's own chat template makes of a prompt and a system prompt ("" = none); nullopt
+  // where it has no template.
+  virtual std::optional<std::string> render(const std::string& /*prompt*/,
+                                            const std::string& /*system*/) {
+    return std::nullopt;
+  }
 
   // The bytes an id stands for (special tokens as written in the vocabulary). May be invalid UTF-8.
   virtual std::string piece(TokenId id) = 0;

@@ -43,6 +43,9 @@ PreparedPrompt LoadedModel::prepare(const PromptInput& input, const PromptOption
   tokenizer_->require_text();
   prompt.formatted = tokenizer_->format(find_template(options.prompt_template, *model_), input.text,
                                         options.system_prompt);
+  prompt.by_own_template = options.prompt_template == "auto";
+  prompt.text = input.text;
+  prompt.system = options.system_prompt;
   prompt.options.parse_special = options.special == "parse";
   prompt.options.bos = options.bos == "on"    ? BosMode::on
                        : options.bos == "off" ? BosMode::off
@@ -55,6 +58,12 @@ PreparedPrompt LoadedModel::prepare(const PromptInput& input, const PromptOption
   report.template_name = prompt.formatted.template_name;
   report.formatted = prompt.formatted.text;
   return prompt;
+}
+
+bool LoadedModel::starts_with_bos(const std::string& text) const {
+  const TokenId bos = tokenizer_->rules().bos_id;
+  const std::string piece = bos < 0 ? "" : tokenizer_->piece(bos);
+  return !piece.empty() && text.starts_with(piece);
 }
 
 std::vector<TokenId> LoadedModel::tokenize(const PreparedPrompt& prompt,

@@ -25,6 +25,9 @@ namespace crossval {
 struct PreparedPrompt {
   std::optional<std::vector<TokenId>> ids;  // given as ids
   FormattedPrompt formatted;
+  // Where the text came from the model's own template (--prompt-template auto): what went into it.
+  bool by_own_template = false;
+  std::string text, system;
   TokenizeOptions options;
 };
 
@@ -44,6 +47,8 @@ class LoadedModel {
 
   PreparedPrompt prepare(const PromptInput& input, const PromptOptions& options,
                          PromptReport& report) const;
+  // Whether a text begins with the vocabulary's beginning-of-text token as it is written.
+  bool starts_with_bos(const std::string& text) const;
   // Native's own ids of a prompt.
   std::vector<TokenId> tokenize(const PreparedPrompt& prompt, double& tokenize_ms) const;
 

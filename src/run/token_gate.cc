@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "compare/tokens.h"
 #include "run/vocab_difference.h"
 
@@ -22,14 +24,42 @@ std::function<std::string(TokenId)> piece_of(const LoadedModel& model, Engine* e
   };
 }
 
+// The text that an engine's own copy of the model's template makes, where that is not ours.
+std::optional<std::string> other_text(const Tokeniser& side, const PreparedPrompt& prompt) {
+  if (side.engine == nullptr || !side.engine->can().renders || !prompt.by_own_template) return {};
+  std::optional<std::string> own = side.engine->render(prompt.text, prompt.system);
+  if (own && *own == prompt.formatted.text) own.reset();
+  return own;
+}
+
+// "its chat template writes another text, from character 12 on: ..."
+std::string template_hint(const Tokeniser& side, const std::string& own, const std::string& ours) {
+  constexpr size_t max_shown = 40;
+  const size_t at = static_cast<size_t>(
+      std::mismatch(own.begin(), own.end(), ours.begin(), ours.end()).first - own.begin());
+  const auto rest = [&](const std::string& text) {
+    return at < text.size() ? "\"" + printable(text.substr(at, max_shown)) + "\"" : "nothing more";
+  };
+  return fmt::format(
+      "the chat template of {} writes another text than the model file's, from byte {} on: {}, "
+      "where the model file's has {}",
+      side.ref.display_name(), at, rest(own), rest(ours));
+}
+
 }  // namespace
 
 void gate_tokens(const LoadedModel& model, const ModelFile* backend_model,
                  const PreparedPrompt& prompt, const Tokeniser& engine, const Tokeniser& backend,
                  double& native_ms, Progress& progress, TokensReport& tokens) {
+  std::string of_templates;
   const auto ids_of = [&](const Tokeniser& side) {
-    return side.engine == nullptr ? model.tokenize(prompt, native_ms)
-                                  : side.engine->tokenize(prompt.formatted.text, prompt.options);
+    if (side.engine == nullptr) return model.tokenize(prompt, native_ms);
+    const std::optional<std::string> own = other_text(side, prompt);
+    if (!own) return side.engine->tokenize(prompt.formatted.text, prompt.options);
+    of_templates = template_hint(side, *own, prompt.formatted.text);
+    TokenizeOptions options = prompt.options;
+    if (model.starts_with_bos(*own)) options.bos = BosMode::off;
+    return side.engine->tokenize(*own, options);
   };
   if (prompt.ids) {
     tokens.engine = tokens.backend = *prompt.ids;
@@ -55,6 +85,11 @@ void gate_tokens(const LoadedModel& model, const ModelFile* backend_model,
                                          {rules.bos_id, rules.eos_id});
   tokens.match = !tokens.first_mismatch;
   if (*tokens.match) return;
+  if (!of_templates.empty()) {
+    tokens.first_mismatch->rule = "template";
+    tokens.first_mismatch->hint = of_templates;
+    return;
+  }
   // What is known beyond the ids themselves.
   std::string cause =
       backend_model != nullptr ? vocab_difference(model.file(), *backend_model) : "";

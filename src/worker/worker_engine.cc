@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxIds = 1 << 28;
+constexpr int64_t kMaxIds = 1 << 28, kMaxRenderedBytes = 1 << 28;
 constexpr int kMaxVocab = 1 << 26;
 constexpr int kMaxInt = std::numeric_limits<int>::max();
 
@@ -77,7 +77,8 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
             .commit = optional_text(reply.header, "commit"),
             .taps = reply.header.value("taps", json()) == json(true),
             .tokenizes = reply.header.value("tokenizes", json()) != json(false),
-            .pieces = reply.header.value("pieces", json()) != json(false)};
+            .pieces = reply.header.value("pieces", json()) != json(false),
+            .renders = reply.header.value("renders", json()) == json(true)};
   channel_.set_name(hello_.engine);
   info_.name = hello_.engine;
   info_.version = hello_.version;
@@ -136,6 +137,19 @@ void WorkerEngine::load(const std::string& model_path, int n_threads,
   take_model_facts(reply.header);
   pieces_.clear();
   n_past_ = n_rows_ = next_row_ = 0;
+}
+
+std::optional<std::string> WorkerEngine::render(const std::string& prompt,
+                                                const std::string& system) {
+  json messages = json::array();
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  messages.push_back({{"role", "user"}, {"content", prompt}});
+  const auto reply = call({.header = {{"op", "render"}, {"messages", std::move(messages)}},
+                           .stage = "rendering of " + std::to_string(prompt.size()) + " bytes",
+                           .max_reply_payload_bytes = kMaxRenderedBytes},
+                          &timing_.tokenize_ms);
+  if (reply.header.value("template", json()) == json(false)) return std::nullopt;
+  return std::string(reinterpret_cast<const char*>(reply.payload.data()), reply.payload.size());
 }
 
 std::vector<TokenId> WorkerEngine::tokenize(const std::string& text,

@@ -28,6 +28,7 @@ struct WorkerHello {
   bool taps = false;      // it can show the tensors of its graph
   bool tokenizes = true;  // it has a tokenizer of its own
   bool pieces = true;     // it knows the bytes of an id
+  bool renders = false;   // it has the model's chat template
 };
 
 class WorkerEngine : public Engine {
@@ -43,11 +44,15 @@ class WorkerEngine : public Engine {
   const EngineInfo& info() const override { return info_; }
   const EngineTiming& timing() const override { return timing_; }
   std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) override;
+  std::optional<std::string> render(const std::string& prompt, const std::string& system) override;
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
   Capabilities can() const override {
-    return {.tokenizes = hello_.tokenizes, .pieces = hello_.pieces, .taps = hello_.taps};
+    return {.tokenizes = hello_.tokenizes,
+            .pieces = hello_.pieces,
+            .taps = hello_.taps,
+            .renders = hello_.renders};
   }
   void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                       const TapSink& sink) override;

@@ -35,7 +35,7 @@ class Worker:
         return {"protocol": wire.VERSION, "engine": "transformers",
                 "version": f"{version('transformers')}, torch {version('torch')}",
                 "library": os.path.dirname(found.origin) if found and found.origin else "",
-                "system_info": f"Python {platform.python_version()}"}, b""
+                "renders": True, "system_info": f"Python {platform.python_version()}"}, b""
 
     def load(self, request, payload):
         self.model = self.tokens = None
@@ -66,6 +66,11 @@ class Worker:
         ids = self.tokens.encode(payload, request.get("bos", "auto"),
                                  request.get("parse_special", True))
         return {"n_ids": len(ids)}, array.array("i", ids).tobytes()
+
+    def render(self, request, payload):
+        self._loaded()
+        text = self.tokens.render(request["messages"])
+        return {"template": text is not None}, (text or "").encode()
 
     def pieces(self, request, payload):
         self._loaded()
@@ -104,7 +109,7 @@ class Worker:
         return self.model
 
 
-OPS = ("hello", "load", "info", "tokenize", "pieces", "reset", "eval", "logits")
+OPS = ("hello", "load", "info", "tokenize", "render", "pieces", "reset", "eval", "logits")
 
 
 def answer(worker, request, payload):

@@ -44,6 +44,8 @@ class Model:
             use_safetensors=True if checkpoint.is_folder else None, output_loading_info=True,
             trust_remote_code=settings["trust_remote_code"] == "on")
         _check_weights(found, checkpoint.path)
+        if hasattr(model, "set_experts_implementation"):
+            model.set_experts_implementation("eager")  # expert by expert, in any dtype
         return model.eval().to(self._device)
 
     @property

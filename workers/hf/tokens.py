@@ -42,13 +42,23 @@ class Tokens:
             found.insert(0, first)
         return found
 
+    def render(self, messages):
+        """What the chat template makes of them, up to where an answer begins; None: there is none."""
+        tokenizer = self._tokenizer
+        if tokenizer is None or not getattr(tokenizer, "chat_template", None):
+            return None
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+
     def pieces(self, ids):
         """The bytes of each id: special tokens as written, nothing for what is out of range."""
         tokenizer = self._own()
         added = tokenizer.added_tokens_decoder
         of_bytes = _is_byte_level(tokenizer)
+        known = [token for token in ids if token >= 0]
+        texts = dict(zip(known, tokenizer.convert_ids_to_tokens(known)))
         found = []
-        for token, text in zip(ids, tokenizer.convert_ids_to_tokens(ids)):
+        for token in ids:
+            text = texts.get(token)
             if text is None:
                 found.append(b"")
             elif token in added:
