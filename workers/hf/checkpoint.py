@@ -9,7 +9,10 @@ class Checkpoint:
         self.path = path
         self.is_folder = os.path.isdir(path)
         if not self.is_folder:
-            self.folder, self.file = os.path.split(os.path.abspath(path))
+            # A folder with this file alone: transformers lists the folder of a GGUF and reads what
+            # else it knows there, which may be another model's, and which the sandbox forbids.
+            self._opened = os.open(path, os.O_RDONLY)
+            self.folder, self.file = "/proc/self/fd", str(self._opened)
             return
         self.folder, self.file = path, None
         names = os.listdir(path)
