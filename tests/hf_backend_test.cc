@@ -155,6 +155,16 @@ TEST_F(HfBackend, EnginesThatReadGgufAloneRefuseAFolder) {
   }
 }
 
+TEST_F(HfBackend, AFolderIsNoModelToCheckAgainst) {
+  fs::create_directories(folder_);
+  write_text(folder_ + "/config.json", "{}");
+  const CrossvalResult result =
+      per_token({"--model", folder_, "--backend", "hf", "--tokens", "1,2"});
+  EXPECT_EQ(result.run.exit_code, 3);
+  EXPECT_NE(result.json()["error"]["fix"].get<std::string>().find("--backend-model"),
+            std::string::npos);
+}
+
 TEST_F(HfBackend, ACheckpointAgreesWithItsGguf) {
   write_arch_model(model_, *find_arch("qwen3"));
   write_checkpoint(model_, folder_);

@@ -208,6 +208,15 @@ void check_engine(const EngineRef& ref, const Tell& tell) {
   setup_backend(early_setup(status, tell));
 }
 
+void require_gguf(const std::string& model) {
+  if (kind_of_model(model) == ModelKind::gguf) return;
+  bad_input(
+      "wrong_model_kind", "--model is a GGUF file, and this is a checkpoint's folder", model,
+      "convert it with llama.cpp's convert_hf_to_gguf.py and name that file; the folder is for "
+      "--backend-model, with --backend " +
+          python_names());
+}
+
 void check_model_kind(const EngineRef& ref, const std::string& model) {
   if (ref.recipe->reads(kind_of_model(model))) return;
   bad_input("wrong_model_kind",

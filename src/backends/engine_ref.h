@@ -49,6 +49,8 @@ void check_engine(const EngineRef& ref, const Tell& tell = {});
 // compiler needs all. What it fails of, check_engine says.
 void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell);
 
+// Throws bad_input for a --model that is a checkpoint's folder: what is checked against is a GGUF.
+void require_gguf(const std::string& model);
 // Throws bad_input where this engine does not read what `model` is: a checkpoint's folder.
 void check_model_kind(const EngineRef& ref, const std::string& model);
 

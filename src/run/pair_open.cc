@@ -22,6 +22,7 @@ Pair::Pair(const PerTokenOptions& options, Progress& progress, Report& report, P
 
 // Preflight comes before the model is opened; only `auto` has to look into it first.
 void Pair::choose_sides() {
+  require_gguf(options_.model.model);
   std::string name = options_.backend;
   selected_by_ = "flag";
   if (name == "auto") {

@@ -54,6 +54,7 @@ class SingleRun {
       : options_(options), progress_(progress) {}
 
   void open(RunReport& report) {
+    require_gguf(options_.model.model);
     ref_ = find_engine(options_.engine, "--engine");
     const EngineRef& ref = ref_;
     check_engine(ref, [this](const std::string& line) { progress_.note(line); });

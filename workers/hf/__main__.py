@@ -136,6 +136,8 @@ def _explain(error, op, request):
         code, fix = "package_missing", "run: crossval setup hf --force   (" + fix + ")"
     elif isinstance(error, MemoryError) or "OutOfMemory" in what or "allocate memory" in what:
         code, fix = "out_of_memory", "use a smaller prompt, or --backend-opt dtype=bf16"
+    elif "GGUF model with architecture" in what:
+        fix = "name the checkpoint's folder instead: --backend-model DIR"
     elif "trust_remote_code" in what:
         fix = ("its code is not part of transformers; if you trust it: --backend-opt "
                "trust_remote_code=on --backend-opt modules_dir=DIR --sandbox-write DIR")
