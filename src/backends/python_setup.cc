@@ -207,18 +207,10 @@ BackendStatus begin_status(const Backend& row) {
 // "" = all are there.
 std::string missing_package(const Backend& row, const PythonEnvironment& environment) {
   for (const std::string_view package : row.python()->packages) {
-    bool found = false;
-    for (const std::string& folder : environment.folders) {
+    const bool found = std::ranges::any_of(environment.folders, [&](const std::string& folder) {
       std::error_code failed;
-      // Where Python keeps packages: PREFIX/lib/pythonX.Y/site-packages, or in a path of its own.
-      found = found || fs::exists(fs::path(folder) / package / "__init__.py", failed);
-      for (const auto& entry : fs::directory_iterator(fs::path(folder) / "lib", failed)) {
-        for (const char* sub : {"site-packages", "dist-packages"}) {
-          std::error_code ignored;
-          found = found || fs::exists(entry.path() / sub / package / "__init__.py", ignored);
-        }
-      }
-    }
+      return fs::exists(fs::path(folder) / package / "__init__.py", failed);
+    });
     if (!found) return std::string(package);
   }
   return "";

@@ -31,15 +31,10 @@ def too_old(name, version):
 
 
 def folders():
-    """Where Python and its packages lie, none inside another."""
-    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path[1:]}
-    found |= {os.path.realpath(folder) for folder in found}
-    found = sorted(folder for folder in found if os.path.isdir(folder))
-    kept = []
-    for folder in found:
-        if not any(folder.startswith(outer.rstrip("/") + "/") for outer in kept):
-            kept.append(folder)
-    return kept
+    """Where Python lies, and every folder that it looks for packages in."""
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    found = prefixes | {os.path.realpath(folder) for folder in prefixes} | set(sys.path[1:])
+    return sorted(folder for folder in found if os.path.isdir(folder))
 
 
 def main():
