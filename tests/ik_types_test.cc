@@ -74,6 +74,25 @@ TEST_P(IkTypes, DamagedBlockIsFound) {
   EXPECT_NE(first.find(matrix), std::string::npos) << first;
 }
 
+// Without AVX-512 ik's kernels for these add two products in 16 bits; 32 ids and more meet others.
+class SaturatingIkTypes : public IkTypes {};
+
+TEST_P(SaturatingIkTypes, AreFoundForFewIdsAlone) {
+  SKIP_WITHOUT(ik);
+  const std::string file = model();
+  if (file.empty()) GTEST_SKIP() << "ik's llama-quantize does not run here";
+  const CrossvalResult few = run({"trace", "--model", file, "--tokens", ids(5)});
+  const nlohmann::json first = few.json()["first_divergence"];
+  if (first.is_null()) GTEST_SKIP() << "this ik_llama.cpp has the kernels for AVX-512";
+  EXPECT_EQ(first["tensor"], "Qcur-0") << first;
+  EXPECT_EQ(first["cause"], "int16_overflow") << first;
+  const CrossvalResult many = run({"trace", "--model", file, "--tokens", ids(40)});
+  EXPECT_EQ(many.run.exit_code, 0) << many.run.err << many.run.out.substr(0, 3000);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, SaturatingIkTypes, ::testing::Values("IQ4_KSS", "IQ5_KS"),
+                         [](const auto& info) { return std::string(info.param); });
+
 INSTANTIATE_TEST_SUITE_P(Table, IkTypes,
                          ::testing::Values("IQ2_K", "IQ3_K", "IQ4_K", "IQ5_K", "IQ6_K", "IQ2_KS",
                                            "IQ3_KS", "IQ4_KS", "IQ2_KL", "Q6_0", "Q4_0_R8",
