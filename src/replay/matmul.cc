@@ -18,7 +18,10 @@
 // The same of made-up models (512 wide, 1 to 96 ids; zen4 and ik_llama.cpp too): IQ1_S 0.15, IQ1_M
 // 0.14, IQ2_XXS, IQ2_XS and IQ3_S 0.20, IQ2_S 0.17, IQ3_XXS 0.09 (without ik, whose product is
 // wrong), NVFP4 0.12. Smallest of the faults: one point of a grid 3700, one code of NVFP4 4300; the
-// last bit of one block's scale 66.
+// last bit of one block's scale 66. Of ik_llama.cpp's own types (5 to 64 ids, AVX2): Q8_0_R8,
+// IQ1_BN and IQ2_BN 0, Q6_K_R4 0.20, IQ2_BN_R4 0.44, all others 0.06 to 0.16 (IQ4_KSS and IQ5_KS at
+// 32 ids or more: at fewer their sums saturate). Smallest of the faults, 5 ids: one bit of a code
+// of Q6_K_R4 258, Q6_0 341, IQ5_K 424, IQ4_K 572; the last bit of one block's scale IQ4_K 87.
 //
 #include "replay/matmul.h"
 

@@ -10,7 +10,7 @@
 namespace crossval {
 
 // One per row: the L2 norm of the row's weights, in the form that is summed: codes times scale and,
-// apart, the minimums (an engine adds both up separately, and they may cancel).
+// apart, the minimums or what lifts codes (an engine adds both up separately, and they may cancel).
 std::vector<float> row_norms(const WeightView& w, ThreadPool& pool);
 
 // sqrt(sum of squares), in double.
