@@ -69,7 +69,8 @@ void read_compressed(const Keys& keys, Config& config) {
       keys.per_layer("attention.compress_ratios", config.n_layers, {}, kMaxWidth);
   const int n_by_token = keys.count("hash_layer_count", 0, INT32_MAX);
   bool fits = config.head_dim == config.value_dim && config.rope.n_dims <= config.head_dim &&
-              config.window_len > 0;
+              config.window_len > 0 &&
+              int64_t{config.output_groups.count} * config.output_groups.rank <= kMaxWidth;
   for (size_t i = 0; i < ratios.size(); ++i) {
     LayerConfig& layer = config.layers[i];
     layer.latent.q_rank = q_rank;
