@@ -198,7 +198,8 @@ TEST_F(HfBackend, ACheckpointAgreesWithItsGguf) {
 
 TEST_F(HfBackend, ReadsAGgufItself) {
   SKIP_WITHOUT(smollm2);
-  write_text(dir_.file("prompts.jsonl"), "\"What is 2+2?\"\n\"Name a river.\"\n");
+  write_text(dir_.file("prompts.jsonl"),
+             "{\"prompt\": \"What is 2+2?\"}\n{\"prompt\": \"Name a river.\"}\n");
   const CrossvalResult result =
       per_token({"--model", smollm2, "--backend", "hf", "--numerics", "exact", "--prompts",
                  dir_.file("prompts.jsonl"), "--max-tokens", "2", "--verbose"});
@@ -218,9 +219,10 @@ TEST_F(HfBackend, ReadsAGgufItself) {
 
 TEST_F(HfBackend, SettingsAreKnownAndChecked) {
   write_arch_model(model_, *find_arch("qwen3"));
+  write_checkpoint(model_, folder_);
   const auto with = [&](const std::string& setting) {
-    return per_token({"--model", model_, "--backend", "hf", "--tokens", "1,7,3", "--max-tokens",
-                      "0", "--backend-opt", setting});
+    return per_token({"--model", model_, "--backend-model", folder_, "--backend", "hf", "--tokens",
+                      "1,7,3", "--max-tokens", "0", "--backend-opt", setting});
   };
   const CrossvalResult unknown = with("dtyp=f32");
   SKIP_WITHOUT_TRANSFORMERS(unknown);

@@ -35,7 +35,7 @@ def answer(engine, request, payload):
         text = "".join(OPEN + m["content"] + "b" for m in request["messages"])
         return ({{}} if OPEN else {{"template": False}}), text.encode() if OPEN else b""
     if request["op"] == "tokenize":
-        return {{}}, array.array("i", payload).tobytes()
+        return {{}}, array.array("i", list(payload)).tobytes()
     return plain(engine, request, payload)
 worker.answer = answer
 OPEN = sys.argv[0].rsplit("-", 1)[1] if "-" in sys.argv[0] else ""

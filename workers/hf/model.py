@@ -42,6 +42,7 @@ class Model:
         model, found = AutoModelForCausalLM.from_pretrained(
             **checkpoint.arguments(), dtype=dtype, attn_implementation=settings["attn"],
             use_safetensors=True if checkpoint.is_folder else None, output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told, and refused below
             trust_remote_code=settings["trust_remote_code"] == "on")
         _check_weights(found, checkpoint.path)
         if hasattr(model, "set_experts_implementation"):
@@ -89,7 +90,8 @@ class Model:
 def _check_weights(found, where):
     """A weight that the files lack would be made up at random."""
     missing = sorted(found.get("missing_keys") or [])
-    wrong = sorted(str(key) for key in found.get("mismatched_keys") or [])
+    wrong = sorted(f"{name} ({list(has)}, not {list(wants)})"
+                   for name, has, wants in found.get("mismatched_keys") or [])
     for kind, names in (("lacks", missing), ("has other shapes of", wrong)):
         if names:
             raise Refusal("missing_weights", f"the checkpoint {kind} {len(names)} weights of its "
