@@ -38,7 +38,7 @@ def answer(engine, request, payload):
         return {{}}, array.array("i", list(payload)).tobytes()
     return plain(engine, request, payload)
 worker.answer = answer
-OPEN = sys.argv[0].rsplit("-", 1)[1] if "-" in sys.argv[0] else ""
+OPEN = sys.argv[0].rsplit("/", 1)[1].partition("-")[2]
 worker.main()
 )",
                                                    root));
