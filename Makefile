@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CROSSVAL := build/bin/crossval
 
 .PHONY: help deps deps-dev program build engines demo install unit test faults realbugs lint format docs \
-        asan fuzz torture stress bench clean
+        asan fuzz torture stress bench checkpoints clean
 
 help:
 	@echo "make demo     a real model through native and through llama.cpp, compared"
@@ -21,6 +21,7 @@ help:
 	@echo "make stress   signals at random moments, eight runs at once, 10,000 prompts whose worker dies"
 	@echo "make faults   seeded faults and clean pairs through trace: found, named, explained"
 	@echo "make realbugs bugs of real engines (150 MB once; models: tests/realbugs/make_models.py)"
+	@echo "make checkpoints  LLAMA_CPP=DIR (its sources): native against transformers, 65 architectures"
 	@echo "make bench    kernels, and native against llama.cpp in the same run"
 
 deps:
@@ -63,6 +64,9 @@ faults: build engines
 realbugs: build engines
 	@scripts/fetch_engines.sh realbugs
 	@tests/realbugs/run
+
+checkpoints: program
+	@tests/checkpoints/run $(LLAMA_CPP)
 
 lint: deps-dev
 	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
