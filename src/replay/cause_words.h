@@ -56,6 +56,11 @@ enum class Cause {
   weights,
   graph,
   nondeterminism,
+  operation_missing,
+  operation_extra,
+  factor,
+  limit,
+  experts_used,
 };
 
 struct CauseInfo {
@@ -115,6 +120,11 @@ inline constexpr CauseInfo kCauseTable[] = {
     {Cause::weights, "weights", "weights"},
     {Cause::graph, "graph", "graph"},
     {Cause::nondeterminism, "nondeterminism", "nondeterminism"},
+    {Cause::operation_missing, "operation_missing", "graph"},
+    {Cause::operation_extra, "operation_extra", "graph"},
+    {Cause::factor, "factor", "hyperparameter"},
+    {Cause::limit, "limit", "hyperparameter"},
+    {Cause::experts_used, "experts_used", "hyperparameter"},
 };
 
 constexpr const CauseInfo& cause_info(Cause cause) {

@@ -19,7 +19,7 @@ namespace {
 // same since 2024.
 constexpr size_t kRopeNDims = 1, kRopeMode = 2, kRopeOriginal = 4, kRopeFreqBase = 5,
                  kRopeFreqScale = 6, kRopeExtFactor = 7, kRopeAttnFactor = 8, kRopeBetaFast = 9,
-                 kRopeBetaSlow = 10;
+                 kRopeBetaSlow = 10, kRopeSections = 11;
 constexpr size_t kNormEps = 0;
 constexpr int32_t kModeNorm = 0, kModeNeox = 2, kModeMulti = 8,
                   kModeInterleaved = 40;  // GGML_ROPE_TYPE_*
@@ -201,6 +201,11 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
     faults.push_back({Cause::rope_style, "rope style", name(mode), name(tap.params[kRopeMode])});
     expected.operation.params[kRopeMode] = mode;
   }
+  if (rope.style == RopeStyle::multi || rope.style == RopeStyle::interleaved) {
+    for (size_t i = 0; i < rope.sections.size(); ++i) {
+      expect_int(expected, kRopeSections + i, rope.sections[i], Cause::rope_style, "rope section");
+    }
+  }
   expect_int(expected, kRopeNDims, rope.n_dims, Cause::rope_dims, "rotated dimensions");
   expect_float(expected, kRopeFreqBase, rope.freq_base, Cause::rope_base, "rope base");
   expect_float(expected, kRopeFreqScale, rope.freq_scale, Cause::rope_scaling,
@@ -273,14 +278,12 @@ void Expectations::expect_activation(const Tap& tap, Expected& expected) const {
 }
 
 // Scales beside a weight: NVFP4 weights and those of bitnet mean nothing without theirs. Beside
-// others engines apply them where their graph happens to ask for them (llama.cpp v0.5.0,
-// src/llama-model.cpp "generic pass": gemma2 has them multiplied in attention, not in its
-// feed-forward part).
-bool Expectations::needs_scale(std::string_view name) const {
-  constexpr std::string_view suffix = ".scale";
-  if (!name.ends_with(suffix) || arch_->weight_scales) return true;
-  name.remove_suffix(suffix.size());
-  const TensorView* weight = model_->find_tensor(std::string(name) + ".weight");
+// others the row says whether engines multiply by them (llama.cpp v0.5.0, src/llama-model.cpp
+// "generic pass": gemma2 has them multiplied in attention, not in its feed-forward part). Engines
+// that know no scales refuse such a file.
+bool Expectations::needs_scale(const TensorSpec& spec) const {
+  if (spec.uses_scale || arch_->weight_scales) return true;
+  const TensorView* weight = model_->find_tensor(spec.stem() + ".weight");
   return weight == nullptr || weight->type == GgmlType::NVFP4;
 }
 
@@ -296,10 +299,14 @@ std::set<std::string> Expectations::needed_tensors() const {
     if (spec.role == Role::attn_res_score && spec.layer == 0) continue;
     needed.insert(spec.name());
     if (spec.uses_bias && !spec.is_bias) needed.insert(spec.stem() + ".bias");
-    if (spec.is_linear && needs_scale(spec.stem() + ".scale"))
-      needed.insert(spec.stem() + ".scale");
+    if (spec.is_linear && needs_scale(spec)) needed.insert(spec.scale_name());
   }
   return needed;
+}
+
+std::optional<StructureCheck> Expectations::structure_check() const {
+  if (!config_) return std::nullopt;
+  return StructureCheck(*model_, *arch_, *config_);
 }
 
 Expectations::Unread Expectations::unread_weights(const std::set<std::string>& used) const {

@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "arch/config.h"
+#include "arch/tensors.h"
 #include "engine/engine.h"
 #include "engine/tap.h"
 #include "gguf/model_file.h"
 #include "replay/cause_words.h"
+#include "replay/structure.h"
 
 namespace crossval {
 
@@ -57,11 +59,14 @@ class Expectations {
   };
   Unread unread_weights(const std::set<std::string>& used) const;
 
+  // Of graphs of this model, which it must not outlive; none where the architecture is not known.
+  std::optional<StructureCheck> structure_check() const;
+
   // How the feed-forward activation is called: "silu", "relu^2"; "" = not known.
   std::string activation() const;
 
  private:
-  bool needs_scale(std::string_view name) const;
+  bool needs_scale(const TensorSpec& spec) const;
   std::set<std::string> needed_tensors() const;
   void expect_order(const Tap& tap, Expected& expected) const;
   void expect_rope(const Tap& tap, Expected& expected) const;

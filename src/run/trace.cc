@@ -183,8 +183,6 @@ class Trace {
     hold_files_apart(report.base);
     measure_fault_shares(pair.model_file(), pair.backend_file(), plan_.common.threads(), progress_,
                          report);
-    report.structure_checked = report.parameters_checked && report.base.summary &&
-                               report.base.engine && !report.base.engine->numerics.empty();
     if (report.base.status == Status::agree && report.coverage.n_unchecked_products > 0 &&
         !options_.accepts_unchecked) {
       report.base.status = Status::inconclusive;

@@ -185,7 +185,7 @@ Finding of_clean_run(const TraceReport& report) {
   } else if (!report.structure_checked) {
     finding.notes.emplace_back(
         "note: operations and their parameters were checked, not whether the graph has all of "
-        "them: native did not run beside it");
+        "them: it was not seen whole, or not all of this architecture is known here");
   }
   return finding;
 }

@@ -71,6 +71,7 @@ TraceAnalysis::TraceAnalysis(std::shared_ptr<const ModelFile> model,
     : model_(model),
       pool_(std::move(pool)),
       expectations_(model),
+      structure_(expectations_.structure_check()),
       weights_(model),
       causes_(model, std::move(engine_model), weights_, *pool_) {}
 
@@ -99,6 +100,9 @@ void TraceAnalysis::add(const PlacedTap& placed) {
     report.weight_type = type_name(weight->type);
   }
   judge(placed, report);
+  if (structure_) {
+    structure_->add(tap, placed.graph, taps_.size(), report.verdict == TapVerdict::diverged);
+  }
   pass_over(placed);
   taps_.push_back(std::move(report));
 }
@@ -197,7 +201,7 @@ void TraceAnalysis::judge(const PlacedTap& placed, TapReport& report) {
 // True for the first.
 bool TraceAnalysis::keep(Cause cause, const std::string& explanation, TapReport& report) {
   report.verdict = TapVerdict::diverged;
-  found_.push_back({taps_.size(), cause, explanation});
+  found_.push_back({taps_.size(), cause, explanation, ""});
   if (first_) return false;
   first_.emplace();
   first_index_ = taps_.size();
@@ -262,29 +266,46 @@ void TraceAnalysis::blame_unused(const std::vector<std::string>& unused, TraceRe
     }
   }
   if (best >= taps_.size() || (first_ && first_index_ <= best)) return;
-  TapReport& tap = taps_[best];
-  tap.verdict = TapVerdict::diverged;
-  tap.weight = blamed;
-  first_.emplace();
-  first_index_ = best;
-  first_->cause = blamed.ends_with(".bias") ? Cause::bias_missing : Cause::weight_unused;
-  first_->explanation = fmt::format(
-      "{} is in the model file and no operation of the engine's graph reads it{}", blamed,
-      unused.size() > 1 ? fmt::format(" ({} such weights)", unused.size()) : "");
-  first_->position = tap.first_position;
-  found_.insert(found_.begin(), {best, first_->cause, first_->explanation});
+  taps_[best].weight = blamed;
+  insert(best, blamed.ends_with(".bias") ? Cause::bias_missing : Cause::weight_unused,
+         fmt::format("{} is in the model file and no operation of the engine's graph reads it{}",
+                     blamed,
+                     unused.size() > 1 ? fmt::format(" ({} such weights)", unused.size()) : ""));
   report.n_diverged = std::max(report.n_diverged, 1);
+}
+
+void TraceAnalysis::insert(size_t index, Cause cause, const std::string& explanation,
+                           const std::string& what) {
+  taps_[index].verdict = TapVerdict::diverged;
+  const auto place = std::ranges::upper_bound(found_, index, {}, &Found::index);
+  found_.insert(place, {index, cause, explanation, what});
+  if (first_ && first_index_ <= index) return;
+  first_.emplace();
+  first_index_ = index;
+  first_->cause = cause;
+  first_->explanation = explanation;
+  first_->position = taps_[index].first_position;
+}
+
+void TraceAnalysis::blame_structure(std::vector<std::string>& unread, TraceReport& report) {
+  if (!structure_) return;
+  for (const StructureFault& fault : structure_->finish(unread)) {
+    if (!fault.weight.empty()) taps_[fault.index].weight = fault.weight;
+    insert(fault.index, fault.cause, fault.sentence, fault.what);
+  }
+  report.structure_checked = structure_->is_complete();
 }
 
 void TraceAnalysis::finish(bool complete, TraceReport& report) {
   if (complete && !taps_.empty()) {
     Expectations::Unread unread = expectations_.unread_weights(used_weights_);
+    blame_structure(unread.needed, report);
     if (!unread.needed.empty()) blame_unused(unread.needed, report);
     report.unread_weights = std::move(unread.others);
   }
   report.parameters_checked = expectations_.knows_architecture();
   for (const Found& found : found_) {
-    add_fault(taps_[found.index], found.cause, found.explanation, report.faults);
+    add_fault(taps_[found.index], found.cause, found.explanation, report.faults, found.what);
   }
   report.largest_clean_ratio = largest_clean_ratio_;
   report.not_replayed.assign(not_replayed_.begin(), not_replayed_.end());

@@ -50,10 +50,15 @@ class TraceAnalysis {
   void suspect(const PlacedTap& placed, const Expected& expected, const Replayed& replayed,
                TapReport& report);
   void blame_unused(const std::vector<std::string>& unused, TraceReport& report);
+  void blame_structure(std::vector<std::string>& unread, TraceReport& report);
+  // Puts what was found at a tap in its place among all that was.
+  void insert(size_t index, Cause cause, const std::string& explanation,
+              const std::string& what = "");
 
   std::shared_ptr<const ModelFile> model_;
   std::shared_ptr<ThreadPool> pool_;
   Expectations expectations_;
+  std::optional<StructureCheck> structure_;
   WeightSource weights_;
   CauseFinder causes_;
   int graph_ = -1;  // at hand
@@ -75,6 +80,7 @@ class TraceAnalysis {
     size_t index = 0;  // of taps_
     Cause cause = Cause::unknown;
     std::string explanation;
+    std::string what;  // of which kind, where the cause does not say it
   };
   std::vector<Found> found_;  // all that are wrong by themselves
   std::optional<TraceDivergence> first_;
@@ -82,9 +88,10 @@ class TraceAnalysis {
   double largest_clean_ratio_ = 0;
 };
 
-// Groups what is wrong by itself: by cause, and by the role of the weight where a weight is wrong.
+// Groups what is wrong by itself: by cause, and by `what`, or where that is empty by the role of
+// the weight where a weight is wrong.
 void add_fault(const TapReport& tap, Cause cause, const std::string& explanation,
-               std::vector<TraceFault>& faults);
+               std::vector<TraceFault>& faults, const std::string& what = "");
 // How much of report.taps was recomputed.
 Coverage coverage_of(const TraceReport& report);
 

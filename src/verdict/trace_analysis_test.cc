@@ -30,6 +30,7 @@ class TraceAnalysisTest : public ::testing::Test {
     testing::write_tiny_model(folder_.file("m.gguf"));
     ModelEdit edit(folder_.file("m.gguf"));
     edit.add("blk.0.attn_q.scale", GgmlType::F32, {1}, std::vector<std::byte>(4));
+    edit.add("blk.0.attn_norm.scale", GgmlType::F32, {1}, std::vector<std::byte>(4));
     edit.write(folder_.file("scaled.gguf"));
     open("m.gguf");
   }
@@ -90,12 +91,12 @@ TEST_F(TraceAnalysisTest, OfAnEngineThatTellsOriginsWhatHasNoneIsAnInput) {
   EXPECT_EQ(report.n_diverged, 0);
 }
 
-TEST_F(TraceAnalysisTest, AScaleBesideAWeightThatHasItsOwnMayGoUnread) {
+TEST_F(TraceAnalysisTest, AScaleThatNoRowAsksForMayGoUnread) {
   open("scaled.gguf");
   add("x", {1, 2}, floats("input", {-1, -2}));
   TraceReport report;
   analysis_->finish(true, report);
-  EXPECT_EQ(report.unread_weights, std::vector<std::string>{"blk.0.attn_q.scale"});
+  EXPECT_EQ(report.unread_weights, std::vector<std::string>{"blk.0.attn_norm.scale"});
   ASSERT_TRUE(report.first_divergence);  // the weights themselves are needed
   EXPECT_EQ(report.first_divergence->cause, Cause::weight_unused);
 }

@@ -51,10 +51,13 @@ Coverage coverage_of(const TraceReport& report) {
 }
 
 void add_fault(const TapReport& tap, Cause cause, const std::string& explanation,
-               std::vector<TraceFault>& faults) {
+               std::vector<TraceFault>& faults, const std::string& what) {
   const std::string_view kind = cause_info(cause).kind;
   const bool by_role = kind == "weights" || kind == "graph";
-  const std::string shared = by_role ? role_of(tap.weight) : kind == "op" ? tap.op : "";
+  const std::string shared = !what.empty()  ? what
+                             : by_role      ? role_of(tap.weight)
+                             : kind == "op" ? tap.op
+                                            : "";
   auto place = std::ranges::find_if(faults, [&](const TraceFault& fault) {
     return fault.cause == cause && fault.shared == shared;
   });

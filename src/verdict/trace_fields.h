@@ -158,8 +158,8 @@ void describe(V& v, const TraceReport& report) {
   v("n_diverged", report.n_diverged, "beyond their rounding by themselves");
   v("lifted", report.lifted, "both sides read a copy dequantised to F32");
   v("structure_checked", report.structure_checked,
-    "native's complete graph of a known architecture ran beside it: nothing is missing or too "
-    "many");
+    "every operation of the whole graph was held against what the architecture calls for: none is "
+    "missing or too many but for those in faults");
   v("parts_by_rounding", report.parts_by_rounding,
     "the logits are beyond the tolerance, yet every operation is right and the graphs are alike "
     "(two engines), or they part only where rounding sends a token to another expert (native); the "

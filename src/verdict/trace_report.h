@@ -60,7 +60,7 @@ struct TraceFault {
   std::vector<std::string> weights;  // that those read, each once
   std::vector<std::string> weight_types;
   std::string explanation;      // of the first
-  std::string shared;           // what else they share: the weight's role, or the operation
+  std::string shared;           // what else they share: the weight's role, or the operation's kind
   std::optional<double> share;  // of the distance between the logits, made by this fault alone
 };
 
@@ -103,7 +103,8 @@ struct TraceReport {
   // In the model file and read by no operation of a whole trace. Of a known architecture only those
   // that it can do without: the others are faults.
   std::vector<std::string> unread_weights;
-  // Native's own graph, complete, ran beside it and ended at the same logits.
+  // The whole graph was held against what the architecture calls for: what is missing or too many
+  // is among the faults.
   bool structure_checked = false;
   // Two engines: the logits are beyond the tolerance, yet every operation is right in both, and
   // their graphs are alike.
