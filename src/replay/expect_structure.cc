@@ -378,6 +378,7 @@ LayerStructure outside_structure(const Arch& arch, const Config& config) {
 std::vector<LayerStructure> expected_structure(const ModelFile& model, const Arch& arch,
                                                const Config& config) {
   std::vector<LayerStructure> out;
+  out.reserve(config.layers.size() + 1);
   for (int layer = 0; layer < config.n_layers; ++layer) {
     out.push_back(LayerCounter(model, arch, config, layer).count());
   }

@@ -18,6 +18,8 @@ constexpr OpKind kind_at(size_t i) { return static_cast<OpKind>(i); }
 std::vector<size_t> unmatched(const std::vector<const StructureNode*>& ours,
                               const std::vector<const StructureNode*>& theirs) {
   const size_t n = ours.size(), m = theirs.size();
+  constexpr size_t kMost = 4000;  // no layer has so many; an engine may tell what it likes
+  if (n > kMost || m > kMost) return {};
   std::vector<std::vector<int>> length(n + 1, std::vector<int>(m + 1, 0));
   for (size_t i = n; i-- > 0;) {
     for (size_t k = m; k-- > 0;) {
