@@ -38,9 +38,9 @@ struct Escape {
       }
       rest();
     });
+    ::close(ends[1]);
     if (::read(ends[0], &daemon, sizeof daemon) != sizeof daemon) std::abort();
     ::close(ends[0]);
-    ::close(ends[1]);
   }
   KeptProcess process;
   pid_t daemon = -1;
@@ -51,7 +51,10 @@ void wait_for_ever() {
 }
 
 TEST(Keeper, what_a_program_left_ends_with_it) {
-  Escape escape([] { ::_exit(7); });
+  Escape escape([] {
+    ::usleep(300'000);  // for the daemon to tell
+    ::_exit(7);
+  });
   EXPECT_TRUE(is_gone_soon(escape.daemon));
   const KeptEnd end = end_kept(escape.process);
   ASSERT_TRUE(WIFEXITED(end.status));
