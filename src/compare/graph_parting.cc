@@ -372,7 +372,9 @@ class Comparison {
     const GraphNode& node = backend_[b];
     const auto theirs = first_read(backend_, backend_edges_, b);
     if ((node.op != "FUSED_RMS_NORM" && node.op != "FUSED_NORM") || !theirs) return;
-    const auto partner = matches_[*theirs].is_equal ? matches_[*theirs].nearest : std::nullopt;
+    const size_t none = engine_.size();
+    const Match& match = matches_[*theirs];
+    const size_t partner = match.is_equal ? match.nearest.value_or(none) : none;
     for (size_t a = 0; a < engine_.size(); ++a) {
       const auto reads_it = [&](const GraphSource& source) {
         return source.is_weight && engine_[a].reads_weight(source.name);
@@ -381,7 +383,8 @@ class Comparison {
       const auto norm = first_read(engine_, engine_edges_, a);
       if (!norm || !engine_[*norm].op.ends_with("NORM")) continue;
       const auto ours = first_read(engine_, engine_edges_, *norm);
-      if (!ours || (partner && hold_alike(engine_[*partner], engine_[*ours], 1e-5))) continue;
+      if (!ours || (partner != none && hold_alike(engine_[partner], engine_[*ours], 1e-5)))
+        continue;
       out.push_back({.kind = GraphDifference::Kind::source,
                      .what = "source 0",
                      .engine = shown(engine_[*ours]),
