@@ -1,13 +1,12 @@
 // The keeper adopts what loses its parent below it (PR_SET_CHILD_SUBREAPER), so that killing its
 // children until there are none reaches everything. It hears of our death as a SIGTERM
-// (PR_SET_PDEATHSIG). It is a copy of ours that does not exec: it gives back what memory it copied,
-// and keeps to calls that are safe in such a copy.
+// (PR_SET_PDEATHSIG). It is a copy of ours that does not exec, and keeps to calls that are safe in
+// such a copy; pages that we change later stay there as they were.
 #include "sandbox/keeper.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -73,32 +72,6 @@ class Lines {
   std::array<char, 4096> buffer_{};
   std::array<char, 256> text_{};
 };
-
-// Our pages that nobody but this copy would hold, were they changed or given back: all of 1 MiB and
-// more that is no file's and not the stack we are on.
-void give_memory_back() {
-#ifndef __SANITIZE_ADDRESS__
-  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-  constexpr uintptr_t least = 1 << 20;
-  // The list changes under a reader that unmaps: from the start again after each.
-  for (bool again = true; again;) {
-    again = false;
-    Lines maps("/proc/self/maps");
-    while (const char* line = maps.next('\n')) {
-      const char* end = line + std::strlen(line);
-      uintptr_t first = 0, last = 0;
-      const auto dash = std::from_chars(line, end, first, 16);
-      if (*dash.ptr != '-') return;
-      const auto space = std::from_chars(dash.ptr + 1, end, last, 16);
-      const bool is_private_memory = std::strncmp(space.ptr, " rw-p 00000000 00:00 0", 22) == 0;
-      if (!is_private_memory || last - first < least || (first <= here && here < last)) continue;
-      if (::munmap(reinterpret_cast<void*>(first), last - first) != 0) return;
-      again = true;
-      break;
-    }
-  }
-#endif
-}
 
 void close_all_but(int kept) {
   const auto from = [](unsigned first, unsigned last) {
@@ -175,7 +148,6 @@ Word wait_for(pid_t pid, const sigset_t& signals) {
   }
   ::setpgid(pid, pid);  // also from here: whoever comes first
   close_all_but(report_fd);
-  give_memory_back();
   const Word end = wait_for(pid, signals);
   kill_strays();
   report(report_fd, end);
