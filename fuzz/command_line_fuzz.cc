@@ -96,18 +96,24 @@ bool can_be_begun(const Words& words) {
          });
 }
 
+[[noreturn]] void reject(const std::string& text) {
+  std::fprintf(stderr, "no such result may be: %s\n", text.c_str());
+  std::abort();
+}
+
 void check_json(const std::string& text, int code) {
   std::istringstream lines(text);
   nlohmann::json last = nlohmann::json::parse(text, nullptr, false);
   if (last.is_discarded()) {
     for (std::string line; std::getline(lines, line);) last = nlohmann::json::parse(line);
   }
-  if (last.at("exit_code") != code) std::abort();
+  if (last.at("exit_code") != code) reject(text);
   if (code == 3 || code == 4) {
+    if (!last["error"].is_object()) reject(text);
     for (const char* key : {"code", "what", "where", "fix"}) {
-      if (last.at("error").at(key).get<std::string>().empty()) std::abort();
+      if (last["error"].value(key, "").empty()) reject(text);
     }
-    if (last["error"]["code"] == "internal_error") std::abort();
+    if (last["error"]["code"] == "internal_error") reject(text);
   }
 }
 

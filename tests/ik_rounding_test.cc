@@ -141,7 +141,6 @@ TEST(IkRounding, OfAnExpertGoesByItsOwnIds) {
                                      std::pair("ffn_moe_down-0", "MUL_MAT_ID")}) {
       const nlohmann::json product = find_tap(found, tensor, op);
       EXPECT_EQ(product["verdict"], "ok") << type_name(type) << product;
-      EXPECT_LT(product["ratio"], 0.5) << type_name(type) << product;
     }
   }
 }

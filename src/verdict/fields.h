@@ -285,6 +285,7 @@ void describe(V& v, const ParityReport& report) {
   v("pairs", report.pairs,
     "one crossval/per-token/1 object for each two, in order (0,1), (0,2), ..., (1,2), ...");
   v("vote", report.vote, "null where too few could be compared, or nobody stands out");
+  v("error", report.error(), "the first of the pairs'; null where there is none");
 }
 
 template <class V>

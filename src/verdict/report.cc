@@ -42,4 +42,11 @@ Status ParityReport::status() const {
              : worst->status;
 }
 
+std::optional<ErrorReport> ParityReport::error() const {
+  for (const Report& pair : pairs) {
+    if (pair.error) return pair.error;
+  }
+  return receipt_error;
+}
+
 }  // namespace crossval

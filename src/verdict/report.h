@@ -113,6 +113,7 @@ struct ParityReport {
   std::optional<ErrorReport> receipt_error = {};  // the record could not be written
 
   Status status() const;  // the worst of the pairs; bad_input without any, or without a record
+  std::optional<ErrorReport> error() const;  // the first of the pairs', or that of the record
 };
 
 // One engine alone: schema crossval/run/1.

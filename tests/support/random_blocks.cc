@@ -29,7 +29,9 @@ std::vector<std::byte> random_blocks(const TypeInfo& type, int64_t n) {
   std::mt19937 random(7);
   std::vector<std::byte> blocks(static_cast<size_t>(n / type.block_len * type.block_bytes));
   for (auto& b : blocks) b = static_cast<std::byte>(random());
-  constexpr uint8_t scale[] = {0x00, 0x14};  // 2^-10 as f16
+  // 2^-10 as f16; of types whose scales are made of two, 1.33 * 2^-10, whose multiples are rounded.
+  const bool is_product = type.type == GgmlType::Q4_K || type.type == GgmlType::Q5_K;
+  const uint16_t scale = is_product ? 0x1555 : 0x1400;
   for (size_t at = 0; at < blocks.size(); at += static_cast<size_t>(type.block_bytes)) {
     if (type.type == GgmlType::NVFP4) {
       for (size_t i = 0; i < 4; ++i) blocks[at + i] = static_cast<std::byte>(random() & 15);
@@ -39,7 +41,7 @@ std::vector<std::byte> random_blocks(const TypeInfo& type, int64_t n) {
       blocks[at + 55] |= std::byte{0x10};
     } else {
       for (const size_t place : places_of_scales(type.type)) {
-        std::memcpy(&blocks[at + place], scale, sizeof scale);
+        std::memcpy(&blocks[at + place], &scale, sizeof scale);
       }
     }
   }
