@@ -137,7 +137,8 @@ TEST_F(Backends, BuildsHaveNames) {
   EXPECT_EQ(error_of([&] { find("ik:old"); }).code, "unknown_build");
   std::vector<std::string> names;
   for (const BackendStatus& status : preflight_all(false)) names.push_back(status.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"llama", "llama:old", "bitnet", "ik", "hf", "native"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"llama", "llama:old", "bitnet", "ik", "hf", "native"}));
 }
 
 TEST_F(Backends, ProgramsHaveNames) {
