@@ -136,8 +136,10 @@ class SavedMixtures : public SavedRuns {
   void save_native(const char* name, const NativeOptions& options, int spoilt = -1) {
     NativeEngine native(ModelFile::open(folder_.file("m")), nullptr, options,
                         std::make_shared<ThreadPool>(1));
-    std::vector<TokenId> ids;
-    for (int i = 0; i < kIds; ++i) ids.push_back((7 * i + 3) % native.info().n_vocab);
+    std::vector<TokenId> ids(kIds);
+    for (int i = 0; i < kIds; ++i) {
+      ids[static_cast<size_t>(i)] = (7 * i + 3) % native.info().n_vocab;
+    }
     native.reset(kIds);
     native.eval(ids);
     TraceWriter file(folder_.file(name), {{trace_key::kNPrompt, std::to_string(kIds)}},
