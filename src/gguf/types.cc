@@ -141,11 +141,14 @@ std::optional<int64_t> tensor_bytes(GgmlType type, std::span<const int64_t> shap
   assert(info != nullptr);
   if (shape.empty() || shape[0] < 0 || shape[0] % info->block_len != 0) return std::nullopt;
   auto bytes = checked_mul(shape[0] / info->block_len, info->block_bytes);
+  std::optional<int64_t> n_elements = shape[0];  // of less than a byte each there may be more
   if (bytes && __builtin_add_overflow(*bytes, info->row_extra_bytes, &*bytes)) return std::nullopt;
   for (size_t i = 1; i < shape.size() && bytes; ++i) {
     if (shape[i] < 0) return std::nullopt;
     bytes = checked_mul(*bytes, shape[i]);
+    if (n_elements) n_elements = checked_mul(*n_elements, shape[i]);
   }
+  if (!n_elements) return std::nullopt;
   if (bytes && __builtin_add_overflow(*bytes, info->tensor_extra_bytes, &*bytes)) {
     return std::nullopt;
   }

@@ -50,7 +50,7 @@ std::string_view removed_type_advice(uint32_t id);
 std::string_view type_name(GgmlType type);
 
 // Bytes a tensor of this type and shape (ggml order, shape[0] = row length) takes in a file;
-// nullopt when the row is not a whole number of blocks or the size does not fit 63 bits.
+// nullopt when the row is not a whole number of blocks, or bytes or elements do not fit 63 bits.
 std::optional<int64_t> tensor_bytes(GgmlType type, std::span<const int64_t> shape);
 
 }  // namespace crossval

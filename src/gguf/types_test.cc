@@ -40,6 +40,9 @@ TEST(Types, sizes) {
 }
 
 TEST(Types, sizes_that_cannot_be) {
+  // Bytes fit, elements do not: four of them lie in one byte.
+  EXPECT_EQ(bytes_of(GgmlType::TQ2_0, {256, int64_t{1} << 56}), -1);
+  EXPECT_GT(bytes_of(GgmlType::TQ2_0, {256, int64_t{1} << 54}), 0);
   const int64_t huge = std::numeric_limits<int64_t>::max();
   EXPECT_EQ(bytes_of(GgmlType::Q4_1, {33, 2}), -1);
   EXPECT_EQ(bytes_of(GgmlType::F32, {huge}), -1);
