@@ -8,6 +8,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "base/bytes.h"
+
 namespace crossval {
 namespace {
 
@@ -64,8 +66,11 @@ int64_t i2_s_bytes(I2sLayout layout, std::span<const int64_t> shape) {
       return n / 32 * 10;
     case I2sLayout::bitnet32_split:
       return n / 4;
-    case I2sLayout::qk256:  // a row's last block is stored whole
-      return shape.empty() || shape[0] == 0 ? 0 : n / shape[0] * ((shape[0] + 255) / 256 * 64);
+    case I2sLayout::qk256: {  // a row's last block is stored whole
+      if (shape.empty() || shape[0] == 0) return 0;
+      const int64_t n_blocks = shape[0] / 256 + (shape[0] % 256 != 0 ? 1 : 0);
+      return checked_mul(n / shape[0], n_blocks * 64).value_or(INT64_MAX);
+    }
   }
   assert(false);
   return 0;

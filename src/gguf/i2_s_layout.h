@@ -26,7 +26,8 @@ std::span<const I2sLayoutInfo> i2_s_layouts();
 const I2sLayoutInfo& i2_s_layout_info(I2sLayout layout);
 const I2sLayoutInfo* find_i2_s_layout(std::string_view name);
 
-// Bytes of a tensor; `shape` as in the file, of a size that tensor_bytes() accepts.
+// Bytes of a tensor; `shape` as in the file, of a size that tensor_bytes() accepts. INT64_MAX
+// where this layout has more than 63 bits count.
 int64_t i2_s_bytes(I2sLayout layout, std::span<const int64_t> shape);
 
 // An I2_S tensor and the bytes from its start to whatever comes next.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 
 namespace crossval {
@@ -37,6 +38,8 @@ TEST(I2sLayout, EveryLayoutHasItsNameAndSize) {
     EXPECT_GE(i2_s_bytes(info.layout, shape), 256);
   }
   EXPECT_EQ(find_i2_s_layout("auto"), nullptr);
+  const std::vector<int64_t> narrow = {4, int64_t{1} << 60};  // each row in 64 bytes
+  EXPECT_EQ(i2_s_bytes(I2sLayout::qk256, narrow), std::numeric_limits<int64_t>::max());
 }
 
 TEST(I2sLayout, RowsOfFourAreTurnedIntoRows) {
