@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "gguf/model_file.h"
 #include "gguf/writer.h"
+#include "support/golden.h"
 #include "support/temp_dir.h"
 
 namespace crossval {
@@ -23,11 +24,8 @@ namespace {
 // Two codes of 1 to 7 a byte, which are pairs and triples, and signs of any kind.
 std::vector<std::byte> made_up_codes(size_t n) {
   std::vector<std::byte> codes(n);
-  uint64_t state = 42;
-  const auto next = [&] {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<unsigned>(state >> 33) % 7 + 1;
-  };
+  testing::Numbers numbers;
+  const auto next = [&] { return numbers.next() % 7 + 1; };
   for (auto& byte : codes) {
     const unsigned high = next();
     byte = static_cast<std::byte>(high << 4 | next());
@@ -58,10 +56,11 @@ TEST(TlLayout, WeightsAreThoseOfTheRealConverter) {
     float scale;
     std::memcpy(&scale, turned.data() + turned.size() - kTlScaleBytes, sizeof scale);
     EXPECT_EQ(scale, 0.75f);
-    uint64_t hash = 14695981039346656037u;
+    uint64_t hash = testing::kFnvStart;
     for (int64_t i = 0; i < golden.row_len * golden.n_rows; ++i) {
       const auto byte = static_cast<unsigned>(turned[static_cast<size_t>(i / 64 * 16 + i % 16)]);
-      hash = (hash ^ (byte >> (6 - 2 * (i % 64 / 16)) & 3u)) * 1099511628211u;
+      const auto code = static_cast<uint8_t>(byte >> (6 - 2 * (i % 64 / 16)) & 3u);
+      hash = testing::fnv(&code, 1, hash);
     }
     EXPECT_EQ(hash, golden.hash) << type_name(golden.type) << " " << golden.row_len;
   }

@@ -9,28 +9,14 @@
 #include "gguf/types.h"
 #include "quant/activations.h"
 #include "quant/formats.h"
+#include "support/golden.h"
 
 namespace crossval {
 namespace {
 
-constexpr uint64_t kFnvStart = 14695981039346656037u;
-
-uint64_t fnv(const void* data, size_t n, uint64_t hash) {
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  for (size_t i = 0; i < n; ++i) hash = (hash ^ bytes[i]) * 1099511628211u;
-  return hash;
-}
-
-class Numbers {
- public:
-  uint32_t next() {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<uint32_t>(state_ >> 33);
-  }
-
- private:
-  uint64_t state_ = 42;
-};
+using testing::fnv;
+using testing::kFnvStart;
+using testing::Numbers;
 
 struct Golden {
   GgmlType type;

@@ -8,6 +8,7 @@
 
 #include "quant/formats.h"
 #include "quant/matmul.h"
+#include "support/golden.h"
 
 namespace crossval {
 namespace {
@@ -40,17 +41,6 @@ constexpr Golden kDequantized[] = {
     {GgmlType::IQ3_XXS_R4, 0xfc624a1bd5aaadb1u}, {GgmlType::IQ3_S_R4, 0x4826e26dfead5590u},
 };
 
-class Numbers {
- public:
-  uint32_t next() {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<uint32_t>(state_ >> 33);
-  }
-
- private:
-  uint64_t state_ = 42;
-};
-
 // Makes every scale finite by clearing a bit of its exponent: those of rows, or the halves that all
 // other types begin a block with, one for each of its rows and of its minima.
 void tame_scales(const Format& format, std::vector<std::byte>& bytes) {
@@ -81,10 +71,7 @@ uint64_t hash_of_weights(const Format& format, std::vector<std::byte>& bytes, ui
   for (int64_t r = 0; r < kRows; ++r) {
     get_row(view, r, row.data());
     for (float& weight : row) weight += 0.0f;  // -0 is +0: Q5_0_R4 and Q6_0_R4 are d * code - 16 d
-    const auto* at = reinterpret_cast<const unsigned char*>(row.data());
-    for (size_t i = 0; i < row.size() * sizeof(float); ++i) {
-      hash = (hash ^ at[i]) * 1099511628211u;
-    }
+    hash = testing::fnv(row.data(), row.size() * sizeof(float), hash);
   }
   return hash;
 }
@@ -101,9 +88,9 @@ TEST(IkBits, DequantizedWeights) {
     const Format& format = *find_format(golden.type);
     const int64_t shape[] = {kRowLen, kRows};
     std::vector<std::byte> bytes(static_cast<size_t>(*tensor_bytes(golden.type, shape)));
-    Numbers numbers;
+    testing::Numbers numbers;
     for (auto& b : bytes) b = static_cast<std::byte>(numbers.next());
-    uint64_t hash = hash_of_weights(format, bytes, 14695981039346656037u);
+    uint64_t hash = hash_of_weights(format, bytes, testing::kFnvStart);
     for (const int fill : {0x00, 0xff, 0x7f, 0x80, 0x55, 0xaa}) {
       std::fill(bytes.begin(), bytes.end(), static_cast<std::byte>(fill));
       hash = hash_of_weights(format, bytes, hash);

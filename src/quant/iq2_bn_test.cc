@@ -10,20 +10,13 @@
 #include "quant/format_rows.h"
 #include "quant/isa.h"
 #include "quant/matmul.h"
+#include "support/golden.h"
 
 namespace crossval {
 namespace {
 
-class Numbers {
- public:
-  uint32_t next() {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<uint32_t>(state_ >> 33);
-  }
-
- private:
-  uint64_t state_ = 42;
-};
+using testing::fnv;
+using testing::Numbers;
 
 struct Stored {
   Stored(int64_t n_rows, int64_t row_len) {
@@ -50,13 +43,6 @@ struct Stored {
   std::vector<std::byte> bytes;
   TensorView tensor;
 };
-
-uint64_t fnv(const void* data, size_t n) {
-  uint64_t hash = 14695981039346656037u;
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  for (size_t i = 0; i < n; ++i) hash = (hash ^ bytes[i]) * 1099511628211u;
-  return hash;
-}
 
 // Hashes of what quantize_row_q8_K64 and vec_dot_iq2_bn_q8_K64 of ik_llama.cpp (its wheel 0.1.5)
 // give for 16 products of these rows and activations. Its AVX2 path is wrong where a row is an odd

@@ -6,6 +6,7 @@
 
 #include "gguf/tl_layout.h"
 #include "quant/matmul.h"
+#include "support/golden.h"
 
 namespace crossval {
 namespace {
@@ -13,19 +14,15 @@ namespace {
 TEST(Tl2, ProductsAreThoseOfTheRealKernelBitForBit) {
   constexpr int64_t n = 3200;
   const int64_t shape[] = {n, n};
-  uint64_t state = 42;
-  const auto next = [&] {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<uint32_t>(state >> 33);
-  };
+  testing::Numbers numbers;
   std::vector<std::byte> codes(static_cast<size_t>(*tl_code_bytes(GgmlType::TL2, shape)));
   for (auto& byte : codes) {
-    const uint32_t high = next() % 7 + 1;
-    byte = static_cast<std::byte>(high << 4 | (next() % 7 + 1));
+    const uint32_t high = numbers.next() % 7 + 1;
+    byte = static_cast<std::byte>(high << 4 | (numbers.next() % 7 + 1));
   }
   std::vector<float> x(n), y(n);
   for (float& value : x) {
-    value = static_cast<float>((static_cast<int>(next() % 20001) - 10000) / 3e3);
+    value = static_cast<float>((static_cast<int>(numbers.next() % 20001) - 10000) / 3e3);
   }
   const std::vector<std::byte> turned = tl_to_i2_s(GgmlType::TL2, codes, 0.037f, shape);
   TensorView tensor;
@@ -35,12 +32,7 @@ TEST(Tl2, ProductsAreThoseOfTheRealKernelBitForBit) {
   tensor.data = turned;
   ThreadPool pool(1);
   matmul(weight_view(tensor), x.data(), n, 1, y.data(), n, Numerics::ggml, pool);
-  uint64_t hash = 14695981039346656037u;
-  const auto* bytes = reinterpret_cast<const unsigned char*>(y.data());
-  for (size_t i = 0; i < y.size() * sizeof(float); ++i) {
-    hash = (hash ^ bytes[i]) * 1099511628211u;
-  }
-  EXPECT_EQ(hash, 0x1ae0d568c6b66656u);
+  EXPECT_EQ(testing::fnv(y.data(), y.size() * sizeof(float)), 0x1ae0d568c6b66656u);
 }
 
 }  // namespace
