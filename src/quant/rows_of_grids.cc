@@ -34,21 +34,39 @@ uint32_t signs_of(uint32_t word) {
   return signs ^ signs >> 1;
 }
 
+// IQ2_XXS and IQ3_XXS: 32 weights under a scale, which lies among their signs.
+template <typename Block_, int kUnitsOfOne>
+struct ScaleInSigns {
+  using Block = Block_;
+  static constexpr int kRows = 4, kSubLen = 32;
+  static float d(const Block& block, int row, int sub) {
+    const int steps = scale_of(block.signs_and_scales[4 * sub + row]);
+    return odd_steps(block.d[row], steps, 1.0f / kUnitsOfOne);
+  }
+};
+
+// IQ2_XS and IQ2_S: 16 weights under a scale of four bits.
+template <typename Block_>
+struct ScaleOf16 {
+  using Block = Block_;
+  static constexpr int kRows = 4, kSubLen = 16;
+  static float d(const Block& block, int row, int sub) {
+    const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
+    return odd_steps(block.d[row], steps, 0.125f);
+  }
+};
+
 struct BlockIQ2XXS {
   uint16_t d[4];
   uint32_t signs_and_scales[kLen / 8];
   uint8_t points[kLen / 2];
 };
-struct IQ2XXS {
-  using Block = BlockIQ2XXS;
-  static constexpr int kRows = 4, kSubLen = 32, kOffset = 43;
+struct IQ2XXS : ScaleInSigns<BlockIQ2XXS, 8> {
+  static constexpr int kOffset = 43;
   static uint32_t four(const Block& block, int row, int i, int q) {
     const uint8_t place = block.points[i * 16 + 4 * row + q / 2];
     const uint32_t signs = signs_of(block.signs_and_scales[4 * i + row]);
     return signed_four(half_of_point(kIq2XxsGrid[place], q % 2), signs >> (4 * q), kOffset);
-  }
-  static float d(const Block& block, int row, int sub) {
-    return odd_steps(block.d[row], scale_of(block.signs_and_scales[4 * sub + row]), 0.125f);
   }
 };
 
@@ -57,18 +75,13 @@ struct BlockIQ2XS {
   uint16_t points[kLen / 2];  // 9 bits of place, 7 of signs
   uint8_t scales[kLen / 8];
 };
-struct IQ2XS {
-  using Block = BlockIQ2XS;
-  static constexpr int kRows = 4, kSubLen = 16, kOffset = 43;
+struct IQ2XS : ScaleOf16<BlockIQ2XS> {
+  static constexpr int kOffset = 43;
   static uint32_t four(const Block& block, int row, int i, int q) {
     const unsigned point = block.points[i * 16 + 4 * row + q / 2];
     const unsigned signs = point >> 9 ^ point >> 9 << 1;
     return signed_four(half_of_point(kIq2XsGrid[point & 511], q % 2), signs >> (q % 2 * 4),
                        kOffset);
-  }
-  static float d(const Block& block, int row, int sub) {
-    const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
-    return odd_steps(block.d[row], steps, 0.125f);
   }
 };
 
@@ -79,19 +92,14 @@ struct BlockIQ2S {
   uint8_t signs[kLen / 2];
   uint8_t scales[kLen / 8];
 };
-struct IQ2S {
-  using Block = BlockIQ2S;
-  static constexpr int kRows = 4, kSubLen = 16, kOffset = 43;
+struct IQ2S : ScaleOf16<BlockIQ2S> {
+  static constexpr int kOffset = 43;
   static uint32_t four(const Block& block, int row, int i, int q) {
     const int at = i * 16 + 4 * row + q / 2;
     const int high = block.high[4 * i + row] >> (q / 2 * 2) & 3;
     const auto place = static_cast<size_t>(block.low[at] | high << 8);
     return signed_four(half_of_point(kIq2SGrid[place], q % 2), block.signs[at] >> (q % 2 * 4),
                        kOffset);
-  }
-  static float d(const Block& block, int row, int sub) {
-    const int steps = block.scales[sub / 2 * 4 + row] >> (sub % 2 * 4) & 15;
-    return odd_steps(block.d[row], steps, 0.125f);
   }
 };
 
@@ -100,16 +108,12 @@ struct BlockIQ3XXS {
   uint32_t signs_and_scales[kLen / 8];
   uint8_t points[kLen];
 };
-struct IQ3XXS {
-  using Block = BlockIQ3XXS;
-  static constexpr int kRows = 4, kSubLen = 32, kOffset = 62;
+struct IQ3XXS : ScaleInSigns<BlockIQ3XXS, 4> {
+  static constexpr int kOffset = 62;
   static uint32_t four(const Block& block, int row, int i, int q) {
     const uint8_t place = block.points[i * 32 + 8 * row + q];
     const uint32_t signs = signs_of(block.signs_and_scales[4 * i + row]);
     return signed_four(kIq3XxsGrid[place], signs >> (4 * q), kOffset);
-  }
-  static float d(const Block& block, int row, int sub) {
-    return odd_steps(block.d[row], scale_of(block.signs_and_scales[4 * sub + row]), 0.25f);
   }
 };
 

@@ -133,17 +133,21 @@ void get_row(const WeightView& w, int64_t row, float* out) {
 
 namespace {
 
-// First weight in the order of rows whose sub-block has a scale that is not finite.
-int64_t first_non_finite_interleaved(const WeightView& w) {
+// First weight of these rows, counted from their begin, that is not finite; -1 = none.
+int64_t first_non_finite(const WeightView& w, int64_t row, int64_t n_rows) {
   const Format& format = *w.format;
+  // Rows lie back to back, so they can be scanned as one (padded ones hold codes alone).
+  if (format.rows_together == 1) {
+    return format.first_non_finite(w.data + row * w.row_bytes, n_rows * w.row_len);
+  }
   std::vector<uint8_t> codes(static_cast<size_t>(w.row_len));
   std::vector<float> d(codes.size()), m(codes.size());
-  for (int64_t row = 0; row < w.n_rows; ++row) {
-    w.unpack(row, 0, w.row_len, codes.data(), d.data(), m.data());
+  for (int64_t r = 0; r < n_rows; ++r) {
+    w.unpack(row + r, 0, w.row_len, codes.data(), d.data(), m.data());
     for (int64_t i = 0; i < w.row_len; i += format.sub_block_len) {
       const auto sub = static_cast<size_t>(i / format.sub_block_len);
       if (!std::isfinite(d[sub]) || (format.has_min && !std::isfinite(m[sub]))) {
-        return row * w.row_len + i / format.block_len * format.block_len;
+        return r * w.row_len + i / format.block_len * format.block_len;
       }
     }
   }
@@ -162,7 +166,6 @@ int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool) {
     }
     return -1;
   }
-  if (w.format->rows_together > 1) return first_non_finite_interleaved(w);
   // About a megabyte an item; a row is never cut.
   const int64_t rows_per_item = std::max<int64_t>(1, (int64_t{1} << 20) / w.row_bytes);
   const int64_t n_items = (w.n_rows + rows_per_item - 1) / rows_per_item;
@@ -171,8 +174,7 @@ int64_t find_non_finite(const TensorView& tensor, ThreadPool& pool) {
     const int64_t row = item * rows_per_item;
     if (row * w.row_len > first.load(std::memory_order_relaxed)) return;
     const int64_t n_rows = std::min(rows_per_item, w.n_rows - row);
-    // Rows lie back to back, so they can be scanned as one (padded ones hold codes alone).
-    const int64_t at = w.format->first_non_finite(w.data + row * w.row_bytes, n_rows * w.row_len);
+    const int64_t at = first_non_finite(w, row, n_rows);
     if (at < 0) return;
     const int64_t index = row * w.row_len + at;
     int64_t seen = first.load(std::memory_order_relaxed);
