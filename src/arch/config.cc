@@ -305,7 +305,16 @@ void read_experts(const Keys& keys, const Arch& arch, const Experts& experts, Co
   if (experts.shared) {
     const int n_shared = keys.count("expert_shared_count", 0, kMaxExperts);
     out.n_ff_shared = keys.count("expert_shared_feed_forward_length", 0, kMaxWidth);
-    if (out.n_ff_shared == 0) out.n_ff_shared = config.layers.back().n_ff_expert * n_shared;
+    if (out.n_ff_shared == 0) {
+      const int64_t width = int64_t{config.layers.back().n_ff_expert} * n_shared;
+      if (width > kMaxWidth) {
+        bad_input("bad_hyperparameter",
+                  fmt::format("{} shared experts of {} are wider than any model", n_shared,
+                              config.layers.back().n_ff_expert),
+                  keys.model().path(), "download the model again");
+      }
+      out.n_ff_shared = static_cast<int>(width);
+    }
   }
   if (experts.adjugate) {
     out.n_sharing = keys.required_int("experts_per_group", out.n_experts);

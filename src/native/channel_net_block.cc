@@ -88,9 +88,7 @@ void channel_net_block(ForwardPass& pass, const ChannelDeltaNet& net, const Rows
   pass.tap("kda_normed", "MUL", s.y);
   product_by_row(pass, net.gate_row ? Role::ssm_g_a : net.gate,
                  net.gate_row ? Role::ssm_g_b : Role::none, in, s.z);
-  pass.each_token([&](int64_t token) {
-    for (int i = 0; i < config.n_inner; ++i) s.y.row(token)[i] *= sigmoid(s.z.row(token)[i]);
-  });
+  pass.gate_by(s.z, s.y);
   pass.linear("kda_out", weights[Role::attn_output], s.y, pass.branch);
 }
 

@@ -122,13 +122,8 @@ void choose(ForwardPass& pass) {
 void go_back(ForwardPass& pass) {
   const WeightsByRole& weights = pass.layer_weights();
   const auto [n_groups, rank] = pass.config.output_groups;
-  const int group_len = pass.heads.width / n_groups;
   pass.resize(pass.both, n_groups * rank);
-  for (int group = 0; group < n_groups; ++group) {
-    pass.product(expert_matrix(weights[Role::attn_output_a], group, rank),
-                 pass.heads.data.data() + int64_t{group} * group_len, pass.heads.width,
-                 pass.n_tokens, pass.both.data.data() + int64_t{group} * rank, pass.both.width);
-  }
+  pass.product_of_each(weights[Role::attn_output_a], n_groups, rank, pass.heads, pass.both);
   pass.linear("attn_out", weights[Role::attn_output_b], pass.both, pass.branch);
 }
 

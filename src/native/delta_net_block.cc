@@ -96,14 +96,11 @@ void delta_net_block(ForwardPass& pass, const GatedDeltaNet& net, const Rows& in
   run_delta_rule(pass, net.grouped);
   pass.norm(s.y, weights[Role::ssm_norm], NormKind::rms, config.n_state, pass.config.norm_eps, s.y);
   if (net.sigmoid_gate) {
-    pass.each_token([&](int64_t token) {
-      for (int i = 0; i < s.z.width; ++i)
-        s.z.row(token)[i] = sigmoid(s.z.row(token)[i]) * s.y.row(token)[i];
-    });
+    pass.gate_by(s.z, s.y);
   } else {
     pass.activate(Act::silu, &s.y, s.z);
   }
-  pass.linear("linear_attn_out", weights[Role::ssm_out], s.z, pass.branch);
+  pass.linear("linear_attn_out", weights[Role::ssm_out], net.sigmoid_gate ? s.y : s.z, pass.branch);
 }
 
 }  // namespace crossval

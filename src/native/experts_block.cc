@@ -53,11 +53,13 @@ void finish_weights(const ExpertConfig& config, int n_used, float* weights) {
   scale_row(config.weights_scale, n_used, weights);
 }
 
-// One token's experts in the order in which it wants them, n_used and one more where there is one.
-// `row` holds the router's logits, and then what weights are made of.
-RoutingChoice rank(const ForwardPass& pass, Experts::Choice choice, float* row, int* ranked) {
+// The experts that a token wants most, best first: n_used of them. `row` holds the router's logits,
+// and then what weights are made of. Told to make the other choice, it takes the first expert that
+// it would not in place of the last that it would; what is returned is the choice before that.
+RoutingChoice choose(const ForwardPass& pass, Experts::Choice choice, int64_t token, float* row,
+                     int* chosen) {
   const ExpertConfig& config = pass.config.experts;
-  const int n_used = pass.layer_config().n_experts_used;
+  const auto n_used = static_cast<size_t>(pass.layer_config().n_experts_used);
   const VectorWeight& bias = pass.layer_weights()[Role::exp_probs_b].vector;
   std::vector<float> logits(row, row + config.n_experts);
   gate_probabilities(config.gating, pass.as_ggml(), row, config.n_experts);
@@ -72,47 +74,29 @@ RoutingChoice rank(const ForwardPass& pass, Experts::Choice choice, float* row, 
   std::iota(order.begin(), order.end(), 0);
   const auto wanted = [&](int expert) { return selection[static_cast<size_t>(expert)]; };
   std::ranges::stable_sort(order, std::greater<>(), wanted);
-  const auto n_ranked = std::min<size_t>(order.size(), static_cast<size_t>(n_used) + 1);
-  std::copy_n(order.begin(), n_ranked, ranked);
-  RoutingChoice out{.margin = std::numeric_limits<float>::infinity(), .last = ranked[n_used - 1]};
-  if (n_used < config.n_experts) {
-    out.margin = wanted(ranked[n_used - 1]) - wanted(ranked[n_used]);
+  RoutingChoice out{.margin = std::numeric_limits<float>::infinity(), .last = order[n_used - 1]};
+  if (n_used < order.size()) {
+    int &last = order[n_used - 1], &next = order[n_used];
+    out.margin = wanted(last) - wanted(next);
+    const int position = pass.first_position + static_cast<int>(token);
+    if (pass.routing_tips && pass.routing_tips->contains({position, pass.layer})) {
+      std::swap(last, next);
+    }
   }
+  std::copy_n(order.begin(), n_used, chosen);
   return out;
 }
 
 // Those that the table has for a token, of which nothing is chosen; what is no expert's number is
 // the nearest that is.
-void look_up(ForwardPass& pass, const std::vector<int32_t>& table, int64_t token, int* ranked) {
+void look_up(const ForwardPass& pass, const std::vector<int32_t>& table, int64_t token, float* row,
+             int* chosen) {
   const ExpertConfig& config = pass.config.experts;
   const auto n_used = static_cast<size_t>(pass.layer_config().n_experts_used);
-  gate_probabilities(config.gating, pass.as_ggml(), pass.router.row(token), config.n_experts);
+  gate_probabilities(config.gating, pass.as_ggml(), row, config.n_experts);
   const auto id = static_cast<size_t>(pass.ids[static_cast<size_t>(token)]);
   for (size_t i = 0; i < n_used; ++i)
-    ranked[i] = std::clamp(table[id * n_used + i], 0, config.n_experts - 1);
-}
-
-// Ranks every token's experts, each in n_used + 1 places; makes the other choice where it is told.
-void rank_all(ForwardPass& pass, const Experts& experts, std::vector<int>& ranked) {
-  const int n_used = pass.layer_config().n_experts_used;
-  const auto stride = static_cast<size_t>(n_used) + 1;
-  ranked.assign(static_cast<size_t>(pass.n_tokens) * stride, 0);
-  const auto place = [&](int64_t token) { return &ranked[static_cast<size_t>(token) * stride]; };
-  if (const Weight& by_token = pass.layer_weights()[Role::ffn_gate_tid2eid]) {
-    pass.each_token([&](int64_t token) { look_up(pass, by_token.table, token, place(token)); });
-    return;
-  }
-  std::vector<RoutingChoice> choices(static_cast<size_t>(pass.n_tokens));
-  pass.each_token([&](int64_t token) {
-    choices[static_cast<size_t>(token)] =
-        rank(pass, experts.choice, pass.router.row(token), place(token));
-  });
-  if (pass.routing_log) pass.routing_log->keep(pass.layer, pass.first_position, choices);
-  if (!pass.routing_tips || n_used == pass.config.experts.n_experts) return;
-  for (int token = 0; token < pass.n_tokens; ++token) {
-    if (!pass.routing_tips->contains({pass.first_position + token, pass.layer})) continue;
-    std::swap(place(token)[n_used - 1], place(token)[n_used]);
-  }
+    chosen[i] = std::clamp(table[id * n_used + i], 0, config.n_experts - 1);
 }
 
 void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
@@ -123,18 +107,26 @@ void route(ForwardPass& pass, const Experts& experts, const Rows& in) {
   pass.linear({"ffn_moe_logits", "ffn_moe_logits", "ffn_moe_logits_biased", true},
               weights[Role::ffn_gate_inp], experts.router_reads_layer_input ? pass.layer_input : in,
               pass.router);
-  const size_t n_slots = static_cast<size_t>(pass.n_tokens) * static_cast<size_t>(n_used);
-  pass.experts.chosen.resize(n_slots);
-  pass.experts.weights.resize(n_slots);
-  rank_all(pass, experts, pass.experts.ranked);
+  const Weight& by_token = weights[Role::ffn_gate_tid2eid];
+  const auto n_tokens = static_cast<size_t>(pass.n_tokens);
+  std::vector<RoutingChoice> choices(pass.routing_log && !by_token ? n_tokens : 0);
+  pass.experts.chosen.resize(n_tokens * static_cast<size_t>(n_used));
+  pass.experts.weights.resize(pass.experts.chosen.size());
   pass.each_token([&](int64_t token) {
-    const int* ranked = &pass.experts.ranked[static_cast<size_t>(token * (n_used + 1))];
-    float* chosen_weights = &pass.experts.weights[static_cast<size_t>(token * n_used)];
-    std::copy_n(ranked, n_used, &pass.experts.chosen[static_cast<size_t>(token * n_used)]);
-    for (int i = 0; i < n_used; ++i) chosen_weights[i] = pass.router.row(token)[ranked[i]];
-    if (config.gating == Gating::softmax_weight) softmax_row(chosen_weights, n_used);
-    finish_weights(config, n_used, chosen_weights);
+    const auto at = static_cast<size_t>(token * n_used);
+    int* chosen = &pass.experts.chosen[at];
+    float *of_chosen = &pass.experts.weights[at], *row = pass.router.row(token);
+    if (by_token) {
+      look_up(pass, by_token.table, token, row, chosen);
+    } else {
+      const RoutingChoice choice = choose(pass, experts.choice, token, row, chosen);
+      if (!choices.empty()) choices[static_cast<size_t>(token)] = choice;
+    }
+    for (int i = 0; i < n_used; ++i) of_chosen[i] = row[chosen[i]];
+    if (config.gating == Gating::softmax_weight) softmax_row(of_chosen, n_used);
+    finish_weights(config, n_used, of_chosen);
   });
+  if (!choices.empty()) pass.routing_log->keep(pass.layer, pass.first_position, choices);
   if (config.gating != Gating::softmax_weight) {
     const char* op = config.gating == Gating::softmax         ? "SOFT_MAX"
                      : config.gating == Gating::sqrt_softplus ? "SQRT"

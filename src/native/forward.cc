@@ -86,6 +86,14 @@ void ForwardPass::product(const WeightView& w, const float* in, int64_t in_strid
   matmul(w, in, in_stride, n, out, out_stride, numerics_, pool_);
 }
 
+void ForwardPass::product_of_each(const Weight& weight, int n, int n_rows, const Rows& in,
+                                  Rows& out) {
+  for (int i = 0; i < n; ++i) {
+    product(expert_matrix(weight, i, n_rows), in.data.data() + int64_t{i} * (in.width / n),
+            in.width, n_tokens, out.data.data() + int64_t{i} * (out.width / n), out.width);
+  }
+}
+
 void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Rows& in, Rows& out) {
   const WeightView& w = weight.matrix;
   assert(w.row_len == in.width && w.n_rows == out.width);
@@ -181,6 +189,14 @@ void ForwardPass::activate_row(Act act, float limit, bool limit_after, float* up
   crossval::activate(act, as_ggml(), nullptr, n, gate);
   cap();
   multiply_row(up, n, gate);
+}
+
+void ForwardPass::gate_by(const Rows& gates, Rows& rows) {
+  each_token([&](int64_t token) {
+    const float* from = gates.row(token);
+    float* to = rows.row(token);
+    for (int i = 0; i < rows.width; ++i) to[i] *= sigmoid(from[i]);
+  });
 }
 
 void ForwardPass::split(const Rows& whole, Rows& first, Rows& second) {

@@ -37,7 +37,6 @@ struct LinearTaps {
 
 // What a mixture of experts works in: rows of one expert, results of each token's experts.
 struct ExpertScratch {
-  std::vector<int> ranked;     // [n_tokens, n_used + 1], best first
   std::vector<int> chosen;     // [n_tokens, n_used], best first
   std::vector<float> weights;  // theirs
   std::vector<int> slots;      // of one expert: token * n_used + rank
@@ -89,6 +88,9 @@ class ForwardPass {
   // The product alone, for n rows that lie in_stride and out_stride apart.
   void product(const WeightView& w, const float* in, int64_t in_stride, int64_t n, float* out,
                int64_t out_stride);
+  // n matrices side by side, of n_rows each: part i of a row of `in` times matrix i is part i of
+  // `out`. Parts of `in` may begin with what the matrix reads.
+  void product_of_each(const Weight& weight, int n, int n_rows, const Rows& in, Rows& out);
   // Rotates n_heads heads of every row by its position: of each the part from `offset`.
   void rope(Rows& heads, int n_heads) { rope(heads, n_heads, config.head_dim, 0); }
   void rope(Rows& heads, int n_heads, int head_len, int offset) {
@@ -110,6 +112,8 @@ class ForwardPass {
   // The same of one row. A limit that is not 0 holds the gate (or, `limit_after`, what its function
   // makes of it) below it, and `up` within it.
   void activate_row(Act act, float limit, bool limit_after, float* up, int n, float* gate) const;
+  // rows *= sigmoid(gates)
+  void gate_by(const Rows& gates, Rows& rows);
   // Halves of each row of `both` to gate and up.
   void split(const Rows& both, Rows& first, Rows& second);
   // rows *= factor
@@ -187,7 +191,6 @@ void add_to_streams(ForwardPass& pass, const char* tap);
 // The same where gates weigh each element (Arch::Hyper::gates).
 void read_gated_streams(ForwardPass& pass, const Weight& norm, const Weight& down, const Weight& up,
                         const Weight* inject);
-void add_to_gated_streams(ForwardPass& pass, const char* tap);
 void end_streams(ForwardPass& pass);
 
 // Adds what the latest ids look up to the streams.

@@ -35,20 +35,10 @@ void read_gated_streams(ForwardPass& pass, const Weight& norm, const Weight& dow
   if (inject == nullptr) return;
   pass.resize(pass.hyper_weights, n);
   pass.linear("hc_inject", *inject, pass.hyper_normed, pass.hyper_weights);
-}
-
-void add_to_gated_streams(ForwardPass& pass, const char* tap) {
-  const int n = pass.config.hyper.count, width = pass.x.width;
   pass.each_token([&](int64_t token) {
-    const float* term = pass.branch.row(token);
-    for (int stream = 0; stream < n; ++stream) {
-      const float weight =
-          2 * sigmoid(pass.hyper_weights.row(token)[stream] * (1.0f / static_cast<float>(n)));
-      float* to = pass.streams.row(token) + int64_t{stream} * width;
-      for (int i = 0; i < width; ++i) to[i] += term[i] * weight;
-    }
+    float* weight = pass.hyper_weights.row(token);
+    for (int stream = 0; stream < n; ++stream) weight[stream] = 2 * sigmoid(weight[stream] * share);
   });
-  pass.tap(tap, "DSV4_HC_POST", pass.streams, n);
 }
 
 }  // namespace crossval

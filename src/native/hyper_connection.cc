@@ -112,19 +112,19 @@ void read_streams(ForwardPass& pass, const Branch& branch) {
 }
 
 void add_to_streams(ForwardPass& pass, const char* tap) {
-  if (pass.arch.hyper == Arch::Hyper::gates) return add_to_gated_streams(pass, tap);
   const int n = pass.config.hyper.count;
   const bool mixes = pass.arch.hyper == Arch::Hyper::mixes;
+  const int first = pass.arch.hyper == Arch::Hyper::gates ? 0 : n;  // others hold those read with
   if (mixes) mix_streams(pass);
   pass.each_token([&](int64_t token) {
-    const float* weight = pass.hyper_weights.row(token) + n;
+    const float* weight = pass.hyper_weights.row(token) + first;
     const float* term = pass.branch.row(token);
     for (int stream = 0; stream < n; ++stream) {
       float* to = pass.streams.row(token) + int64_t{stream} * pass.x.width;
       for (int i = 0; i < pass.x.width; ++i) to[i] += term[i] * weight[stream];
     }
   });
-  pass.tap(tap, mixes ? "DSV4_HC_POST" : "CONCAT", pass.streams, n);
+  pass.tap(tap, pass.arch.hyper == Arch::Hyper::sums ? "CONCAT" : "DSV4_HC_POST", pass.streams, n);
 }
 
 void end_streams(ForwardPass& pass) {

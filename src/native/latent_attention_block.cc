@@ -84,11 +84,7 @@ void absorb(ForwardPass& pass, const LatentAttention& attention) {
   const int plain = n_plain(pass), key_len = pass.layer_config().latent.key_len;
   const int n_rot = pass.k_shared.width, wide = rank + n_rot;
   pass.resize(pass.both, n_heads * wide);
-  for (int head = 0; head < n_heads; ++head) {
-    pass.product(expert_matrix(pass.layer_weights()[Role::attn_k_b], head, rank),
-                 pass.q.data.data() + int64_t{head} * key_len, pass.q.width, pass.n_tokens,
-                 pass.both.data.data() + int64_t{head} * wide, pass.both.width);
-  }
+  pass.product_of_each(pass.layer_weights()[Role::attn_k_b], n_heads, rank, pass.q, pass.both);
   pass.resize(pass.k, wide);
   pass.resize(pass.v, rank);
   pass.each_token([&](int64_t token) {
@@ -107,14 +103,11 @@ void absorb(ForwardPass& pass, const LatentAttention& attention) {
 
 // What the heads gathered from the rows becomes values: pass.heads.
 void release(ForwardPass& pass) {
-  const int n_heads = pass.layer_config().n_heads, rank = pass.layer_config().latent.rank;
+  const int n_heads = pass.layer_config().n_heads;
   const int value_len = pass.layer_config().latent.value_len;
   pass.resize(pass.both, n_heads * value_len);
-  for (int head = 0; head < n_heads; ++head) {
-    pass.product(expert_matrix(pass.layer_weights()[Role::attn_v_b], head, value_len),
-                 pass.heads.data.data() + int64_t{head} * rank, pass.heads.width, pass.n_tokens,
-                 pass.both.data.data() + int64_t{head} * value_len, pass.both.width);
-  }
+  pass.product_of_each(pass.layer_weights()[Role::attn_v_b], n_heads, value_len, pass.heads,
+                       pass.both);
   std::swap(pass.heads, pass.both);
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "native/activation.h"
 #include "native/forward.h"
 
 namespace crossval {
@@ -54,9 +53,7 @@ void lightning_block(ForwardPass& pass, const Rows& in) {
   pass.norm(s.y, weights[Role::attn_norm_2], s.y);
   pass.tap("qkv_norm", "MUL", s.y);
   pass.linear("g", weights[Role::attn_gate], in, s.z);
-  pass.each_token([&](int64_t token) {
-    for (int i = 0; i < config.n_inner; ++i) s.y.row(token)[i] *= sigmoid(s.z.row(token)[i]);
-  });
+  pass.gate_by(s.z, s.y);
   pass.linear("attn_out", weights[Role::attn_output], s.y, pass.branch);
 }
 
