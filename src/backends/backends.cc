@@ -104,9 +104,11 @@ const Backend& program_backend() {
 
 ModelKind kind_of_model(const std::string& path) {
   std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::path(path) / "config.json", ignored)
-             ? ModelKind::checkpoint
-             : ModelKind::gguf;
+  // No path is no folder, not the one that we are in.
+  const bool is_checkpoint =
+      !path.empty() &&
+      std::filesystem::exists(std::filesystem::path(path) / "config.json", ignored);
+  return is_checkpoint ? ModelKind::checkpoint : ModelKind::gguf;
 }
 
 std::string library_names() {

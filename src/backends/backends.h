@@ -45,6 +45,8 @@ struct Backend {
   const LlamaLibrary* library() const { return std::get_if<LlamaLibrary>(&start); }
   // Null for those that are no Python of ours.
   const PythonProgram* python() const { return std::get_if<PythonProgram>(&start); }
+  // By `setup`, and remembered: where a program is the user's own.
+  bool is_set_up_by_us() const { return library() != nullptr || python() != nullptr; }
   bool reads(ModelKind kind) const { return kind == ModelKind::gguf || reads_checkpoints; }
 };
 

@@ -121,6 +121,25 @@ TEST_F(Backends, MemorySurvivesRubbish) {
   EXPECT_EQ(home_.n_entries(), 1);  // no temporary file
 }
 
+// A Python has no builds, whatever the memory says.
+TEST_F(Backends, BuildsOfWhatHasNoneAreNotLookedAt) {
+  write_text(home_.file("backends.json"),
+             R"({"schema": "crossval/engines/1", "backends": {"hf": {"builds": {"x": "/tmp"}}}})");
+  std::vector<std::string> names;
+  for (const BackendStatus& status : preflight_all(false)) names.push_back(status.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"llama", "bitnet", "ik", "hf", "native"}));
+}
+
+TEST_F(Backends, NoModelIsNoCheckpointOfTheFolderWeAreIn) {
+  write_text(dir_.file("config.json"), "{}");
+  EXPECT_EQ(kind_of_model(dir_.path()), ModelKind::checkpoint);
+  const fs::path before = fs::current_path();
+  fs::current_path(dir_.path());
+  EXPECT_EQ(kind_of_model(""), ModelKind::gguf);
+  EXPECT_EQ(kind_of_model("."), ModelKind::checkpoint);
+  fs::current_path(before);
+}
+
 TEST_F(Backends, BuildsHaveNames) {
   const auto find = [](const std::string& name) { return find_engine(name, "--engine"); };
   remember_dir("llama", "/default");

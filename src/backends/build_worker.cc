@@ -315,18 +315,14 @@ BackendStatus setup_backend(const SetupOptions& options) {
                    options.include_dir.empty() ? dir.string() : options.include_dir,
                    "give the folder of the matching headers with --include DIR");
   }
-  const auto root = worker_source_root();
-  if (!root) {
-    backend_failed("sources_not_found", "the worker's sources are not beside this program", "setup",
-                   "install crossval whole (share/crossval), or run it from its checkout");
-  }
+  const fs::path root = require_worker_sources("setup");
   const fs::path target = worker_dir(spec->name, dir) / kWorkerName;
   const bool current = !options.force && fs::exists(target, error) &&
                        why_stale(read_stamp(target.parent_path()), *libraries).empty();
   if (current) {
     say(options, "the worker is up to date: " + target.string());
   } else {
-    build_worker(options, *spec, dir, *root, *libraries, headers, target);
+    build_worker(options, *spec, dir, root, *libraries, headers, target);
   }
   if (options.remember && !options.as.empty()) {
     remember_build(spec->name, options.as, dir);

@@ -95,11 +95,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-// Set up and remembered by us, where a program is the user's own.
-bool is_of_the_table(const EngineRef& ref) {
-  return ref.recipe->library() != nullptr || ref.recipe->python() != nullptr;
-}
-
 // By its folder, or by the variable: what the user means to use now.
 bool is_named_for_this_run(const EngineRef& ref) {
   if (!ref.dir.empty()) return true;
@@ -173,9 +168,10 @@ std::vector<EngineRef> find_engines(const std::vector<std::string>& names) {
       add(kLlama);
     } else if (name == "all") {
       for (const Backend& row : all_backends()) {
-        if (row.library() == nullptr && row.python() == nullptr) continue;
+        if (!row.is_set_up_by_us()) continue;
         const std::string engine(row.name);
         add(engine);
+        if (row.library() == nullptr) continue;  // has no builds
         for (const auto& [build, dir] : remembered_builds(engine))
           add(fmt::format("{}:{}", engine, build));
       }
@@ -197,7 +193,7 @@ void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell) {
 
 void check_engine(const EngineRef& ref, const Tell& tell) {
   if (ref.is_builtin() || ref.is_recording()) return;
-  if (!is_of_the_table(ref)) {
+  if (!ref.recipe->is_set_up_by_us()) {
     check_program(ref);
     return;
   }
@@ -228,7 +224,7 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
   if (ref.is_recording()) return open_recording(ref.file);
   std::vector<std::string> argv = ref.argv;
   std::vector<std::string> engine_dirs;
-  if (is_of_the_table(ref)) {
+  if (ref.recipe->is_set_up_by_us()) {
     const BackendStatus status = status_of(ref);
     if (status.state != BackendState::ready) not_ready(status);
     argv = status.argv;

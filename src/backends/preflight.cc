@@ -133,9 +133,9 @@ std::vector<BackendStatus> preflight_all(bool start_them) {
       status.device = "CPU";
       all.push_back(std::move(status));
     }
-    if (row.library() == nullptr && row.python() == nullptr) continue;
+    if (!row.is_set_up_by_us()) continue;
     all.push_back(preflight(row, start_them));
-    const std::string default_dir = all.back().dir;
+    if (row.library() == nullptr) continue;  // has no builds
     for (const auto& [build, dir] : remembered_builds(row.name)) {
       BackendStatus status = preflight_dir(row, {dir, "setup"}, start_them);
       status.build = build;

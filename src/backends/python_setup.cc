@@ -28,7 +28,6 @@ using Texts = std::vector<std::string>;
 
 struct Found {
   PythonEnvironment environment;
-  std::string version;            // of Python
   Texts missing, other, too_old;  // packages: not there, not as pinned, older than what works
 
   // Not even those that take gigabytes.
@@ -39,13 +38,8 @@ struct Found {
 };
 
 fs::path source_of(const Backend& row) {
-  const auto root = worker_source_root();
-  if (!root) {
-    backend_failed("sources_not_found", "the worker's sources are not beside this program",
-                   "setup " + std::string(row.name),
-                   "install crossval whole (share/crossval), or run it from its checkout");
-  }
-  return *root / "workers" / row.python()->source;
+  return require_worker_sources("setup " + std::string(row.name)) / "workers" /
+         row.python()->source;
 }
 
 std::string setup_command(const Backend& row) {
@@ -87,7 +81,6 @@ Found look_into(const Backend& row, const std::string& python) {
     found.environment = {.dir = json.at("dir").get<std::string>(),
                          .python = json.at("python").get<std::string>(),
                          .folders = json.at("folders").get<Texts>()};
-    found.version = json.at("version").get<std::string>();
     found.missing = json.at("missing").get<Texts>();
     found.other = json.at("other").get<Texts>();
     found.too_old = json.at("too_old").get<Texts>();
@@ -259,6 +252,9 @@ BackendStatus preflight_python(const Backend& row, bool start_it) {
   }
   status.dir = environment->dir;
   status.dir_source = "setup";
+  if (!worker_source_root()) {
+    return fail(BackendState::broken, "the worker's sources are not beside this program", how);
+  }
   std::error_code ignored;
   if (!fs::exists(environment->python, ignored)) {
     return fail(BackendState::broken, "its Python is not there: " + environment->python, how);

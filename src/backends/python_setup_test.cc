@@ -41,7 +41,7 @@ class PythonEnvironments : public ::testing::Test {
     write_text(path, fmt::format("#!/bin/sh\n"
                                  "case \"$3\" in\n"
                                  "*environment.py) echo '{{\"dir\": \"{0}\", \"python\": \"{1}\", "
-                                 "\"version\": \"3.12.0\", \"folders\": [\"{0}\", "
+                                 "\"folders\": [\"{0}\", "
                                  "\"{0}/lib/python3/site-packages\", \"{2}\", "
                                  "\"{3}\"], {4}}}';;\n"
                                  "*) exec {5} -S {3}/worker.py;;\n"

@@ -132,6 +132,15 @@ std::optional<fs::path> worker_source_root() {
   return std::nullopt;
 }
 
+fs::path require_worker_sources(const std::string& where) {
+  const auto root = worker_source_root();
+  if (!root) {
+    backend_failed("sources_not_found", "the worker's sources are not beside this program", where,
+                   "install crossval whole (share/crossval), or run it from its checkout");
+  }
+  return *root;
+}
+
 std::string program_command() {
   const fs::path program = program_path();
   if (program.filename() != "crossval") {

@@ -20,6 +20,8 @@ std::filesystem::path user_cache_dir();
 
 // The folder that has workers/llama and src/engine: a checkout or <prefix>/share/crossval.
 std::optional<std::filesystem::path> worker_source_root();
+// The same; throws backend_failed where they are not there.
+std::filesystem::path require_worker_sources(const std::string& where);
 
 // How a user calls this program in this place: "crossval", or a path where it is not on PATH.
 std::string program_command();

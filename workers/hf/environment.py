@@ -44,7 +44,6 @@ def main():
     print(json.dumps({
         "dir": sys.prefix,
         "python": sys.executable,
-        "version": ".".join(map(str, version)),
         "folders": folders(),
         "missing": [name for name in wanted if here[name] is None],
         "other": [f"{name} {here[name]}" for name in wanted
