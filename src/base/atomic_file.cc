@@ -138,6 +138,17 @@ size_t write_all(int fd, std::string_view text) {
   return done;
 }
 
+bool read_all(int fd, char* data, size_t size) {
+  while (size > 0) {
+    const ssize_t n = ::read(fd, data, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    data += n;
+    size -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
 void check_at_close(int fd, const std::string& path) {
   const int copy = ::dup(fd);
   if (copy < 0 || ::close(copy) != 0) fail_output("written", path, errno);

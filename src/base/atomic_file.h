@@ -49,6 +49,8 @@ class AtomicFile {
 // As much of it as can be written: what is less than all failed with errno. Usable in a signal
 // handler.
 size_t write_all(int fd, std::string_view text);
+// Whether so many bytes came, through interrupted and short reads. Async-signal-safe.
+bool read_all(int fd, char* data, size_t size);
 
 // What a file system says only at a close (NFS, quotas), while `fd` stays open.
 void check_at_close(int fd, const std::string& path);

@@ -47,18 +47,23 @@ std::string value_of(const std::vector<std::string>& args, const std::string& fl
   return "";
 }
 
+const CLI::App* command_of(const CLI::App& app, const std::vector<std::string>& args) {
+  for (const CLI::App* command : commands_of(app)) {
+    if (args.size() > 1 && command->get_name() == args[1]) return command;
+  }
+  return nullptr;
+}
+
 // What was probably meant by the first word that stands for nothing: a command, or a flag of the
 // command; "" = nothing is near.
 std::string meant(const CLI::App& app, const std::vector<std::string>& args) {
   if (args.size() < 2) return "";
   std::vector<std::string> names;
-  const CLI::App* command = nullptr;
-  for (const CLI::App* one : commands_of(app)) {
-    names.push_back(one->get_name());
-    if (one->get_name() == args[1]) command = one;
+  const CLI::App* command = command_of(app, args);
+  if (command == nullptr) {
+    for (const CLI::App* one : commands_of(app)) names.push_back(one->get_name());
+    return args[1].starts_with("-") ? "" : closest_word(args[1], names);
   }
-  if (command == nullptr) return args[1].starts_with("-") ? "" : closest_word(args[1], names);
-  names.clear();
   for (const FlagWords& flag : flags_of(*command)) {
     names.insert(names.end(), flag.names.begin(), flag.names.end());
   }
@@ -151,9 +156,7 @@ int guarded(const std::vector<std::string>& args, const Function& function) {
 int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
                      const std::string& what) {
   const std::string command = args.size() > 1 && args[1][0] != '-' ? args[1] : "";
-  const auto commands = commands_of(app);
-  const bool known = std::any_of(commands.begin(), commands.end(),
-                                 [&](const CLI::App* one) { return one->get_name() == command; });
+  const bool known = command_of(app, args) != nullptr;
   const std::string like = meant(app, args);
   return report_failure(
       args, Error(Status::bad_input, "bad_flags",
@@ -163,16 +166,10 @@ int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
                       (known ? command + " " : "") + "--help`"));
 }
 
-const CLI::App* command_of(const CLI::App& app, const std::vector<std::string>& args) {
-  for (const CLI::App* command : commands_of(app)) {
-    if (args.size() > 1 && command->get_name() == args[1]) return command;
-  }
-  return nullptr;
-}
-
 // An empty word that is no flag's value. CLI11 2.1 takes it for the name of a group of flags (its
 // name is empty), and never comes back from parsing what follows.
 bool has_stray_empty_word(const CLI::App& app, const std::vector<std::string>& args) {
+  if (std::ranges::none_of(args, &std::string::empty)) return false;
   const CLI::App* command = command_of(app, args);
   if (command == nullptr || command->get_subcommands(nullptr).empty()) return false;
   const std::vector<FlagWords> flags = flags_of(*command);

@@ -34,7 +34,6 @@ struct TypeInfo {
   int block_bytes;
   int row_extra_bytes = 0;     // stored once per row beside the blocks (a row scale)
   int tensor_extra_bytes = 0;  // stored once per tensor behind all rows (I2_S: scale and padding)
-  int rows_together = 1;       // so many rows lie interleaved; a tensor is whole groups of them
 };
 
 // nullptr when the id is not a type this program has heard of.

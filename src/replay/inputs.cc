@@ -12,10 +12,6 @@ namespace {
 // Bytes of a packed tensor of this type and shape; -1 when it makes no sense.
 int64_t packed_bytes(const TapTensor& tensor) {
   if (find_type(tensor.type) == nullptr) return -1;
-  int64_t n_elements = 1;
-  for (const int64_t n : tensor.ne) {
-    if (n < 0 || __builtin_mul_overflow(n_elements, n, &n_elements)) return -1;
-  }
   return tensor_bytes(tensor.type, tensor.ne).value_or(-1);
 }
 

@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/atomic_file.h"
 #include "base/deadline.h"
 #include "base/error.h"
 #include "sandbox/children.h"
@@ -39,17 +40,6 @@ constexpr bool kForks = true;
 bool write_all(int fd, const char* data, size_t size) {
   while (size > 0) {
     const ssize_t n = ::send(fd, data, size, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    data += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
-}
-
-bool read_all(int fd, char* data, size_t size) {
-  while (size > 0) {
-    const ssize_t n = ::read(fd, data, size);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     data += n;

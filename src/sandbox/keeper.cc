@@ -155,15 +155,7 @@ Word wait_for(pid_t pid, const sigset_t& signals) {
 }
 
 bool read_word(int fd, Word& word) {
-  auto* at = reinterpret_cast<char*>(&word);
-  for (size_t left = sizeof word; left > 0;) {
-    const ssize_t n = ::read(fd, at, left);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += n;
-    left -= static_cast<size_t>(n);
-  }
-  return true;
+  return read_all(fd, reinterpret_cast<char*>(&word), sizeof word);
 }
 
 }  // namespace
@@ -202,6 +194,7 @@ void wait_for_keeper(pid_t keeper) {
   for (int waited_ms = 0; waited_ms < kPatienceMs; ++waited_ms) {
     siginfo_t info{};
     const int n = ::waitid(P_PID, static_cast<id_t>(keeper), &info, WEXITED | WNOHANG | WNOWAIT);
+    if (n < 0 && errno == ECHILD) return;  // somebody reaped it: its number may be another's now
     if (n == 0 ? info.si_pid == keeper : errno != EINTR) break;
     ::poll(nullptr, 0, 1);
   }
