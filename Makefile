@@ -4,6 +4,8 @@ PROMPT ?= What is the capital of France?
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 CROSSVAL := build/bin/crossval
+# How the folder build is configured where it is not yet (CMakePresets.json).
+PRESET ?= dev
 
 .PHONY: help deps deps-dev program build engines demo install unit test faults realbugs lint format docs \
         asan fuzz torture stress bench checkpoints clean
@@ -37,7 +39,7 @@ program: deps
 
 # With the tests.
 build: deps-dev
-	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
+	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset $(PRESET)
 	@cmake --build build
 
 engines: program
@@ -69,7 +71,7 @@ checkpoints: program
 	@tests/checkpoints/run $(LLAMA_CPP)
 
 lint: deps-dev
-	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset dev
+	@grep -qs CROSSVAL_TESTS:BOOL=ON build/CMakeCache.txt || cmake --preset $(PRESET)
 	@scripts/lint
 
 format:

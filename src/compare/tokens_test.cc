@@ -30,7 +30,7 @@ struct Case {
   int index;
 };
 
-class Hints : public testing::TestWithParam<Case> {};
+class Hints : public ::testing::TestWithParam<Case> {};
 
 // Every rule is found whichever side it is on.
 TEST_P(Hints, FromBothSides) {
@@ -45,7 +45,7 @@ TEST_P(Hints, FromBothSides) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, Hints,
-                         testing::Values(Case{"bos_missing", {1, 10, 14}, {10, 14}, 0},
+                         ::testing::Values(Case{"bos_missing", {1, 10, 14}, {10, 14}, 0},
                                          Case{"bos_missing", {1}, {}, 0},
                                          Case{"bos_doubled", {1, 1, 10}, {1, 10}, 1},
                                          Case{"eos", {1, 10, 2}, {1, 10}, 2},

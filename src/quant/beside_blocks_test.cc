@@ -67,7 +67,7 @@ std::vector<float> random_floats(int64_t n) {
   return values;
 }
 
-class BesideBlocks : public testing::TestWithParam<const Format*> {};
+class BesideBlocks : public ::testing::TestWithParam<const Format*> {};
 
 TEST_P(BesideBlocks, ProductsAreThoseOfTheRowsWhateverThreadsAndCuts) {
   const Stored stored(*GetParam());
@@ -139,7 +139,7 @@ std::vector<const Format*> formats_beside_blocks() {
   return found;
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, BesideBlocks, testing::ValuesIn(formats_beside_blocks()),
+INSTANTIATE_TEST_SUITE_P(Table, BesideBlocks, ::testing::ValuesIn(formats_beside_blocks()),
                          [](const auto& info) {
                            return std::string(find_type(info.param->type)->name);
                          });

@@ -44,7 +44,7 @@ std::shared_ptr<const ModelFile> model_in(I2sLayout layout, double strength, uin
     const auto view = std::as_bytes(std::span(norm));
     return std::vector<std::byte>(view.begin(), view.end());
   });
-  const std::string path = testing::TempDir() + "guess-" + std::to_string(seed) + ".gguf";
+  const std::string path = ::testing::TempDir() + "guess-" + std::to_string(seed) + ".gguf";
   writer.write(path);
   auto model = ModelFile::open(path);
   std::filesystem::remove(path);

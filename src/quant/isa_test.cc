@@ -13,7 +13,7 @@ namespace crossval {
 namespace {
 
 // The choice is made once in a process, so each case runs in its own.
-class ForcedIsa : public testing::Test {
+class ForcedIsa : public ::testing::Test {
  protected:
   void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
 };
@@ -34,15 +34,15 @@ TEST_F(ForcedIsa, TheNamedOneRuns) {
   for (const Isa isa : all_isas()) {
     const std::string name(isa_name(isa));
     if (cpu_has(isa)) {
-      EXPECT_EXIT(exit_with_active_isa(name), testing::ExitedWithCode(0), "runs " + name + "\n");
+      EXPECT_EXIT(exit_with_active_isa(name), ::testing::ExitedWithCode(0), "runs " + name + "\n");
     } else {
-      EXPECT_EXIT(exit_with_active_isa(name), testing::ExitedWithCode(3), "lacks .*" + name);
+      EXPECT_EXIT(exit_with_active_isa(name), ::testing::ExitedWithCode(3), "lacks .*" + name);
     }
   }
 }
 
 TEST_F(ForcedIsa, UnknownNamesAreErrors) {
-  EXPECT_EXIT(exit_with_active_isa("sse9"), testing::ExitedWithCode(3), "sse9 in CROSSVAL_ISA");
+  EXPECT_EXIT(exit_with_active_isa("sse9"), ::testing::ExitedWithCode(3), "sse9 in CROSSVAL_ISA");
 }
 
 }  // namespace

@@ -245,7 +245,7 @@ TEST(Worker, DISABLED_ParentForTheTestBelow) {
 }
 
 TEST(Worker, DiesWithItsParent) {
-  const std::string pid_file = testing::TempDir() + "worker-pid-" + std::to_string(getpid());
+  const std::string pid_file = ::testing::TempDir() + "worker-pid-" + std::to_string(getpid());
   setenv("PID_FILE", pid_file.c_str(), 1);
   const pid_t parent = fork();
   if (parent == 0) {
