@@ -6,6 +6,7 @@
 
 #include "native/activation.h"
 #include "native/attention.h"
+#include "native/sum_order.h"
 #include "native/vector_math.h"
 
 namespace crossval {
@@ -39,6 +40,7 @@ void ForwardPass::begin(std::span<const TokenId> ids_in, int first_position_in) 
   n_tokens = static_cast<int>(ids.size());
   first_position = first_position_in;
   chosen.n_entries = 0;
+  n_disturbed_ = 0;
   for (Rows* rows : {&x, &normed, &branch}) resize(*rows, config.n_embd);
   if (arch.rope == RopeStyle::none) return;
   rope_table_ = make_rope_table(config.rope, rope_factors_, first_position, n_tokens);
@@ -99,6 +101,7 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
   assert(w.row_len == in.width && w.n_rows == out.width);
   const bool scaled = !weight.scale.empty(), biased = !weight.bias.empty();
   product(w, in.data.data(), in.width, n_tokens, out.data.data(), out.width);
+  if (sums_otherwise) disturb(out);
   const bool same_name =
       names.product == names.scaled ||
       (names.product && names.scaled && std::string_view(names.product) == names.scaled);
@@ -116,6 +119,14 @@ void ForwardPass::linear(const LinearTaps& names, const Weight& weight, const Ro
     if (!biased || names.bias_first || names.midway) tap(names.scaled, "MUL", out);
   }
   if (biased && !names.bias_first) add_bias();
+}
+
+void ForwardPass::disturb(Rows& sums) {
+  const uint64_t nth = n_disturbed_++;
+  each_token([&](int64_t token) {
+    const auto position = static_cast<uint64_t>(first_position + token);
+    disturb_sums(position << 32 | nth, sums.width, sums.row(token));
+  });
 }
 
 void ForwardPass::rope(Rows& rows, int n_heads, int head_len, int offset, RopeStyle style) {
@@ -155,7 +166,7 @@ void ForwardPass::attention(const Rows& q_in, const Rows& k_in, const Rows& v_in
                     .kq_scale = config.kq_scale_of(layer),
                     .first_position = first_position,
                     .n_tokens = n_tokens,
-                    .round_softmax = !arch.f32_beside_f16,
+                    .round_softmax = !arch.f32_beside_f16 && !reads_halves,
                     .window_len = layer_config().has_window ? config.window_len : 0,
                     .chunked = arch.window.chunked,
                     .softcap = config.attn_softcap,

@@ -120,6 +120,8 @@ class ForwardPass {
   void scale(float factor, Rows& rows);
   // sum += term * factor
   void add(const Rows& term, float factor, Rows& sum);
+  // What another order of their sums might make of these rows (sum_order.h).
+  void disturb(Rows& sums);
   // Shows rows of the current layer to whoever watches; costs nothing when nobody does.
   void tap(const char* stem, const char* op, const Rows& rows, int n_heads = 0) {
     if (taps && stem) taps->write(stem, layer, op, rows.data.data(), rows.width, n_tokens, n_heads);
@@ -143,6 +145,8 @@ class ForwardPass {
   int n_tokens = 0;
   int first_position = 0;
   int layer = -1;                             // the one being computed, -1 outside
+  bool sums_otherwise = false;                // as another order of f32 sums makes them
+  bool reads_halves = false;                  // attention as NativeOptions says
   TapWriter* taps = nullptr;                  // null = nobody watches
   RoutingLog* routing_log = nullptr;          // null = nobody asks
   const RoutingTips* routing_tips = nullptr;  // null = none
@@ -180,6 +184,7 @@ class ForwardPass {
   KvCache& cache_;
   ThreadPool& pool_;
   const VectorWeight* rope_factors_ = nullptr;
+  uint64_t n_disturbed_ = 0;  // products and branches of this pass
   RopeTable rope_table_, window_rope_table_;
 };
 

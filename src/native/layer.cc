@@ -121,6 +121,7 @@ void ForwardPass::run_layers() {
              branch.width, eps, branch);
         tap(part.post_tap, "MUL", branch);
       }
+      if (sums_otherwise) disturb(branch);
       if (arch.hyper != Arch::Hyper::none) {
         add_to_streams(*this, part.sum_tap);
         continue;

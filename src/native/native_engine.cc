@@ -41,6 +41,12 @@ std::vector<KvShape> kv_shapes(const Arch& arch, const Config& config) {
   return all;
 }
 
+// Engines keep a cache for causal models alone.
+KvType kept_as(KvType type, const NativeOptions& options, const Arch& arch) {
+  if (options.flash_attn) return type == KvType::f32 ? KvType::f16 : type;
+  return arch.causal ? type : KvType::f32;
+}
+
 }  // namespace
 
 struct NativeEngine::Impl {
@@ -54,12 +60,15 @@ struct NativeEngine::Impl {
         arch(supported_arch(*model)),
         config(read_config(*model, arch)),
         weights(bind_weights(*model, arch, config)),
-        cache(kv_shapes(arch, config), options.k_type, options.v_type),
+        cache(kv_shapes(arch, config), kept_as(options.k_type, options, arch),
+              kept_as(options.v_type, options, arch)),
         routing_log(options.routing_log),
         routing_tips(options.routing_tips),
         pass(arch, config, weights, options.numerics, cache, *pool) {
     pass.routing_log = routing_log.get();
     pass.routing_tips = routing_tips.get();
+    pass.sums_otherwise = options.sums_otherwise;
+    pass.reads_halves = options.flash_attn;
     if (arch.f32_beside_f16 && output().matrix.format->type == GgmlType::F16) {
       output_numerics = Numerics::exact;
     }

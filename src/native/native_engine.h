@@ -20,6 +20,10 @@ namespace crossval {
 struct NativeOptions {
   Numerics numerics = Numerics::ggml;
   KvType k_type = KvType::f32, v_type = KvType::f32;
+  // Keys and values are half floats wherever they are kept, and weights of positions are not
+  // rounded, as in llama.cpp's flash attention (src/llama-graph.cpp `build_attn_mha` casts).
+  bool flash_attn = false;
+  bool sums_otherwise = false;  // as another order of f32 sums might have it (native/sum_order.h)
   std::shared_ptr<RoutingLog> routing_log = nullptr;          // gets what routers choose
   std::shared_ptr<const RoutingTips> routing_tips = nullptr;  // choices to make otherwise
 };

@@ -7,7 +7,7 @@ namespace crossval {
 
 struct NoiseRuns {
   NativeOptions base = {.numerics = Numerics::ggml};
-  NativeOptions other = {.numerics = Numerics::exact};
+  NativeOptions other = {.numerics = Numerics::exact, .sums_otherwise = true};
 };
 
 }  // namespace crossval

@@ -76,7 +76,9 @@ class Pair {
   void open_native_noise();
   NoiseRuns noise_runs() const;
   void open_lifted_noise();
-  NativeOptions native_options(Numerics numerics, KvType instead_of_q8_0) const;
+  // What of the other side's cache native imitates, and how it rounds otherwise for the noise.
+  enum class CacheRounding { imitated, other };
+  NativeOptions native_options(Numerics numerics, CacheRounding rounding) const;
 
   void reopen_gone(Report& report);
   void compare_logits(const PromptInput& input, Report& report, const Watch* watch);

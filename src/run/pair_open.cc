@@ -84,20 +84,29 @@ void Pair::open_side(OpenedSide& side, const std::string& model_path) {
                                      });
 }
 
-// Native's cache rounds as the other side's does.
-NativeOptions Pair::native_options(Numerics numerics, KvType instead_of_q8_0) const {
+// Native's cache rounds as the other side's does. Two ways of rounding are not imitated but part of
+// the noise: to 8 bits, which each engine does in its own way (llama.cpp rotates keys before), and
+// the half floats in which flash attention adds values up (llama.cpp ggml-cpu/ops.cpp
+// `ggml_compute_forward_flash_attn_ext_f16_one_chunk`).
+NativeOptions Pair::native_options(Numerics numerics, CacheRounding rounding) const {
   NativeOptions native;
   native.numerics = numerics;
   if (!engine_.ref.is_builtin() && !backend_.ref.is_builtin()) return native;
   const Engine* other = engine_.ref.is_builtin() ? backend_.engine.get() : engine_.engine.get();
   if (other == nullptr) return native;
   const auto& settings = other->info().settings;
-  const auto type = [&](const char* key) {
+  const auto value_of = [&](const char* key) {
     const auto found = settings.find(key);
-    const auto known = found != settings.end() ? find_kv_type(found->second) : std::nullopt;
-    const KvType type = known.value_or(KvType::f32);
-    return type == KvType::q8_0 ? instead_of_q8_0 : type;
+    return found != settings.end() ? found->second : std::string();
   };
+  const bool is_flash = value_of("flash_attn") == "on",
+             imitates = rounding == CacheRounding::imitated;
+  const auto type = [&](const char* key) {
+    const KvType type = find_kv_type(value_of(key)).value_or(KvType::f32);
+    if (type == KvType::q8_0) return imitates ? KvType::f32 : type;
+    return is_flash && !imitates ? KvType::f32 : type;
+  };
+  native.flash_attn = is_flash && imitates;
   native.k_type = type("kv_type_k");
   native.v_type = type("kv_type_v");
   return native;
@@ -107,9 +116,7 @@ NativeOptions Pair::native_options(Numerics numerics, KvType instead_of_q8_0) co
 void Pair::open_native_sides() {
   const bool exact = options_.model.numerics == NumericsChoice::exact;
   const Numerics numerics = exact ? Numerics::exact : Numerics::ggml;
-  // Engines round a cache to 8 bits each in their own way (llama.cpp rotates keys before): neither
-  // is imitated, and what such a cache does to the model is part of the measured noise.
-  const NativeOptions options = native_options(numerics, KvType::f32);
+  const NativeOptions options = native_options(numerics, CacheRounding::imitated);
   if (engine_.ref.is_builtin() && !engine_.engine) engine_.engine = model_->open_native(options);
   if (backend_.ref.is_builtin() && !backend_.engine) {
     backend_.engine = model_->open_native(options, backend_file_);
@@ -128,7 +135,10 @@ NoiseRuns Pair::noise_runs() const {
       engine_.ref.is_builtin() && options_.model.numerics == NumericsChoice::exact;
   const Numerics base = is_exact ? Numerics::exact : Numerics::ggml;
   const Numerics other = is_exact ? Numerics::ggml : Numerics::exact;
-  return {native_options(base, KvType::f32), native_options(other, KvType::q8_0)};
+  NoiseRuns runs = {native_options(base, CacheRounding::imitated),
+                    native_options(other, CacheRounding::other)};
+  runs.other.sums_otherwise = true;
+  return runs;
 }
 
 // Beside native its other arithmetic; of other engines both.
