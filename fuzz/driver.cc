@@ -1,9 +1,14 @@
 // Where there is no libFuzzer: damages the target's good input, and each file of its corpus, again
 // and again and feeds each copy to it. x_fuzz [N [FIRST_SEED]], or --seconds S; x_fuzz FILE...
-// feeds those files instead. The same seed always makes the same copy.
+// feeds those files instead. The same seed always makes the same copy. An input that crashes the
+// target, or holds it for a minute, is left in the file fuzz-input.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -16,7 +21,31 @@
 
 namespace {
 
+constexpr unsigned kMostSeconds = 60;
+
+const std::string* fed = nullptr;
+int kept_in = -1;  // the folder we were started in
+
+void keep_input(int signal) {
+  const int file = ::openat(kept_in, "fuzz-input", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file >= 0 && fed != nullptr && ::write(file, fed->data(), fed->size()) >= 0) {
+    constexpr char text[] = "the input is kept in fuzz-input\n";
+    if (::write(2, text, sizeof(text) - 1) < 0) ::_exit(1);
+  }
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+void keep_input_of_crashes() {
+  kept_in = ::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (const int signal : {SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGSEGV}) {
+    std::signal(signal, keep_input);
+  }
+}
+
 void feed(const std::string& input) {
+  fed = &input;
+  ::alarm(kMostSeconds);
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
 }
 
@@ -74,6 +103,7 @@ int main(int argc, char** argv) {
   std::printf("first seed %llu\n", static_cast<unsigned long long>(first_seed));
   std::fflush(stdout);
 
+  keep_input_of_crashes();
   const auto [good, header_bytes, damage] = fuzz::good_input();
   feed(good);
   if (fuzz::n_accepted == 0) {
