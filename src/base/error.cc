@@ -28,7 +28,7 @@ Error::Error(Status status_in, std::string code_in, std::string what_in, std::st
       status(status_in),
       code(std::move(code_in)),
       what_(std::move(what_in)),
-      where(std::move(where_in)),
+      where(where_in.empty() ? "an empty name" : std::move(where_in)),
       fix(std::move(fix_in)) {}
 
 void bad_input(std::string code, std::string what, std::string where, std::string fix) {

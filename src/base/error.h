@@ -33,8 +33,9 @@ struct Error : std::runtime_error {
   Status status;      // bad_input or backend_failed
   std::string code;   // which kind, for machines
   std::string what_;  // one sentence: what happened
-  std::string where;  // file, tensor, key, flag or stage it happened at
-  std::string fix;    // what the user can do about it, a command where there is one
+  std::string
+      where;  // file, tensor, key, flag or stage it happened at; a name may be empty, this not
+  std::string fix;  // what the user can do about it, a command where there is one
 };
 
 // The common case: input that cannot be used (exit 3).

@@ -48,6 +48,7 @@ TEST(MappedFile, shows_the_bytes_or_says_why_not) {
   ASSERT_EQ(::mkfifo(folder.file("fifo").c_str(), 0600), 0);
   EXPECT_EQ(open("missing"), "missing_file");
   EXPECT_EQ(open("a/b"), "missing_file");
+  EXPECT_EQ(code_of([] { MappedFile("", "trace"); }), "missing_file");
   EXPECT_EQ(open(""), "not_a_file");
   EXPECT_EQ(open("fifo"), "not_a_file");
   EXPECT_EQ(open("empty"), "empty_file");

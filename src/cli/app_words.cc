@@ -6,25 +6,18 @@ namespace crossval {
 
 std::vector<FlagWords> flags_of(const CLI::App& command) {
   std::vector<FlagWords> flags;
-  const auto add = [&](const CLI::App& group) {
-    for (const CLI::Option* option : group.get_options()) {
-      FlagWords flag;
-      for (const std::string& name : option->get_lnames()) flag.names.push_back("--" + name);
-      for (const std::string& name : option->get_snames()) flag.names.push_back("-" + name);
-      if (flag.names.empty()) flag.positional = option->get_name();
-      if (option->get_type_size() != 0) flag.type = option->get_type_name();
-      flag.meaning = option->get_description();
-      if (flag.type.find('|') != std::string::npos) {
-        std::istringstream words(flag.type);
-        for (std::string word; std::getline(words, word, '|');) flag.choices.push_back(word);
-      }
-      flags.push_back(std::move(flag));
+  for (const CLI::Option* option : command.get_options()) {
+    FlagWords flag;
+    for (const std::string& name : option->get_lnames()) flag.names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) flag.names.push_back("-" + name);
+    if (flag.names.empty()) flag.positional = option->get_name();
+    if (option->get_type_size() != 0) flag.type = option->get_type_name();
+    flag.meaning = option->get_description();
+    if (flag.type.find('|') != std::string::npos) {
+      std::istringstream words(flag.type);
+      for (std::string word; std::getline(words, word, '|');) flag.choices.push_back(word);
     }
-  };
-  add(command);
-  // Groups of flags, one of which is required, are apps without a name.
-  for (const CLI::App* group : command.get_subcommands(nullptr)) {
-    if (group->get_name().empty()) add(*group);
+    flags.push_back(std::move(flag));
   }
   return flags;
 }

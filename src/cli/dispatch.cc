@@ -166,24 +166,6 @@ int report_bad_flags(const CLI::App& app, const std::vector<std::string>& args,
                       (known ? command + " " : "") + "--help`"));
 }
 
-// An empty word that is no flag's value. CLI11 2.1 takes it for the name of a group of flags (its
-// name is empty), and never comes back from parsing what follows.
-bool has_stray_empty_word(const CLI::App& app, const std::vector<std::string>& args) {
-  if (std::ranges::none_of(args, &std::string::empty)) return false;
-  const CLI::App* command = command_of(app, args);
-  if (command == nullptr || command->get_subcommands(nullptr).empty()) return false;
-  const std::vector<FlagWords> flags = flags_of(*command);
-  const auto takes_value = [&](const std::string& word) {
-    return std::ranges::any_of(flags, [&](const FlagWords& flag) {
-      return !flag.type.empty() && std::ranges::find(flag.names, word) != flag.names.end();
-    });
-  };
-  for (size_t i = 2; i < args.size(); ++i) {
-    if (args[i].empty() && !takes_value(args[i - 1])) return true;
-  }
-  return false;
-}
-
 int run_with(const std::vector<std::string>& args, const Runner& run) {
   prepare_for_the_worst(args);
   Action action;
@@ -191,9 +173,6 @@ int run_with(const std::vector<std::string>& args, const Runner& run) {
   std::vector<const char*> argv;
   argv.reserve(args.size());
   for (const std::string& arg : args) argv.push_back(arg.c_str());
-  if (has_stray_empty_word(*app, args)) {
-    return report_bad_flags(*app, args, "there is an empty word that is no flag's value");
-  }
   try {
     app->parse(static_cast<int>(argv.size()), argv.data());
   } catch (const CLI::Success& help_or_version) {

@@ -73,21 +73,44 @@ void add_format_flag(CLI::App& command, std::string& format) {
       ->type_name(fmt::format("{}", fmt::join(names, "|")));
 }
 
+namespace {
+
+// CLI11's own groups of options are no way to say it: such a group is a command without a name, and
+// CLI11 2.1 takes an empty word for that name and never comes back.
+void require_one_of(CLI::App& command, std::vector<const CLI::Option*> options) {
+  command.parse_complete_callback([options = std::move(options)] {
+    const auto n_given = static_cast<size_t>(
+        std::ranges::count_if(options, [](const CLI::Option* one) { return one->count() > 0; }));
+    if (n_given == 1) return;
+    std::vector<std::string> names;
+    for (const CLI::Option* one : options) names.push_back(one->get_name());
+    throw CLI::RequiredError::Option(1, 1, n_given, fmt::format("{}", fmt::join(names, ",")));
+  });
+}
+
+}  // namespace
+
 void add_prompt_flags(CLI::App& command, PromptOptions& options) {
-  auto* sources = command.add_option_group("prompt", "One of these is required");
-  auto* prompt = sources->add_option("--prompt", options.prompt, "The prompt")->type_name("TEXT");
-  sources->add_option("--prompt-file", options.prompt_file, "The whole file is the prompt")
-      ->type_name("FILE");
-  auto* tokens = sources->add_option("--tokens", options.tokens, "Ids: 1,2,3 (no tokenisation)")
+  auto* prompt = command.add_option("--prompt", options.prompt, "The prompt")->type_name("TEXT");
+  auto* file =
+      command.add_option("--prompt-file", options.prompt_file, "The whole file is the prompt")
+          ->type_name("FILE");
+  auto* tokens = command.add_option("--tokens", options.tokens, "Ids: 1,2,3 (no tokenisation)")
                      ->type_name("IDS");
-  sources->add_option("--tokens-file", options.tokens_file, "A file of ids")->type_name("FILE");
-  sources
-      ->add_option("--prompts", options.prompts_file,
-                   "Many prompts: one {\"prompt\": ...} or {\"tokens\": [...]} a line")
-      ->type_name("FILE.jsonl");
-  sources->require_option(1);
+  auto* tokens_file =
+      command.add_option("--tokens-file", options.tokens_file, "A file of ids")->type_name("FILE");
+  auto* prompts =
+      command
+          .add_option("--prompts", options.prompts_file,
+                      "Many prompts: one {\"prompt\": ...} or {\"tokens\": [...]} a line")
+          ->type_name("FILE.jsonl");
   prompt->each([&options](const std::string&) { options.has_prompt = true; });
   tokens->each([&options](const std::string&) { options.has_tokens = true; });
+  const std::vector<const CLI::Option*> sources = {prompt, file, tokens, tokens_file, prompts};
+  for (CLI::Option* one : {prompt, file, tokens, tokens_file, prompts}) {
+    one->group("Prompt, one of these");
+  }
+  require_one_of(command, sources);
   command
       .add_option("--prompt-template", options.prompt_template,
                   "auto (the GGUF's chat template, else raw), FILE.jinja, or one of: " +
