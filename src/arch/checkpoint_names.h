@@ -82,6 +82,9 @@ struct CheckpointRow {
   // experts of one tensor: each [gate and up, n_in] (rows), [n_in, gate and up] (columns; gate and
   // up take turns: interleaved), or of three, of which down is by columns (down_columns).
   enum class Fused { rows, columns, interleaved, down_columns } experts = Fused::rows;
+  // What converters write as the length of context, whatever config.json says; 0 = what it says.
+  int context = 0;
+  int gating = 0;  // and as the gating of experts
   // What the converter multiplies a part with (Falcon-H1); null = nothing.
   void (*scale)(const nlohmann::json& config, Role role,
                 std::vector<CheckpointPart>& parts) = nullptr;
