@@ -265,6 +265,9 @@ void Expectations::experts() {
     // No groups and one group are the same.
     if (const auto n = integer(path)) add(key, *n, path, *n == 1 ? json(1) : json(0));
   }
+  if (row_ != nullptr && row_->gating != 0) {
+    add("expert_gating_func", row_->gating, "what converters write for it");
+  }
   const ConfigValue gating =
       find_value(hf_,
                  "score_function|scoring_func|score_func|moe_router_activation|"

@@ -67,6 +67,7 @@ struct CheckpointSource {
   std::vector<CheckpointPart> parts;
   CheckpointForm form = CheckpointForm::as_is;
   CheckpointValues values = CheckpointValues::as_is;
+  float also_added = 0;  // for hypotheses: what no converter adds
   // Where no tensor is the source: what follows from config.json (factors of rope), about so.
   std::vector<float> computed;
   bool is_tied = false;  // the output matrix is that of the embedding
@@ -84,7 +85,8 @@ struct CheckpointRow {
   enum class Fused { rows, columns, interleaved, down_columns } experts = Fused::rows;
   // What converters write as the length of context, whatever config.json says; 0 = what it says.
   int context = 0;
-  int gating = 0;  // and as the gating of experts
+  int gating = 0;       // and as the gating of experts
+  int padding_id = -1;  // and as the token of padding; -1 = what the checkpoint says
   // What the converter multiplies a part with (Falcon-H1); null = nothing.
   void (*scale)(const nlohmann::json& config, Role role,
                 std::vector<CheckpointPart>& parts) = nullptr;

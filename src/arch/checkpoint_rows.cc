@@ -108,7 +108,7 @@ constexpr Row kRows[] = {
     {.arch = "minicpm", .rotary_halves = true},
     {.arch = "minimax-m2"},
     {.arch = "mistral3", .rotary_halves = true},
-    {.arch = "nemotron", .norms_plus_one = true},
+    {.arch = "nemotron", .norms_plus_one = true, .padding_id = 0},
     {.arch = "olmo", .rotary_halves = true},
     {.arch = "olmo2"},
     {.arch = "olmoe"},

@@ -23,6 +23,7 @@ std::span<const Command> all_commands() {
       {"backends", add_backends},
       {"setup", add_setup},
       {"inspect", add_inspect, empty<InspectReport>},
+      {"check-conversion", add_check_conversion, empty<ConversionReport>},
       {"report", add_report},
       {"completions", add_completions},
       {"man-page", add_man_page},

@@ -30,6 +30,7 @@ void add_trace_diff(CLI::App& app, Action& action);
 void add_backends(CLI::App& app, Action& action);
 void add_setup(CLI::App& app, Action& action);
 void add_inspect(CLI::App& app, Action& action);
+void add_check_conversion(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_completions(CLI::App& app, Action& action);
 void add_man_page(CLI::App& app, Action& action);

@@ -29,31 +29,6 @@ constexpr const char* kSaveAgain = "save the trace again with --save-trace";
   bad_input("damaged_trace", std::move(what), at.empty() ? path : path + ": " + at, kSaveAgain);
 }
 
-// Bytes of one element (safetensors `Dtype`, those of whole bytes); 0 for an unknown name.
-int64_t dtype_bytes(std::string_view dtype) {
-  static constexpr std::pair<std::string_view, int64_t> sizes[] = {
-      {"F64", 8}, {"I64", 8}, {"U64", 8},  {"F32", 4},     {"I32", 4},
-      {"U32", 4}, {"F16", 2}, {"BF16", 2}, {"I16", 2},     {"U16", 2},
-      {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
-  for (const auto& [name, size] : sizes) {
-    if (name == dtype) return size;
-  }
-  return 0;
-}
-
-// A JSON array of non-negative integers; nullopt for anything else.
-std::optional<std::vector<int64_t>> counts(const Json& json) {
-  if (!json.is_array()) return std::nullopt;
-  std::vector<int64_t> values;
-  for (const Json& item : json) {
-    if (!item.is_number_unsigned() || item.get<uint64_t>() > uint64_t{INT64_MAX}) {
-      return std::nullopt;
-    }
-    values.push_back(item.get<int64_t>());
-  }
-  return values;
-}
-
 // [1, n] as [n]: what a model is run with has a dimension of batches in front.
 std::vector<int64_t> without_batch(std::vector<int64_t> shape, size_t n_dims) {
   if (shape.size() == n_dims + 1 && shape.front() == 1) shape.erase(shape.begin());
@@ -69,13 +44,6 @@ std::string dump(const Json& json) {
 
 std::string valid_utf8(const std::string& text) {
   return Json::parse(dump(Json(text))).get<std::string>();
-}
-
-std::optional<GgmlType> TraceTensor::float_type() const {
-  if (dtype == "F32") return GgmlType::F32;
-  if (dtype == "F16") return GgmlType::F16;
-  if (dtype == "BF16") return GgmlType::BF16;
-  return std::nullopt;
 }
 
 TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sha256,
@@ -108,96 +76,21 @@ std::string TraceFile::metadata(const std::string& key) const {
 }
 
 void TraceFile::read_header() {
-  ByteReader in(file_.bytes());
-  const auto length = in.read<uint64_t>();
-  if (!length || *length > in.remaining() || *length > kMaxHeaderBytes) {
-    bad_input("not_a_trace",
-              length ? fmt::format("this is not a safetensors file: its header would be {} bytes "
-                                   "in a file of {}",
-                                   *length, in.size())
-                     : "this is not a safetensors file: it is too short",
-              path(), "name a .safetensors file written with --save-trace");
-  }
-  const std::string_view header_text = *in.take_text(*length);
-  if (nests_too_deep(header_text)) {
-    bad_input("not_a_trace", "its header is nested too deep to be a safetensors file's", path(),
-              "name a .safetensors file written with --save-trace");
-  }
-  const Json header = Json::parse(header_text, nullptr, /*allow_exceptions=*/false);
-  if (!header.is_object()) {
-    bad_input("not_a_trace", "this is not a safetensors file: its header is not a JSON object",
-              path(), "name a .safetensors file written with --save-trace");
-  }
-  const auto data = *in.take(in.remaining());
-  for (const auto& [name, entry] : header.items()) {
-    const std::string at = fmt::format("'{}'", printable(name));
-    if (name == "__metadata__") {
-      if (!entry.is_object()) damaged(path(), "the metadata is not an object", at);
-      for (const auto& [key, value] : entry.items()) {
-        if (!value.is_string()) damaged(path(), "a metadata value is not a string", at);
-        metadata_[key] = value.get<std::string>();
-      }
-      continue;
-    }
-    const Json& fields = entry;  // clang 14 cannot capture a structured binding
-    const auto field = [&fields](const char* key) {
-      return fields.is_object() && fields.contains(key) ? fields[key] : Json();
-    };
-    const Json dtype = field("dtype");
-    auto shape = counts(field("shape"));
-    const auto offsets = counts(field("data_offsets"));
-    if (!dtype.is_string() || !shape || !offsets || offsets->size() != 2) {
-      damaged(path(), "dtype, shape and data_offsets are not what safetensors prescribes", at);
-    }
-    read_entry(name, dtype.get<std::string>(), std::move(*shape),
-               static_cast<uint64_t>((*offsets)[0]), static_cast<uint64_t>((*offsets)[1]), data);
-  }
-  check_layout(data.size());
+  static constexpr SafetensorsWords kWords = {
+      .foreign_code = "not_a_trace",
+      .foreign_fix = "name a .safetensors file written with --save-trace",
+      .damaged_code = "damaged_trace",
+      .damaged_fix = kSaveAgain,
+      .max_header_bytes = kMaxHeaderBytes};
+  SafetensorsHeader header = read_safetensors(file_.bytes(), path(), kWords);
+  metadata_ = std::move(header.metadata);
+  tensors_ = std::move(header.tensors);
   const std::string schema = metadata(trace_key::kSchema);
   if (!schema.empty() && schema != kSchemaName) {
     bad_input("not_a_trace",
               fmt::format("the safetensors file is not a saved trace: its schema is '{}', not '{}'",
                           printable(schema), kSchemaName),
               path(), kSaveAgain);
-  }
-}
-
-void TraceFile::read_entry(const std::string& name, const std::string& dtype,
-                           std::vector<int64_t> shape, uint64_t begin, uint64_t end,
-                           std::span<const std::byte> data) {
-  const std::string at = fmt::format("tensor '{}'", printable(name));
-  std::optional<int64_t> bytes = dtype_bytes(dtype);
-  if (*bytes == 0) damaged(path(), fmt::format("its dtype '{}' is unknown", printable(dtype)), at);
-  for (const int64_t dim : shape) {
-    if (bytes) bytes = checked_mul(*bytes, dim);
-  }
-  if (!bytes) damaged(path(), "its shape is too large to exist", at);
-  if (begin > end || end > data.size() || end - begin != static_cast<uint64_t>(*bytes)) {
-    damaged(path(),
-            fmt::format("it claims bytes {} to {} of {}, its shape needs {}", begin, end,
-                        data.size(), *bytes),
-            at);
-  }
-  tensors_[name] = {name, dtype, std::move(shape), data.subspan(begin, end - begin)};
-}
-
-// As safetensors itself: the tensors fill the data without a hole or an overlap.
-void TraceFile::check_layout(uint64_t n_data_bytes) const {
-  std::vector<const TraceTensor*> order;
-  for (const auto& [name, tensor] : tensors_) {
-    if (!tensor.data.empty()) order.push_back(&tensor);
-  }
-  std::ranges::sort(order, {}, [](const TraceTensor* tensor) { return tensor->data.data(); });
-  const std::byte* expected = file_.bytes().data() + (file_.bytes().size() - n_data_bytes);
-  for (const TraceTensor* tensor : order) {
-    if (tensor->data.data() != expected) {
-      damaged(path(), "it overlaps another, or there is a hole before it",
-              fmt::format("tensor '{}'", printable(tensor->name)));
-    }
-    expected += tensor->data.size();
-  }
-  if (expected != file_.bytes().data() + file_.bytes().size()) {
-    damaged(path(), "the file is longer than its tensors", "");
   }
 }
 

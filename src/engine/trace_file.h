@@ -17,6 +17,7 @@
 
 #include "base/atomic_file.h"
 #include "base/mapped_file.h"
+#include "checkpoint/safetensors.h"
 #include "engine/engine.h"
 #include "gguf/types.h"
 
@@ -46,14 +47,7 @@ TraceMetadata trace_metadata(const EngineInfo& info, const std::string& model_sh
 // `text` as JSON can hold it: bytes that are no UTF-8 become U+FFFD. Saved prompts went through it.
 std::string valid_utf8(const std::string& text);
 
-struct TraceTensor {
-  std::string name;
-  std::string dtype;  // "F32", "F16", "I32", ...
-  std::vector<int64_t> shape;
-  std::span<const std::byte> data;  // may be unaligned: copy out of it
-
-  std::optional<GgmlType> float_type() const;  // F32, F16 or BF16; nullopt for any other
-};
+using TraceTensor = SafetensorsTensor;
 
 class TraceFile {
  public:
@@ -78,9 +72,6 @@ class TraceFile {
 
  private:
   void read_header();
-  void read_entry(const std::string& name, const std::string& dtype, std::vector<int64_t> shape,
-                  uint64_t begin, uint64_t end, std::span<const std::byte> data);
-  void check_layout(uint64_t n_data_bytes) const;
   void use_tokens();
   void use_logits();
 

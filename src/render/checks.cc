@@ -108,6 +108,38 @@ CheckList list_of(const InspectReport& report) {
   return list;
 }
 
+CheckList list_of(const ConversionReport& report) {
+  CheckList list;
+  list.name = "check-conversion";
+  list.sides = report.checkpoint.path;
+  list.model = report.model.path;
+  list.time_ms = report.total_ms;
+  list.finding = finding_of(report);
+  list.status = report.status;
+  list.date = report.run.date;
+  const auto counted = [&](const char* what, const ConversionCount& count) {
+    if (count.compared == 0) return;
+    list.checks.push_back(
+        {.name = fmt::format("{} {}", count.compared, what),
+         .outcome = count.differing == 0 ? Outcome::passed : Outcome::failed,
+         .message = count.differing == 0 ? "" : fmt::format("{} differ", count.differing),
+         .details = ""});
+  };
+  counted("keys", report.keys);
+  counted("tensors", report.tensors);
+  counted("tokens", report.tokens);
+  counted("merges", report.merges);
+  counted("special tokens", report.specials);
+  counted("chat templates", report.templates);
+  for (const std::string& what : report.not_compared) {
+    list.checks.push_back(
+        {.name = what, .outcome = Outcome::skipped, .message = "not compared", .details = ""});
+  }
+  add_error(report.error, list);
+  add_finding(list);
+  return list;
+}
+
 CheckList list_of(const TraceReport& report) {
   const Report& base = report.base;
   const Finding finding = finding_of(report);
@@ -157,6 +189,9 @@ std::vector<CheckList> checks_of(const Result& result) {
   if (const auto* report = std::get_if<Report>(&result)) return {list_of(*report)};
   if (const auto* run = std::get_if<RunReport>(&result)) return {list_of(*run)};
   if (const auto* inspect = std::get_if<InspectReport>(&result)) return {list_of(*inspect)};
+  if (const auto* conversion = std::get_if<ConversionReport>(&result)) {
+    return {list_of(*conversion)};
+  }
   return {list_of(std::get<TraceReport>(result))};
 }
 

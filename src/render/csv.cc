@@ -115,6 +115,14 @@ Table table_of(const InspectReport& report) {
   return table;
 }
 
+// A row for each thing that differs.
+Table table_of(const ConversionReport& report) {
+  Table table;
+  table.sample = to_json(ConversionFault());
+  for (const ConversionFault& fault : report.faults) table.rows.push_back(to_json(fault));
+  return table;
+}
+
 Table table_of(const TraceReport& report) {
   Table table;
   if (report.self) {

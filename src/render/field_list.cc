@@ -134,7 +134,8 @@ std::span<const ListedSchema> listed_schemas() {
     return std::vector<ListedSchema>{list_fields("crossval/per-token/1", Report()),
                                      list_fields("crossval/parity/1", ParityReport()),
                                      list_fields("crossval/trace/1", trace),
-                                     list_fields("crossval/run/1", RunReport())};
+                                     list_fields("crossval/run/1", RunReport()),
+                                     list_fields("crossval/conversion/1", ConversionReport())};
   }();
   return schemas;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compare/metrics.h"
+#include "verdict/conversion_fields.h"
 #include "verdict/trace_fields.h"
 
 namespace crossval {

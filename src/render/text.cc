@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "render/conversion_text.h"
 #include "render/inspect_text.h"
 #include "render/paint.h"
 #include "render/trace_text.h"
@@ -249,6 +250,7 @@ std::string text_result(const Result& result, const RenderOptions& options) {
   if (const auto* report = std::get_if<ParityReport>(&result)) return parity_text(*report, options);
   if (const auto* report = std::get_if<RunReport>(&result)) return run_text(*report, options);
   if (const auto* report = std::get_if<InspectReport>(&result)) return inspect_text(*report);
+  if (const auto* report = std::get_if<ConversionReport>(&result)) return conversion_text(*report);
   return trace_text(std::get<TraceReport>(result), options);
 }
 

@@ -12,6 +12,7 @@ struct ParityReport;
 struct RunReport;
 struct TraceReport;
 struct InspectReport;
+struct ConversionReport;
 
 struct Finding {
   std::string headline;            // one sentence, without the status
@@ -24,5 +25,6 @@ Finding finding_of(const ParityReport& report);
 Finding finding_of(const RunReport& report);
 Finding finding_of(const TraceReport& report);
 Finding finding_of(const InspectReport& report);
+Finding finding_of(const ConversionReport& report);
 
 }  // namespace crossval

@@ -25,6 +25,7 @@ Status status_of(const Result& result) {
                                [](const ParityReport& r) { return r.status(); },
                                [](const RunReport& r) { return r.status; },
                                [](const InspectReport& r) { return r.status; },
+                               [](const ConversionReport& r) { return r.status; },
                                [](const TraceReport& r) { return r.base.status; }},
                     result);
 }
@@ -39,6 +40,7 @@ const ErrorReport* error_of(const Result& result) {
                                },
                                [](const RunReport& r) { return pointer_to(r.error); },
                                [](const InspectReport& r) { return pointer_to(r.error); },
+                               [](const ConversionReport& r) { return pointer_to(r.error); },
                                [](const TraceReport& r) { return pointer_to(r.base.error); }},
                     result);
 }
@@ -55,6 +57,7 @@ bool holds_something(const Result& result) {
                                [](const ParityReport& r) { return !r.participants.empty(); },
                                [](const RunReport& r) { return !r.error || !r.positions.empty(); },
                                [](const InspectReport& r) { return !r.error.has_value(); },
+                               [](const ConversionReport& r) { return !r.error.has_value(); },
                                [](const TraceReport& r) {
                                  return !r.base.error || !r.taps.empty() ||
                                         r.base.tokens.first_mismatch.has_value();
@@ -73,6 +76,7 @@ std::vector<TokenDump> dumps_of(const Result& result) {
                                },
                                [](const RunReport&) { return std::vector<TokenDump>(); },
                                [](const InspectReport&) { return std::vector<TokenDump>(); },
+                               [](const ConversionReport&) { return std::vector<TokenDump>(); },
                                [](const TraceReport& r) { return r.base.dumps; }},
                     result);
 }
@@ -82,6 +86,10 @@ void set_error(Result& result, const Error& error) {
                         [&](ParityReport& r) { r.receipt_error = error_report(error); },
                         [&](RunReport& r) { set_error(r, error); },
                         [&](InspectReport& r) {
+                          r.status = error.status;
+                          r.error = error_report(error);
+                        },
+                        [&](ConversionReport& r) {
                           r.status = error.status;
                           r.error = error_report(error);
                         },
@@ -96,6 +104,7 @@ void set_run(Result& result, const RunInfo& run) {
                           for (Report& pair : r.pairs) pair.run = run;
                         },
                         [&](RunReport& r) { r.run = run; }, [&](InspectReport& r) { r.run = run; },
+                        [&](ConversionReport& r) { r.run = run; },
                         [&](TraceReport& r) { r.base.run = run; }},
              result);
 }

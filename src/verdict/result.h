@@ -3,6 +3,7 @@
 
 #include <variant>
 
+#include "verdict/conversion_report.h"
 #include "verdict/finding.h"
 #include "verdict/inspect_report.h"
 #include "verdict/report.h"
@@ -10,7 +11,8 @@
 
 namespace crossval {
 
-using Result = std::variant<Report, ParityReport, RunReport, TraceReport, InspectReport>;
+using Result =
+    std::variant<Report, ParityReport, RunReport, TraceReport, InspectReport, ConversionReport>;
 
 Status status_of(const Result& result);
 inline int exit_code_of(const Result& result) { return static_cast<int>(status_of(result)); }
