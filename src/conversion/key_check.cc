@@ -41,6 +41,7 @@ bool is_same(const json& actual, const json& expected) {
   if (expected.is_array()) {
     return std::ranges::all_of(expected, [&](const json& one) { return is_same(actual, one); });
   }
+  if (actual.is_number_integer() && expected.is_number_integer()) return actual == expected;
   if (actual.is_number() && expected.is_number()) {
     const auto a = actual.get<double>(), b = expected.get<double>();
     return std::abs(a - b) <= 1e-6 * std::abs(b);

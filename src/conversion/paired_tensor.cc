@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <set>
 #include <utility>
 
 #include "arch/checkpoint_config.h"
@@ -49,7 +48,7 @@ bool is_beyond_layers(const std::string& name, int n_layers) {
 // Why no tensor of the GGUF is made of it; "" = that is not known.
 std::string reason_to_leave_out(const std::string& name, const ConversionModel& of) {
   if (name.ends_with("rotary_emb.inv_freq") || name.ends_with(".masked_bias") ||
-      name.ends_with("attn.bias") || name.ends_with("attention.bias")) {
+      name.ends_with(".attn.bias") || name.ends_with(".attention.bias")) {
     return "a table that follows from the configuration";
   }
   if (contains_any(name, {"vision", "visual.", "audio", "mm_projector", "multi_modal_projector",
@@ -80,7 +79,7 @@ bool is_tied_output(const std::string& name, const ConversionModel& of) {
 TensorPairs pair_with_checkpoint(const ConversionModel& of) {
   TensorPairs out;
   const std::map<std::string, Meaning> known = meanings(of);
-  std::set<std::string, std::less<>> used;
+  std::map<std::string, int64_t, std::less<>> used;  // elements
   for (const TensorView& tensor : of.model.tensors()) {
     const auto meaning = known.find(tensor.name);
     if (meaning == known.end()) {
@@ -94,11 +93,17 @@ TensorPairs pair_with_checkpoint(const ConversionModel& of) {
       out.surplus.push_back({&tensor, expected.empty() ? "nothing" : std::move(expected)});
       continue;
     }
-    for (const CheckpointPart& part : source->parts) used.insert(part.name);
+    for (const CheckpointPart& part : source->parts) {
+      used[part.name] += part.n_rows() * part.n_cols;
+    }
     out.pairs.push_back({&tensor, spec, is_bias, std::move(*source)});
   }
   for (const auto& [name, tensor] : of.checkpoint.tensors()) {
-    if (used.contains(name)) continue;
+    const auto part = used.find(name);
+    if (part != used.end()) {
+      if (part->second < tensor.n_elements()) out.missing.push_back(name);
+      continue;
+    }
     const std::string reason =
         is_tied_output(name, of) ? "tied to the embedding" : reason_to_leave_out(name, of);
     if (reason.empty()) {

@@ -39,7 +39,7 @@ struct TensorPairs {
     std::string expected;  // the name that was looked for; "" = what it is for is not known
   };
   std::vector<Unpaired> surplus;      // of the GGUF
-  std::vector<std::string> missing;   // of the checkpoint: no tensor of the GGUF is made of them
+  std::vector<std::string> missing;   // of the checkpoint: no tensor of the GGUF has all of them
   std::vector<std::string> left_out;  // of the checkpoint, as converters leave out, and why
 };
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "base/parallel.h"
 #include "conversion/element_source.h"
@@ -17,10 +16,12 @@ struct TensorCheck {
   Between between = Between::nothing;
 };
 
-// How much of it, and which expert of the source each of the file's is held against.
+// How much of it, and of the source.
 struct TensorScope {
-  int64_t max_rows = -1;              // -1 = all; else so many, spread over the tensor
-  std::vector<int64_t> experts = {};  // empty = each against its own
+  int64_t max_rows = -1;     // -1 = all; else so many, spread over the tensor
+  int64_t first_source = 0;  // element of the source that its first is held against
+  bool is_part = false;      // the source has more elements
+  bool is_turned = false;    // rows of the file are columns of the source (square matrices)
 };
 
 // The reading with fewest wrong weights counts: direct, or by way of 16 bits where the checkpoint
@@ -31,7 +32,6 @@ TensorCheck check_tensor(const TensorView& tensor, const CheckpointSource& sourc
 
 // Whether these values are those of the source to a weight: first a few rows, then all.
 bool is_source(const TensorView& tensor, const CheckpointSource& source,
-               const Checkpoint& checkpoint, ThreadPool& pool,
-               const std::vector<int64_t>& experts = {});
+               const Checkpoint& checkpoint, ThreadPool& pool, TensorScope scope = {});
 
 }  // namespace crossval

@@ -146,27 +146,12 @@ std::optional<WeightCause> find_exchanged_experts(const PairedTensor& pair,
   TensorView one = *pair.tensor;
   one.shape[2] = 1;
   const size_t n_bytes = pair.tensor->data.size() / static_cast<size_t>(n_experts);
-  const int64_t n_rows = pair.tensor->n_rows() / n_experts;
+  const int64_t n_elements = pair.tensor->n_elements() / n_experts;
   for (int64_t expert = 0; expert < n_experts; ++expert) {
     one.data = pair.tensor->data.subspan(static_cast<size_t>(expert) * n_bytes, n_bytes);
     const auto matches = [&](int64_t candidate) {
-      CheckpointSource slice = pair.source;
-      slice.parts.clear();
-      int64_t before = 0;
-      for (const CheckpointPart& part : pair.source.parts) {
-        // Parts are experts, or one has all of them along its first axis.
-        CheckpointPart mine = part;
-        const int64_t n = part.n_rows();
-        if (n == n_experts * n_rows && !part.rows.empty() && part.rows[0].count == n_experts) {
-          mine.offset += candidate * part.rows[0].stride;
-          mine.rows.erase(mine.rows.begin());
-          slice.parts.push_back(mine);
-        } else if (n == n_rows && before == candidate * n_rows) {
-          slice.parts.push_back(mine);
-        }
-        before += n;
-      }
-      return slice.parts.size() == 1 && is_source(one, slice, of.checkpoint, pool);
+      return is_source(one, pair.source, of.checkpoint, pool,
+                       {.first_source = candidate * n_elements, .is_part = true});
     };
     int64_t found = -1;
     if (matches(expert)) found = expert;
@@ -236,6 +221,11 @@ WeightCause find_weight_cause(const PairedTensor& pair, const std::vector<Paired
     if (is_source(*pair.tensor, hypothesis.source, of.checkpoint, pool)) {
       return {hypothesis.cause, pair.source_name()};
     }
+  }
+  const bool is_square =
+      pair.tensor->shape.size() == 2 && pair.tensor->shape[0] == pair.tensor->shape[1];
+  if (is_square && is_source(*pair.tensor, pair.source, of.checkpoint, pool, {.is_turned = true})) {
+    return {"it was transposed", pair.source_name()};
   }
   if (auto cause = find_exchanged_experts(pair, of, pool)) return *cause;
   if (auto cause = find_other_tensor(pair, all, of, pool)) return *cause;
