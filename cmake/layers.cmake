@@ -33,7 +33,7 @@ function(crossval_layer name)
     target_link_libraries(${name}_test PRIVATE crossval_${name} ${LAYER_TESTS_KNOW}
                           crossval_test_support GTest::gtest_main)
     set(label unit)
-    if(name MATCHES "^(base|gguf|engine)$")
+    if(name MATCHES "^(base|gguf|engine|checkpoint)$")
       set(label unit-untrusted)  # what reads files from outside; `make asan` runs those
     endif()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
