@@ -150,6 +150,16 @@ Result half(const Place& place, bool is_up) {
   return one_part(part, Form::slice);
 }
 
+// gpt-oss' MXFP4: each row of gate, then its row of up.
+Result by_turns(const Place& place, bool is_up) {
+  const int64_t n_experts = place.shape.n_experts, n_cols = place.shape.n_cols;
+  if (n_experts < 1 || place.n_elements != 2 * place.n_values()) return {};
+  const int64_t n_ff = place.shape.n_rows / n_experts;
+  return one_part(
+      place.part(is_up ? n_cols : 0, {{n_experts, 2 * n_ff * n_cols}, {n_ff, 2 * n_cols}}),
+      Form::slice);
+}
+
 Result by_columns(const Place& place) {
   if (place.row.experts == CheckpointRow::Fused::rows || place.is_bias) return as_it_is(place);
   if (place.n_elements != place.n_values() || place.shape.n_experts < 1) return {};
@@ -236,6 +246,10 @@ std::optional<CheckpointSource> lay_out(NameLayout layout, const std::string& na
       return half(place, false);
     case NameLayout::up_half:
       return half(place, true);
+    case NameLayout::gate_turn:
+      return by_turns(place, false);
+    case NameLayout::up_turn:
+      return by_turns(place, true);
     case NameLayout::down:
       return by_columns(place);
     case NameLayout::latent_keys:

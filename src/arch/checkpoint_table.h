@@ -20,6 +20,8 @@ enum class NameLayout {
   fused_v,
   gate_half,
   up_half,
+  gate_turn,  // rows of gate and up take turns
+  up_turn,
   down,  // by columns where CheckpointRow::Fused says so
   latent_keys,
   latent_values,

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -70,6 +72,7 @@ Checkpoint::Checkpoint(const std::string& folder) : path_(folder) {
   }
   config_ = with_text_config(std::move(config_));
   read_weights();
+  join_scales();
 }
 
 const SafetensorsTensor* Checkpoint::find(std::string_view name) const {
@@ -126,6 +129,63 @@ void Checkpoint::read_weights() {
               path_, "save it again with save_pretrained of transformers");
   }
   open_part(names.front());
+}
+
+// fp8 of DeepSeek V3: a factor for each block of 128 rows and columns (weight_block_size).
+bool Checkpoint::join_fp8(const SafetensorsTensor& scales, SafetensorsTensor& weights) const {
+  if (scales.dtype != "F32" || scales.shape.size() != 2 || weights.shape.size() != 2) return false;
+  int64_t rows = 128, cols = 128;
+  const auto quantized = config_.find("quantization_config");
+  if (quantized != config_.end() && quantized->is_object()) {
+    const auto size = quantized->find("weight_block_size");
+    const bool is_known = size != quantized->end() && size->is_array() && size->size() == 2 &&
+                          (*size)[0].is_number_unsigned() && (*size)[1].is_number_unsigned();
+    if (is_known) {
+      constexpr int64_t kMost = int64_t{1} << 24;
+      rows = std::clamp<int64_t>((*size)[0].get<int64_t>(), 1, kMost);
+      cols = std::clamp<int64_t>((*size)[1].get<int64_t>(), 1, kMost);
+    }
+  }
+  const bool fits = scales.shape[0] == (weights.shape[0] + rows - 1) / rows &&
+                    scales.shape[1] == (weights.shape[1] + cols - 1) / cols;
+  if (!fits) return false;
+  weights.scales = scales.data;
+  weights.block_rows = rows;
+  weights.block_cols = cols;
+  return true;
+}
+
+// gpt-oss': 16 bytes for 32 weights, and an exponent.
+bool Checkpoint::join_mxfp4(const SafetensorsTensor& scales, SafetensorsTensor& blocks) const {
+  std::vector<int64_t> shape = scales.shape;
+  shape.push_back(16);
+  if (scales.dtype != "U8" || blocks.dtype != "U8" || scales.shape.empty() ||
+      blocks.shape != shape || shape[shape.size() - 2] > INT64_MAX / 64) {
+    return false;
+  }
+  shape.pop_back();
+  shape.back() *= 32;
+  blocks.dtype = "MXFP4";
+  blocks.shape = shape;
+  blocks.scales = scales.data;
+  blocks.block_rows = 1;
+  blocks.block_cols = 32;
+  return true;
+}
+
+void Checkpoint::join_scales() {
+  for (auto it = tensors_.begin(); it != tensors_.end();) {
+    const auto with_end = [&](std::string_view end, std::string_view other) {
+      const std::string& name = it->first;
+      if (!name.ends_with(end)) return tensors_.end();
+      return tensors_.find(name.substr(0, name.size() - end.size()) + std::string(other));
+    };
+    const auto weights = with_end("weight_scale_inv", "weight");
+    const auto blocks = with_end("_scales", "_blocks");
+    const bool is_joined = (weights != tensors_.end() && join_fp8(it->second, weights->second)) ||
+                           (blocks != tensors_.end() && join_mxfp4(it->second, blocks->second));
+    it = is_joined ? tensors_.erase(it) : std::next(it);
+  }
 }
 
 void Checkpoint::open_part(const std::string& name) {

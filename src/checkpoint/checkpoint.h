@@ -26,7 +26,9 @@ class Checkpoint {
   const std::string& path() const { return path_; }
   // config.json; what stands under `text_config` (or `llm_config`) is among the rest.
   const nlohmann::json& config() const { return config_; }
-  // The tensors of all parts, by name.
+  // The tensors of all parts, by name. Scales are with the weights that they belong to: f32 of
+  // blocks of FP8 ("weight_scale_inv"), and MXFP4 ("_blocks" and "_scales"), which is one tensor of
+  // type "MXFP4" with rows of weights.
   const std::map<std::string, SafetensorsTensor, std::less<>>& tensors() const { return tensors_; }
   const SafetensorsTensor* find(std::string_view name) const;
   int64_t n_bytes() const;
@@ -43,6 +45,9 @@ class Checkpoint {
   void read_weights();
   void open_part(const std::string& name);
   void check_index(const nlohmann::json& index);
+  void join_scales();
+  bool join_fp8(const SafetensorsTensor& scales, SafetensorsTensor& weights) const;
+  bool join_mxfp4(const SafetensorsTensor& scales, SafetensorsTensor& blocks) const;
 
   std::string path_;
   nlohmann::json config_;

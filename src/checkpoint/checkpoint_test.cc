@@ -124,6 +124,39 @@ TEST(Checkpoint, RefusesDamagedWeights) {
   }
 }
 
+TEST(Checkpoint, ScalesAreWithTheirWeights) {
+  const TempDir dir;
+  write_text(dir.file("config.json"),
+             R"({"quantization_config": {"quant_method": "fp8", "weight_block_size": [1, 2]}})");
+  const float scales[] = {2, 3, 4, 5};
+  const std::string exponents("\x80\x7f", 2);
+  std::string blocks(32, '\0');
+  blocks[0] = '\x21';   // 0.5 and 1
+  blocks[16] = '\x0f';  // -6 and 0
+  write_text(dir.file("model.safetensors"),
+             safetensors({{"a.weight", "F8_E4M3", {2, 3}, std::string(6, '\x38')},
+                          {"a.weight_scale_inv",
+                           "F32",
+                           {2, 2},
+                           std::string(reinterpret_cast<const char*>(scales), 16)},
+                          {"b_blocks", "U8", {2, 1, 16}, blocks},
+                          {"b_scales", "U8", {2, 1}, exponents},
+                          {"c_scales", "U8", {2}, exponents}}));
+  const auto checkpoint = Checkpoint::open(dir.path());
+  EXPECT_EQ(checkpoint->find("a.weight_scale_inv"), nullptr);
+  EXPECT_NE(checkpoint->find("c_scales"), nullptr) << "nothing that it belongs to";
+  std::array<float, 6> a{};
+  ASSERT_TRUE(read_elements(*checkpoint->find("a.weight"), 0, 6, 1, a.data()));
+  EXPECT_EQ(a, (std::array<float, 6>{2, 2, 3, 4, 4, 5}));
+  const SafetensorsTensor& b = *checkpoint->find("b_blocks");
+  EXPECT_EQ(b.shape, (std::vector<int64_t>{2, 32}));
+  std::array<float, 2> first{}, second{};
+  ASSERT_TRUE(read_elements(b, 0, 2, 1, first.data()));
+  ASSERT_TRUE(read_elements(b, 32, 2, 1, second.data()));
+  EXPECT_EQ(first, (std::array<float, 2>{1, 2}));
+  EXPECT_EQ(second, (std::array<float, 2>{-6, 0}));
+}
+
 float one(const std::string& type, const std::string& bytes, int64_t stride = 1) {
   SafetensorsTensor tensor;
   tensor.dtype = type;

@@ -56,6 +56,33 @@ float as_float(Stored value) {
   return static_cast<float>(value);
 }
 
+// Four bits each (E2M1), the low ones first, times 2^(e - 127) for 32 of them.
+void read_mxfp4(const SafetensorsTensor& tensor, int64_t begin, int64_t n, int64_t stride,
+                float* out) {
+  static constexpr float kValues[] = {0, 0.5f,  1,  1.5f,  2,  3,  4,  6,
+                                      0, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+  for (int64_t i = 0; i < n; ++i) {
+    const auto at = static_cast<size_t>(begin + i * stride);
+    const auto byte = static_cast<unsigned>(tensor.data[at / 2]);
+    const int exponent = static_cast<int>(tensor.scales[at / 32]) - 127;
+    out[i] = std::ldexp(kValues[at % 2 == 0 ? byte & 15u : byte >> 4], exponent);
+  }
+}
+
+void multiply_scales(const SafetensorsTensor& tensor, int64_t begin, int64_t n, int64_t stride,
+                     float* out) {
+  const int64_t n_cols = tensor.shape.back();
+  const int64_t n_across = (n_cols + tensor.block_cols - 1) / tensor.block_cols;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t at = begin + i * stride;
+    const int64_t block =
+        at / n_cols / tensor.block_rows * n_across + at % n_cols / tensor.block_cols;
+    float scale;
+    std::memcpy(&scale, tensor.scales.data() + block * int64_t{sizeof scale}, sizeof scale);
+    out[i] *= scale;
+  }
+}
+
 }  // namespace
 
 bool read_elements(const SafetensorsTensor& tensor, int64_t begin, int64_t n, int64_t stride,
@@ -80,6 +107,9 @@ bool read_elements(const SafetensorsTensor& tensor, int64_t begin, int64_t n, in
     read_as<uint8_t>(data, begin, n, stride, out, f8<3>);
   } else if (type == "F8_E5M2") {
     read_as<uint8_t>(data, begin, n, stride, out, f8<2>);
+  } else if (type == "MXFP4") {
+    read_mxfp4(tensor, begin, n, stride, out);
+    return true;
   } else if (type == "I64") {
     read_as<int64_t>(data, begin, n, stride, out, as_float<int64_t>);
   } else if (type == "I32") {
@@ -87,6 +117,7 @@ bool read_elements(const SafetensorsTensor& tensor, int64_t begin, int64_t n, in
   } else {
     return false;
   }
+  if (tensor.block_rows != 0) multiply_scales(tensor, begin, n, stride, out);
   return true;
 }
 

@@ -21,6 +21,9 @@ struct SafetensorsTensor {
   std::string dtype;  // "F32", "F16", "I32", ...
   std::vector<int64_t> shape;
   std::span<const std::byte> data;  // may be unaligned: copy out of it
+  // Of checkpoints (checkpoint.h): factors of blocks of so many rows and columns.
+  std::span<const std::byte> scales = {};
+  int64_t block_rows = 0, block_cols = 0;  // 0 = there are none
 
   std::optional<GgmlType> float_type() const;  // F32, F16 or BF16; nullopt for any other
   int64_t n_elements() const;

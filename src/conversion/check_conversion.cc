@@ -9,6 +9,7 @@
 #include "arch/checkpoint_config.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/printable.h"
 #include "base/stopwatch.h"
 #include "conversion/fault_list.h"
 #include "conversion/key_check.h"
@@ -59,6 +60,16 @@ bool is_mostly_wrong(const ConversionFault& fault) {
   return fault.n_wrong && fault.n_elements && *fault.n_wrong * 8 > *fault.n_elements;
 }
 
+// Weights that are neither floats nor of a kind that checkpoint.h knows.
+void refuse_other_quantisations(const Checkpoint& checkpoint) {
+  const ConfigValue method = find_value(checkpoint.config(), "quantization_config.quant_method");
+  if (!method || method.value == "fp8" || method.value == "mxfp4") return;
+  bad_input("quantised_checkpoint",
+            fmt::format("the checkpoint's weights are quantised by {}, which is not read",
+                        printable(method.value.dump())),
+            checkpoint.path(), "name the checkpoint that it was made from");
+}
+
 // As much as keys depend on, of a file whose own keys contradict each other.
 Config config_by_checkpoint(const CheckpointFacts& facts) {
   Config config;
@@ -94,6 +105,7 @@ class Conversion {
           fmt::format("there are no names for the architecture '{}' yet", model->architecture()),
           plan_.model, "compare engines with per-token instead");
     }
+    refuse_other_quantisations(*checkpoint);
     CheckpointFacts facts;
     facts.config = checkpoint->config();
     for (const auto& [name, tensor] : checkpoint->tensors()) facts.shapes[name] = tensor.shape;

@@ -39,8 +39,9 @@ bool ElementSource::add(const CheckpointPart& part, const Checkpoint& checkpoint
       return false;
     }
     is_16_bit_ = is_16_bit_ && tensor->dtype != "F32" && tensor->dtype != "F64";
-    const bool is_computed =
-        source_.values != CheckpointValues::as_is || part.factor != 1 || source_.also_added != 0;
+    const bool is_scaled = tensor->block_rows != 0 && tensor->dtype != "MXFP4";
+    const bool is_computed = source_.values != CheckpointValues::as_is || part.factor != 1 ||
+                             source_.also_added != 0 || is_scaled;
     if (is_computed) {
       slack_ = std::max(slack_, tensor->dtype == "F16" ? kComputedHalf : kComputed);
       is_16_bit_ = false;

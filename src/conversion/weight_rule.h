@@ -47,8 +47,8 @@ class WeightRule {
   };
   void set_grid(int n_codes);
   const std::byte* row_bytes(int64_t row) const;
-  void check_floats(const float* got, const float* x, int64_t first, Between between,
-                    WrongWeights& out) const;
+  bool is_stored_so(int64_t row, const float* x) const;
+  void check_floats(const float* got, const float* x, int64_t first, WrongWeights& out) const;
   void check_grid(int64_t row, const float* x, WrongWeights& out) const;
   void check_lattice(const float* got, const float* x, int64_t first, WrongWeights& out) const;
 

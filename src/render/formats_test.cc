@@ -63,6 +63,8 @@ std::vector<Result> all_results() {
           ParityReport(),
           sample_run(),
           RunReport(),
+          sample_conversion(),
+          ConversionReport(),
           sample_trace(),
           sample_self(),
           TraceReport()};

@@ -28,6 +28,11 @@ const std::vector<ReportSection>& table() {
        {"model", "prompt", "engine", "tokens", "positions", "timing_ms", "error"},
        draw_run,
        outline_run},
+      {"crossval/conversion/1",
+       "Conversion",
+       {"model", "checkpoint", "keys", "tensors", "faults", "error"},
+       draw_conversion,
+       outline_conversion},
   };
   return rows;
 }

@@ -71,6 +71,15 @@ TEST(ReportPage, ParityHasMatrixAndVote) {
   EXPECT_TRUE(has(html, "llama.cpp against bit&lt;net&gt;"));
 }
 
+TEST(ReportPage, Conversion) {
+  const std::string html = page(json_of(sample_conversion(), {}));
+  expect_well_formed(html);
+  EXPECT_TRUE(has(html, "2 things in the GGUF are not as the checkpoint has them"));
+  EXPECT_TRUE(has(html, "<code>llama.rope.freq_base</code>"));
+  EXPECT_TRUE(has(html, "model.layers.0.&lt;b&gt;"));
+  EXPECT_TRUE(has(html, "what it is for is not known"));
+}
+
 TEST(ReportPage, Run) {
   const std::string html = page(json_of(sample_run(), {}));
   expect_well_formed(html);

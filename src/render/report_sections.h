@@ -38,5 +38,7 @@ ReportOutline outline_trace(const ReceiptValue& receipt);
 void add_settings(const ReceiptValue& rows, Html& out);
 void draw_run(const ReceiptValue& receipt, Html& out);
 ReportOutline outline_run(const ReceiptValue& receipt);
+void draw_conversion(const ReceiptValue& receipt, Html& out);
+ReportOutline outline_conversion(const ReceiptValue& receipt);
 
 }  // namespace crossval

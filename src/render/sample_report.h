@@ -1,6 +1,7 @@
 // Reports with a value at every key, for the tests of renderers.
 #pragma once
 
+#include "verdict/conversion_report.h"
 #include "verdict/trace_report.h"
 
 namespace crossval {
@@ -65,6 +66,38 @@ inline RunReport sample_run() {
   run.peak_rss_bytes = 1 << 20;
   run.error = std::nullopt;
   return run;
+}
+
+inline ConversionReport sample_conversion() {
+  ConversionReport report;
+  report.status = Status::diverged;
+  report.model.path = "/models/tiny.gguf";
+  report.checkpoint = {"/models/tiny", "llama", {"model.safetensors"}, 30, 1000};
+  report.keys = {14, 1};
+  report.tensors = {30, 1};
+  report.faults.push_back({.kind = "key",
+                           .where = "llama.rope.freq_base",
+                           .source = "rope_theta",
+                           .cause = "key wrong",
+                           .expected = "1e+06",
+                           .actual = "10000"});
+  report.faults.push_back({.kind = "tensor",
+                           .where = "blk.0.attn_q.weight",
+                           .source = "model.layers.0.<b>",
+                           .cause = "",
+                           .expected = "0.5",
+                           .actual = "0.25",
+                           .explanation = "one of 64 weights",
+                           .n_wrong = 1,
+                           .n_elements = 64,
+                           .row = 3,
+                           .column = 1});
+  report.not_compared = {"blk.0.x: what it is for is not known"};
+  report.notes = {"left out: lm_head.weight"};
+  report.n_weights = 64;
+  report.bytes_read = 384;
+  report.weights_ms = report.total_ms = 2;
+  return report;
 }
 
 inline TraceReport sample_trace() {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "render/conversion_text.h"
 #include "render/sample_report.h"
 #include "render/visible.h"
 
@@ -170,6 +171,14 @@ TEST(Visible, CellsHaveExactlyTheirColumns) {
   }
   EXPECT_EQ(columns(visible_cell(std::string(100000, 'x'), 10)), 10);
   EXPECT_EQ(visible_cell("01234567890", 10), "012345678…");
+}
+
+TEST(Text, ConversionTellsEachFault) {
+  const std::string text = conversion_text(sample_conversion());
+  EXPECT_TRUE(contains(text, "keys            14 compared, 1 differ"));
+  EXPECT_TRUE(contains(text, "key llama.rope.freq_base\n  cause       key wrong"));
+  EXPECT_TRUE(contains(text, "one of 64 weights"));
+  EXPECT_TRUE(contains(text, "diverged: 2 things in the GGUF are not as the checkpoint has them"));
 }
 
 }  // namespace
