@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 #include "checkpoint/pieces.h"
@@ -68,14 +69,30 @@ TEST(Checkpoint, ReadsPartsByTheirIndex) {
 }
 
 TEST(Checkpoint, IndexNamesFilesOfTheFolderAlone) {
+  const TempDir around;
+  const std::string folder = around.file("checkpoint");
+  std::filesystem::create_directories(folder + "/sub");
+  write_text(folder + "/config.json", "{}");
+  // All of them are there, and whole.
+  const std::string whole = safetensors({two_floats("w")});
+  for (const char* name :
+       {"/x.safetensors", "/../x.safetensors", "/sub/x.safetensors", "/x.bin", "/.x.safetensors"}) {
+    write_text(folder + name, whole);
+  }
+  const auto with_index = [&](const std::string& name) {
+    write_text(folder + "/model.safetensors.index.json",
+               nlohmann::json{{"weight_map", {{"w", name}}}}.dump());
+    return refusal(folder);
+  };
+  EXPECT_EQ(with_index("x.safetensors"), "");
+  for (const std::string& name :
+       {std::string("../x.safetensors"), around.file("x.safetensors"),
+        std::string("sub/x.safetensors"), std::string(".x.safetensors"), std::string("x.bin"),
+        std::string(), std::string("none.safetensors")}) {
+    EXPECT_NE(with_index(name), "") << name;
+  }
   const TempDir dir;
   write_text(dir.file("config.json"), "{}");
-  for (const char* name : {"../x.safetensors", "/x.safetensors", "sub/x.safetensors",
-                           ".safetensors", "x.bin", "", "none.safetensors"}) {
-    write_text(dir.file("model.safetensors.index.json"),
-               nlohmann::json{{"weight_map", {{"w", name}}}}.dump());
-    EXPECT_NE(refusal(dir.path()), "") << name;
-  }
   for (const char* index : {"[]", "{}", R"({"weight_map": []})", R"({"weight_map": {}})",
                             R"({"weight_map": {"w": 3}})", "{"}) {
     write_text(dir.file("model.safetensors.index.json"), index);

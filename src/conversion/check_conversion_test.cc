@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "arch/archs.h"
@@ -61,7 +62,7 @@ class CheckConversion : public ::testing::Test {
 void expect_one(const ConversionReport& report, const std::string& where,
                 const std::string& cause) {
   EXPECT_EQ(report.status, Status::diverged);
-  ASSERT_EQ(report.faults.size(), 1u) << report.faults.front().where;
+  ASSERT_EQ(report.faults.size(), 1u) << (report.faults.empty() ? "" : report.faults[0].where);
   EXPECT_EQ(report.faults[0].where, where);
   EXPECT_NE(report.faults[0].cause.find(cause), std::string::npos) << report.faults[0].cause;
 }
@@ -191,12 +192,34 @@ TEST_F(CheckConversion, FindsOneWrongCode) {
   }
 }
 
+// The next code is wrong by half a step at least: all but those that lie between two codes.
+TEST_F(CheckConversion, FindsCodesOneStepAway) {
+  make({}, {.n_embd = 256, .n_ff = 256});
+  for (const GgmlType type : {GgmlType::Q4_0, GgmlType::Q4_K, GgmlType::Q8_0}) {
+    constexpr int kTries = 24;
+    int n_found = 0;
+    for (int i = 0; i < kTries; ++i) {
+      const auto report = check_changed([&](ModelEdit& edit) {
+        edit.convert_matrices(type);
+        edit.edit_bytes("blk.0.ffn_up.weight", [&](std::vector<std::byte>& bytes) {
+          const auto block = static_cast<size_t>(find_type(type)->block_bytes);
+          bytes[(7 * static_cast<size_t>(i) + 1) * block - 1 - static_cast<size_t>(i) % 8] ^=
+              std::byte{1};
+        });
+      });
+      n_found += report.faults.size() == 1 && report.faults[0].n_wrong == 1 ? 1 : 0;
+    }
+    EXPECT_GE(n_found, kTries - 2) << type_name(type);
+  }
+}
+
 TEST_F(CheckConversion, FindsOneWrongWeight) {
   const auto report = check_changed([](ModelEdit& edit) {
     edit.edit_bytes("blk.1.ffn_up.weight",
                     [](std::vector<std::byte>& bytes) { bytes[64 * 4 + 8] ^= std::byte{1}; });
   });
   expect_one(report, "blk.1.ffn_up.weight", "one weight");
+  ASSERT_FALSE(report.faults.empty());
   EXPECT_EQ(report.faults[0].row, 1);
   EXPECT_EQ(report.faults[0].column, 2);
 }
@@ -248,16 +271,18 @@ TEST_F(CheckConversion, ComparesTheVocabulary) {
 }
 
 TEST_F(CheckConversion, ComparesTypesOfTokens) {
-  make({.change = [](json&, json& tokenizer, std::vector<StoredTensor>&) {
-    tokenizer["added_tokens"][0]["special"] = false;
-    tokenizer["added_tokens"][0]["content"] = tokenizer["added_tokens"][0]["content"];
-  }});
-  ModelEdit edit(model_);
-  const auto& tokens = std::get<MetaValue::StringArray>(
-      edit.original().metadata().at("tokenizer.ggml.tokens").value);
-  const bool looks_special = tokens[0].starts_with("<|");
-  const auto report = check(model_);
-  EXPECT_EQ(report.tokens.differing, looks_special ? 0 : 1);
+  const auto report = check_changed([](ModelEdit& edit) {
+    const auto& held = std::get<std::vector<int64_t>>(
+        edit.original().metadata().at("tokenizer.ggml.token_type").value);
+    std::vector<int32_t> types(held.begin(), held.end());
+    const auto control = std::ranges::find(types, 3);
+    ASSERT_NE(control, types.end());
+    *control = 1;
+    edit.metadata().set_i32_array("tokenizer.ggml.token_type", types);
+  });
+  ASSERT_EQ(report.faults.size(), 1u);
+  EXPECT_TRUE(report.faults[0].where.starts_with("type of token")) << report.faults[0].where;
+  EXPECT_EQ(report.faults[0].cause, "token's type wrong");
 }
 
 TEST_F(CheckConversion, NamesTheFirstCharacterOfATemplate) {
@@ -269,6 +294,7 @@ TEST_F(CheckConversion, NamesTheFirstCharacterOfATemplate) {
   EXPECT_EQ(with("{{ messages[0].content }}").status, Status::agree);
   const auto report = with("{{ messages[1].content }}");
   expect_one(report, "tokenizer.chat_template", "template altered");
+  ASSERT_FALSE(report.faults.empty());
   EXPECT_NE(report.faults[0].explanation.find("number 12"), std::string::npos);
   EXPECT_EQ(check(model_).faults.at(0).cause, "the template was dropped");
 }
