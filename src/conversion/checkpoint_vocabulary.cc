@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "checkpoint/pieces.h"
+#include "text/vocab_kinds.h"
 
 namespace crossval {
 namespace {
@@ -51,9 +52,9 @@ std::string with_spaces(std::string text) {
 
 class Builder {
  public:
-  Builder(const Checkpoint& checkpoint, std::string model)
+  Builder(const Checkpoint& checkpoint, std::optional<VocabKind> kind)
       : checkpoint_(checkpoint),
-        model_(std::move(model)),
+        kind_(kind),
         tokenizer_(checkpoint.read_json("tokenizer.json")),
         settings_(checkpoint.read_json("tokenizer_config.json")) {}
 
@@ -79,7 +80,7 @@ class Builder {
   std::optional<int64_t> added_id(const std::string& content) const;
 
   const Checkpoint& checkpoint_;
-  std::string model_;
+  std::optional<VocabKind> kind_;
   json tokenizer_, settings_;
   ExpectedVocabulary out_;
 };
@@ -129,8 +130,8 @@ void Builder::from_json() {
   if (vocab.is_object()) {
     for (const auto& [text, id] : vocab.items()) {
       if (!id.is_number_integer()) continue;
-      const bool is_byte =
-          model_ == "llama" && text.size() == 6 && text.starts_with("<0x") && text.ends_with(">");
+      const bool is_byte = kind_ == VocabKind::spm && text.size() == 6 && text.starts_with("<0x") &&
+                           text.ends_with(">");
       put(id.get<int64_t>(), {.text = text,
                               .other_text = "",
                               .type = is_byte ? int{kByteToken} : int{kNormalToken},
@@ -252,11 +253,11 @@ void Builder::read_template() {
 
 ExpectedVocabulary Builder::build() {
   const std::optional<std::string> pieces = checkpoint_.read_text("tokenizer.model");
-  if (model_ == "llama" && pieces) {
+  if (kind_ == VocabKind::spm && pieces) {
     from_pieces(*pieces);
-  } else if (model_ == "gpt2" || model_ == "llama") {
+  } else if (kind_ == VocabKind::bpe || kind_ == VocabKind::spm) {
     from_json();
-    if (model_ == "gpt2") read_merges();
+    if (kind_ == VocabKind::bpe) read_merges();
   }
   if (!out_.from.empty()) pad();
   read_specials();
@@ -267,7 +268,8 @@ ExpectedVocabulary Builder::build() {
 }  // namespace
 
 ExpectedVocabulary expected_vocabulary(const Checkpoint& checkpoint, const std::string& model) {
-  return Builder(checkpoint, model).build();
+  const VocabKindRow* row = find_vocab_kind(model);
+  return Builder(checkpoint, row == nullptr ? std::nullopt : std::optional(row->kind)).build();
 }
 
 }  // namespace crossval
