@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace crossval {
 namespace {
 
@@ -42,6 +44,12 @@ ConfigValue find_rope_value(const json& config, std::string_view name) {
     if (ConfigValue found = find_value(config, fmt::format("{}.{}", place, name))) return found;
   }
   return {};
+}
+
+std::optional<int64_t> whole(double value) {
+  constexpr double kMost = 1e15;
+  if (!(std::abs(value) < kMost)) return std::nullopt;
+  return static_cast<int64_t>(value);
 }
 
 std::optional<double> find_number(const json& config, std::string_view paths) {

@@ -25,6 +25,8 @@ ConfigValue find_value(const nlohmann::json& config, std::string_view paths);
 // The parameters of rotation under a name: of all layers, or of those that see everything.
 ConfigValue find_rope_value(const nlohmann::json& config, std::string_view name);
 
+// A whole number; nullopt also for one that is none, or beyond what a size can be.
+std::optional<int64_t> whole(double value);
 std::optional<double> find_number(const nlohmann::json& config, std::string_view paths);
 
 // Which layers are of a type, from `layer_types`, `attn_layer_indices` or a period of attention;

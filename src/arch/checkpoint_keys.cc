@@ -102,8 +102,7 @@ class Expectations {
   }
   std::optional<int64_t> integer(std::string_view paths) const {
     const auto value = find_number(hf_, paths);
-    return value && std::abs(*value) < 1e15 ? std::optional(static_cast<int64_t>(*value))
-                                            : std::nullopt;
+    return value ? whole(*value) : std::nullopt;
   }
   bool is_latent() const { return arch_.find_block<LatentAttention>() != nullptr; }
   bool has_attention() const { return arch_.has_branch(is_attention); }
@@ -183,9 +182,11 @@ void Expectations::feed_forward() {
   }
   // LFM2's (lfm2.py _add_feed_forward_length).
   const double factor = find_number(hf_, "block_ffn_dim_multiplier").value_or(1);
-  const auto n = static_cast<int64_t>(
-      factor * static_cast<double>(static_cast<int64_t>(2 * found.value.get<double>() / 3)));
-  add("feed_forward_length", (n + *multiple - 1) / *multiple * *multiple, found.path);
+  const auto part = whole(2 * found.value.get<double>() / 3);
+  const auto n = part ? whole(factor * static_cast<double>(*part)) : part;
+  if (n) {
+    add("feed_forward_length", (*n + *multiple - 1) / *multiple * *multiple, found.path);
+  }
 }
 
 void Expectations::heads() {
@@ -315,8 +316,9 @@ void Expectations::rope() {
   const auto length = head_dim();
   if (!length) return;
   const double factor = part.is_number() ? part.value.get<double>() : 1;
-  add("rope.dimension_count", static_cast<int64_t>(factor * static_cast<double>(*length)),
-      part.is_number() ? part.path : "the length of a head", *length);
+  if (const auto n = whole(factor * static_cast<double>(*length))) {
+    add("rope.dimension_count", *n, part.is_number() ? part.path : "the length of a head", *length);
+  }
 }
 
 void Expectations::scaling() {

@@ -212,6 +212,7 @@ std::optional<CheckpointSource> checkpoint_source(const TensorSpec& spec, bool i
                                                   const std::vector<int64_t>& shape,
                                                   const CheckpointRow& row, const Config& config,
                                                   const CheckpointFacts& facts) {
+  if (std::ranges::any_of(shape, [](int64_t n) { return n < 1; })) return {};
   if (is_computed(spec.role)) return computed(spec, count(shape), facts);
   const PartShape parts = part_shape(shape);
   for (const CheckpointName& name : checkpoint_names()) {

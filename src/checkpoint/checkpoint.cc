@@ -22,7 +22,7 @@ using nlohmann::json;
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kDownload = "download the checkpoint again";
 // tokenizer.json of 256k tokens has 35 MB.
-constexpr uintmax_t kMaxTextBytes = uintmax_t{512} << 20;
+constexpr uintmax_t kMaxTextBytes = uintmax_t{256} << 20;
 constexpr size_t kMaxParts = 4096;
 
 constexpr SafetensorsWords kWords = {.foreign_code = "not_safetensors",
