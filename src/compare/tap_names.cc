@@ -46,8 +46,8 @@ constexpr Alias kAliases[] = {
 
 // Families of one name's steps; an operation that is not listed is its own family.
 constexpr std::pair<std::string_view, std::string_view> kFamilies[] = {
-    {"MUL_MAT", "product"}, {"MUL", "product"},    {"ADD", "bias"},
-    {"ROPE", "rope"},       {"ROPE_FAST", "rope"}, {"FUSED_RMS_NORM", "norm"},
+    {"MUL_MAT", "product"}, {"MUL", "product"},         {"ADD", "bias"},        {"ROPE", "rope"},
+    {"ROPE_FAST", "rope"},  {"FUSED_RMS_NORM", "norm"}, {"FUSED_NORM", "norm"},
 };
 
 bool is_any(std::string_view text, Names names) { return std::ranges::count(names, text) > 0; }

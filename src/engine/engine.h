@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/tap.h"
@@ -53,11 +54,35 @@ enum class LogitRows { none, full };
 
 // What an engine can do: asked before it is asked for it.
 struct Capabilities {
-  bool tokenizes = true;  // it has a tokenizer of its own
-  bool pieces = true;     // it knows the bytes that an id stands for
-  bool taps = false;      // it shows the tensors of its graph
-  bool renders = false;   // it has the model's chat template
+  bool tokenizes = true;   // it has a tokenizer of its own
+  bool pieces = true;      // it knows the bytes that an id stands for
+  bool taps = false;       // it shows the tensors of its graph
+  bool all_taps = true;    // ... all of them, so that what is not shown is not there
+  bool own_names = false;  // its weights have names of its own (Engine::own_weights)
+  bool renders = false;    // it has the model's chat template
   LogitRows rows = LogitRows::full;
+};
+
+// The weights of an engine under its own names, rows first, and the configuration of its model.
+struct OwnWeights {
+  std::map<std::string, std::vector<int64_t>, std::less<>> shapes;
+  std::string config;  // JSON
+};
+
+// Which of those a weight of the model file is made of: rows of parts, one part below the other.
+struct NamedWeight {
+  struct Part {
+    std::string of;
+    int64_t offset = 0;                             // of its first element
+    std::vector<std::pair<int64_t, int64_t>> rows;  // so many steps of so many elements, ...
+    int64_t n_cols = 1, col_stride = 1;
+    float factor = 1;
+  };
+  std::string name;  // in the model file
+  std::string tap;   // of the operation that reads it, without its layer; "" = any
+  int layer = -1;
+  int64_t n_experts = 1;
+  std::vector<Part> parts;  // none: no weight of the engine's is it
 };
 
 class Engine {
@@ -95,6 +120,10 @@ class Engine {
   // then. Throws bad_input "no_taps" where the engine has none.
   virtual void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                               const TapSink& sink);
+
+  // Where own_names: asked before the first eval_with_taps.
+  virtual std::optional<OwnWeights> own_weights() { return std::nullopt; }
+  virtual void name_weights(std::span<const NamedWeight> /*weights*/) {}
 
   // Logits of rows [first_row, first_row + n_rows) of the latest eval, row-major [n_rows, n_vocab].
   // Rows must be asked for in ascending order, each at most once.

@@ -98,7 +98,7 @@ Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids, Quer
   expect_inputs(tap, ids, expected);
   if (tap.op == "ARGSORT") expect_order(tap, expected);
   if (!config_) return expected;
-  if (tap.op == "RMS_NORM" || tap.op == "FUSED_RMS_NORM" || tap.op == "NORM")
+  if (tap.op.ends_with("NORM") && tap.op != "L2_NORM" && tap.op != "GROUP_NORM")
     expect_norm(tap, expected);
   if (tap.op == "ROPE") expect_rope(tap, expected);
   if (tap.op == "SCALE") expect_scale(tap, expected);

@@ -245,6 +245,18 @@ void multiply(const Product& p, int variant, ThreadPool& pool) {
   });
 }
 
+// A third source is added to every row (torch's linear): one rounding more.
+void add_bias(Inputs& in, Recomputed& out) {
+  const TapTensor& y = in.out();
+  require_shape(in.source(2).n_elements() == y.ne[0], "the bias is no row of the result");
+  const std::span<const float> bias = in.floats(2);
+  for (size_t i = 0; i < out.expected.size(); ++i) {
+    const double sum = double{out.expected[i]} + bias[i % bias.size()];
+    out.expected[i] = static_cast<float>(sum);
+    out.sigma[i] += static_cast<float>(0.5 * kUnit32 * std::fabs(sum));
+  }
+}
+
 bool replay_mul_mat(Inputs& in, int variant, Recomputed& out) {
   const TapTensor &a = in.source(0), &b = in.source(1), &y = in.out();
   require_shape(a.ne[0] > 0 && a.ne[0] == b.ne[0] && y.ne[0] == a.ne[1] && y.ne[1] == b.ne[1] &&
@@ -280,6 +292,7 @@ bool replay_mul_mat(Inputs& in, int variant, Recomputed& out) {
               .in_double = !a.is_weight},
              variant, in.pool());
   }
+  if (in.has(2)) add_bias(in, out);
   return true;
 }
 

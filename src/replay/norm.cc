@@ -46,6 +46,13 @@ Moments moments(std::span<const float> x) {
   return {mean, squares / static_cast<double>(x.size())};
 }
 
+// A source with an element for each of a row, "" where it is not there.
+std::span<const float> row_of(Inputs& in, size_t source) {
+  if (!in.has(source)) return {};
+  require_shape(in.source(source).n_elements() == in.source(0).ne[0], "the weight is no row");
+  return in.floats(source);
+}
+
 }  // namespace
 
 bool replay_rms_norm(Inputs& in, int variant, Recomputed& out) {
@@ -75,8 +82,10 @@ bool replay_fused_rms_norm(Inputs& in, int variant, Recomputed& out) {
   });
 }
 
+// With a weight and a bias behind it where it has them (torch's layer_norm, FUSED_NORM).
 bool replay_norm(Inputs& in, int variant, Recomputed& out) {
   const double eps = in.param_f32(0);
+  const std::span<const float> weight = row_of(in, 1), bias = row_of(in, 2);
   return each_row(in, variant, out, [&](int64_t r, std::span<const float> x) {
     const auto n = static_cast<int64_t>(x.size());
     const Moments m = moments(x);
@@ -86,10 +95,12 @@ bool replay_norm(Inputs& in, int variant, Recomputed& out) {
     const double of_variance = 0.3 * std::sqrt(static_cast<double>(n) / 4) * kUnit32;
     for (int64_t i = 0; i < n; ++i) {
       const double value = x[static_cast<size_t>(i)];
-      const double y = (value - m.mean) * scale;
-      out.set(r * n + i, y,
-              (kSigma + of_variance) * std::fabs(y) +
-                  kUnit32 * (std::fabs(m.mean) + std::fabs(value)) * scale);
+      const double factor = weight.empty() ? 1 : double{weight[static_cast<size_t>(i)]};
+      const double y = (value - m.mean) * scale * factor;
+      const double sum = bias.empty() ? y : y + bias[static_cast<size_t>(i)];
+      out.set(r * n + i, sum,
+              (kSigma + of_variance) * std::fabs(y) + 0.5 * kUnit32 * std::fabs(sum - y) +
+                  kUnit32 * (std::fabs(m.mean) + std::fabs(value)) * scale * std::fabs(factor));
     }
   });
 }

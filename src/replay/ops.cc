@@ -17,6 +17,7 @@ constexpr ReplayOp kOps[] = {
     {"RMS_NORM", replay_rms_norm},
     {"FUSED_RMS_NORM", replay_fused_rms_norm},
     {"NORM", replay_norm},
+    {"FUSED_NORM", replay_norm},
     {"L2_NORM", replay_l2_norm},
     {"GROUP_NORM", replay_group_norm},
     {"ROPE", replay_rope},

@@ -13,6 +13,7 @@
 #include "run/drive.h"
 #include "run/engine_report.h"
 #include "run/kept_logits.h"
+#include "run/name_weights.h"
 #include "run/self_settings.h"
 #include "run/tap_filter.h"
 #include "verdict/self_explanation.h"
@@ -152,7 +153,7 @@ class SelfTrace {
     const auto analysis = make_analysis();
     FirstRun first(*analysis, prints_, *logits_);
     ids_ = evaluate(engine, Look::tensors, {}, first, progress_);
-    analysis->finish(has_taps_ && is_empty(filter_), report_);
+    analysis->finish(part_of(filter_, engine), report_);
     for (const TapReport& tap : report_.taps) {
       if (tap.verdict == TapVerdict::diverged) failed_.insert(name_of(tap));
     }
@@ -172,7 +173,9 @@ class SelfTrace {
     LoadedModel loaded(pair_.model_file(), model, common, progress_);
     const std::string& path =
         options_.backend_model.empty() ? options_.model.model : options_.backend_model;
-    return loaded.open(pair_.backend_ref(), path);
+    auto engine = loaded.open(pair_.backend_ref(), path);
+    if (engine->can().taps) name_weights(*engine, *pair_.model_file());
+    return engine;
   }
 
   SelfRow run_setting(const SelfSetting& setting) {
@@ -212,7 +215,7 @@ class SelfTrace {
     evaluate(engine, setting.show_tensors ? Look::tensors : Look::no, std::move(steps), later,
              silent);
     TraceReport found;
-    analysis->finish(false, found);
+    analysis->finish(TracePart::asked_for, found);
     judge(setting, later.distance(), later.first(), found, row);
   }
 

@@ -42,4 +42,9 @@ bool is_empty(const TapFilter& filter) {
   return filter.name_regex.text().empty() && filter.first_layer < 0 && filter.last_layer < 0;
 }
 
+TracePart part_of(const TapFilter& filter, const Engine& engine) {
+  if (!is_empty(filter) || !engine.can().taps) return TracePart::asked_for;
+  return engine.can().all_taps ? TracePart::whole_graph : TracePart::shown;
+}
+
 }  // namespace crossval

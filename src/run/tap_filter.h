@@ -3,7 +3,8 @@
 
 #include <string>
 
-#include "engine/tap.h"
+#include "engine/engine.h"
+#include "verdict/trace_analysis.h"
 
 namespace crossval {
 
@@ -12,5 +13,8 @@ TapFilter tap_filter(const std::string& layers, const std::string& taps);
 
 // Whether it wants every tensor.
 bool is_empty(const TapFilter& filter);
+
+// What is seen of an engine's graph through it.
+TracePart part_of(const TapFilter& filter, const Engine& engine);
 
 }  // namespace crossval

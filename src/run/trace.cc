@@ -10,6 +10,7 @@
 #include "base/stopwatch.h"
 #include "quant/lift.h"
 #include "run/fault_share.h"
+#include "run/name_weights.h"
 #include "run/observers.h"
 #include "run/pair.h"
 #include "run/parity.h"
@@ -109,6 +110,10 @@ class Trace {
                 "trace an engine that can (llama, bitnet, ik), or let your worker show tensors "
                 "(docs/protocol.md); `per-token` compares logits alone");
     }
+    if (pair.backend()->can().taps) name_weights(*pair.backend(), *pair.model_file());
+    if (pair.engine() != nullptr && pair.engine()->can().taps && !options_.self) {
+      name_weights(*pair.engine(), *pair.model_file());
+    }
     if (options_.self) {
       pair.check_tokens(prompts.front(), report.base);
       if (report.base.status != Status::agree) return;
@@ -168,13 +173,16 @@ class Trace {
     try {
       pair.compare(prompt, report.base, &watch);
     } catch (const Error&) {
-      of_backend->finish(false, report);  // what was seen before it stays
+      of_backend->finish(TracePart::asked_for, report);  // what was seen before it stays
       throw;
     }
-    const bool complete = is_empty(filter);
-    of_backend->finish(complete, report);
+    const TracePart part = part_of(filter, *pair.backend());
+    of_backend->finish(part, report);
     add_distances(pairing.finish(), report);
-    if (of_engine) hold_engines_apart(complete, graphs, *of_engine, report);
+    if (of_engine) {
+      const TracePart of_other = part_of(filter, *pair.engine());
+      hold_engines_apart(std::max(part, of_other), of_other, graphs, *of_engine, report);
+    }
     if (!report.base.non_finite_weight.empty()) blame_non_finite_weight(report);
     excuse_routing_ties(routing.ties(), report);
     if (report.parts_by_rounding) report.base.status = Status::agree;
@@ -183,22 +191,22 @@ class Trace {
     hold_files_apart(report.base);
     measure_fault_shares(pair.model_file(), pair.backend_file(), plan_.common.threads(), progress_,
                          report);
-    if (report.base.status == Status::agree && report.coverage.n_unchecked_products > 0 &&
+    if (report.base.status == Status::agree && report.coverage.is_incomplete() &&
         !options_.accepts_unchecked) {
       report.base.status = Status::inconclusive;
     }
   }
 
   // Where the other side is an engine of its own: its faults, and the place where the graphs part.
-  static void hold_engines_apart(bool complete, GraphRecorder& graphs, TraceAnalysis& of_engine,
-                                 TraceReport& report) {
+  static void hold_engines_apart(TracePart common, TracePart of_other, GraphRecorder& graphs,
+                                 TraceAnalysis& of_engine, TraceReport& report) {
     TraceReport found;
-    of_engine.finish(complete, found);
+    of_engine.finish(of_other, found);
     if (!report.first_divergence) {
       report.first_divergence = std::move(found.first_divergence);
       if (report.first_divergence) report.first_divergence->in_engine = true;
     }
-    if (!complete) return;
+    if (common != TracePart::whole_graph) return;
     std::vector<GraphNode> engine = graphs.take(Side::engine);
     std::vector<GraphNode> backend = graphs.take(Side::backend);
     mark_right(found.taps, engine);

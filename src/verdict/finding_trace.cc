@@ -140,18 +140,21 @@ std::string coverage_words(const TraceReport& report) {
   return words + (report.structure_checked ? "; structure checked" : "; structure not checked");
 }
 
-// "note: in the model file and read by no operation: output.bias and 3 more".
-void add_unread(const TraceReport& report, Finding& finding) {
+// "output.bias, blk.0.ffn_up.bias, blk.1.ffn_up.bias and 3 more".
+std::string first_of(const std::vector<std::string>& names) {
   constexpr size_t max_shown = 3;
-  const auto& unread = report.unread_weights;
-  if (unread.empty()) return;
   const std::vector<std::string> first(
-      unread.begin(),
-      unread.begin() + static_cast<std::ptrdiff_t>(std::min(unread.size(), max_shown)));
-  std::string words =
-      fmt::format("note: in the model file and read by no operation: {}", fmt::join(first, ", "));
-  if (unread.size() > max_shown) words += fmt::format(" and {} more", unread.size() - max_shown);
-  finding.notes.push_back(std::move(words));
+      names.begin(),
+      names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), max_shown)));
+  std::string words = fmt::format("{}", fmt::join(first, ", "));
+  if (names.size() > max_shown) words += fmt::format(" and {} more", names.size() - max_shown);
+  return words;
+}
+
+void add_unread(const TraceReport& report, Finding& finding) {
+  if (report.unread_weights.empty()) return;
+  finding.notes.push_back("note: in the model file and read by no operation: " +
+                          first_of(report.unread_weights));
 }
 
 Finding of_clean_run(const TraceReport& report) {
@@ -169,6 +172,12 @@ Finding of_clean_run(const TraceReport& report) {
         "as agreement",
         plural(report.coverage.n_unchecked_products, "product"),
         fmt::join(report.coverage.missing, ", ")));
+  }
+  if (const auto& hidden = report.coverage.not_shown; !hidden.empty()) {
+    finding.notes.push_back(fmt::format(
+        "inconclusive: what the engine does with {} it does not show ({}); --accept unchecked "
+        "takes that as agreement",
+        plural(std::ssize(hidden), "weight"), first_of(hidden)));
   }
   finding.notes.insert(finding.notes.end(), report.base.remarks.begin(), report.base.remarks.end());
   const bool beside_native = report.base.engine && !report.base.engine->numerics.empty();

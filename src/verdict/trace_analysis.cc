@@ -296,8 +296,10 @@ void TraceAnalysis::blame_structure(std::vector<std::string>& unread, TraceRepor
   report.structure_checked = structure_->is_complete();
 }
 
-void TraceAnalysis::finish(bool complete, TraceReport& report) {
-  if (complete && !taps_.empty()) {
+void TraceAnalysis::finish(TracePart part, TraceReport& report) {
+  std::vector<std::string> not_shown;
+  if (part == TracePart::shown) not_shown = expectations_.unread_weights(used_weights_).needed;
+  if (part == TracePart::whole_graph && !taps_.empty()) {
     Expectations::Unread unread = expectations_.unread_weights(used_weights_);
     blame_structure(unread.needed, report);
     if (!unread.needed.empty()) blame_unused(unread.needed, report);
@@ -322,6 +324,7 @@ void TraceAnalysis::finish(bool complete, TraceReport& report) {
   }
   report.taps = std::move(taps_);
   report.coverage = coverage_of(report);
+  report.coverage.not_shown = std::move(not_shown);
 }
 
 }  // namespace crossval

@@ -22,6 +22,13 @@
 
 namespace crossval {
 
+// What of a run's graph was seen. Only where it was all is a weight that nothing reads a fault.
+enum class TracePart {
+  whole_graph,
+  shown,      // what an engine shows that keeps some to itself
+  asked_for,  // what --layers or --taps call for, or the run ended early
+};
+
 class TraceAnalysis {
  public:
   // `engine_model`: the file that the engine read, null when it is `model` itself.
@@ -35,7 +42,7 @@ class TraceAnalysis {
 
   // Fills taps, counts and the first divergence. `complete` = nothing was filtered out, so that a
   // weight which no tap read is one the engine does not use.
-  void finish(bool complete, TraceReport& report);
+  void finish(TracePart part, TraceReport& report);
 
  private:
   using Queries = Expectations::Queries;

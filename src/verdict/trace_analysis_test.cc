@@ -49,7 +49,7 @@ class TraceAnalysisTest : public ::testing::Test {
     TapTensor out = negated("y", read);
     add(out, std::move(source));
     TraceReport report;
-    analysis_->finish(false, report);
+    analysis_->finish(TracePart::asked_for, report);
     return report.taps.at(1).verdict;
   }
 
@@ -87,7 +87,7 @@ TEST_F(TraceAnalysisTest, OfAnEngineThatTellsOriginsWhatHasNoneIsAnInput) {
   add("y", {-1, -2}, source);
   add("z", {-5, -6}, floats("x", {5, 6}));  // another leaf of the name
   TraceReport report;
-  analysis_->finish(false, report);
+  analysis_->finish(TracePart::asked_for, report);
   EXPECT_EQ(report.n_diverged, 0);
 }
 
@@ -95,7 +95,7 @@ TEST_F(TraceAnalysisTest, AScaleThatNoRowAsksForMayGoUnread) {
   open("scaled.gguf");
   add("x", {1, 2}, floats("input", {-1, -2}));
   TraceReport report;
-  analysis_->finish(true, report);
+  analysis_->finish(TracePart::whole_graph, report);
   EXPECT_EQ(report.unread_weights, std::vector<std::string>{"blk.0.attn_norm.scale"});
   ASSERT_TRUE(report.first_divergence);  // the weights themselves are needed
   EXPECT_EQ(report.first_divergence->cause, Cause::weight_unused);

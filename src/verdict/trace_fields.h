@@ -112,6 +112,9 @@ void describe(V& v, const CoverageOf& of) {
   v("of", coverage.n, "all that compute something");
   v("by_weight_type", coverage.by_weight_type, "the same for those that read weights");
   v("not_recomputed", coverage.missing, "products with weights that could not be checked");
+  v("not_shown", coverage.not_shown,
+    "weights that the model needs and the engine did not show the use of: what it does with them "
+    "is not known");
   v("structure", of.report.structure_checked ? "checked" : "operations_only",
     "checked: every operation that the architecture calls for is there, and none is too many");
 }

@@ -74,6 +74,11 @@ struct Coverage {
   std::vector<OfType> by_weight_type;  // products and look-ups with weights
   int n_unchecked_products = 0;        // with weights, not recomputed
   std::vector<std::string> missing;    // "MUL_MAT with MXFP4", each once
+  // Weights that the architecture calls for and that no operation which the engine shows reads, of
+  // an engine that keeps some of its graph to itself.
+  std::vector<std::string> not_shown;
+
+  bool is_incomplete() const { return n_unchecked_products > 0 || !not_shown.empty(); }
 };
 
 // What f32 sums in another order leave between two whole runs: correct engines of one model whose

@@ -12,8 +12,7 @@ void excuse_routing_ties(const std::vector<RoutingTie>& ties, TraceReport& repor
   // Only where nothing was left unchecked: every operation, the graph, the parameters.
   const bool all_is_right = !report.first_divergence && report.parameters_checked && base.engine &&
                             !base.engine->numerics.empty() && report.n_replayed > 0 &&
-                            report.coverage.missing.empty() &&
-                            report.coverage.n_unchecked_products == 0;
+                            report.coverage.missing.empty() && !report.coverage.is_incomplete();
   if (base.status != Status::diverged || !all_is_right || ties.empty()) return;
   // A tie reaches its own position and, by attention, all later ones; a little, for most of them
   // have to show that what is left is rounding.

@@ -68,6 +68,9 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
   }
   const auto engine = reply.header.find("engine");
   if (engine == reply.header.end() || !engine->is_string()) lacks("engine", "start");
+  const json taps = reply.header.value("taps", json());
+  const Capabilities shows = {.taps = taps == json(true) || taps == json("partial"),
+                              .all_taps = taps != json("partial")};
   hello_ = {.engine = engine->get<std::string>(),
             .version = optional_text(reply.header, "version"),
             .library = optional_text(reply.header, "library"),
@@ -75,7 +78,9 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
             .system_info = optional_text(reply.header, "system_info"),
             .cpu_library = optional_text(reply.header, "cpu_library"),
             .commit = optional_text(reply.header, "commit"),
-            .taps = reply.header.value("taps", json()) == json(true),
+            .taps = shows.taps,
+            .all_taps = shows.all_taps,
+            .names = reply.header.value("names", json()) == json(true),
             .tokenizes = reply.header.value("tokenizes", json()) != json(false),
             .pieces = reply.header.value("pieces", json()) != json(false),
             .renders = reply.header.value("renders", json()) == json(true)};

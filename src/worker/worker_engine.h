@@ -26,6 +26,8 @@ struct WorkerHello {
   std::string engine, version, library, api_era, system_info, cpu_library;
   std::string commit;     // of the engine's sources
   bool taps = false;      // it can show the tensors of its graph
+  bool all_taps = true;   // all of them
+  bool names = false;     // its weights have names of its own
   bool tokenizes = true;  // it has a tokenizer of its own
   bool pieces = true;     // it knows the bytes of an id
   bool renders = false;   // it has the model's chat template
@@ -52,10 +54,14 @@ class WorkerEngine : public Engine {
     return {.tokenizes = hello_.tokenizes,
             .pieces = hello_.pieces,
             .taps = hello_.taps,
+            .all_taps = hello_.all_taps,
+            .own_names = hello_.names,
             .renders = hello_.renders};
   }
   void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                       const TapSink& sink) override;
+  std::optional<OwnWeights> own_weights() override;
+  void name_weights(std::span<const NamedWeight> weights) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;
   std::vector<std::string> log_tail() override;
   std::vector<std::string> warnings() override;

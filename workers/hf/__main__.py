@@ -6,11 +6,13 @@ whatever goes wrong. torch is imported at `load`, so that `hello` is quick.
 import array
 import importlib.metadata
 import importlib.util
+import json
 import os
 import platform
 import sys
 import traceback
 
+import names as known_names
 import offline  # noqa: F401  (before transformers)
 import settings as known_settings
 import wire
@@ -35,7 +37,8 @@ class Worker:
         return {"protocol": wire.VERSION, "engine": "transformers",
                 "version": f"{version('transformers')}, torch {version('torch')}",
                 "library": os.path.dirname(found.origin) if found and found.origin else "",
-                "renders": True, "system_info": f"Python {platform.python_version()}"}, b""
+                "renders": True, "taps": "partial", "names": True,
+                "system_info": f"Python {platform.python_version()}"}, b""
 
     def load(self, request, payload):
         self.model = self.tokens = None
@@ -60,6 +63,16 @@ class Worker:
             in_force["attn"] = self.model.attn
         return {"n_vocab": self.model.n_vocab, "n_ctx_train": self.model.n_ctx_train,
                 "device": self.model.device, "settings": in_force}, b""
+
+    def parameters(self, request, payload):
+        shapes, config = self._loaded().parameters()
+        return {"parameters": shapes, "config": json.loads(json.dumps(config, default=str))}, b""
+
+    def names(self, request, payload):
+        told = request.get("weights")
+        known_names.check(told)
+        self._loaded().name_weights(told)
+        return {}, b""
 
     def tokenize(self, request, payload):
         self._loaded()
@@ -88,8 +101,11 @@ class Worker:
     def eval(self, request, payload):
         ids = list(array.array("i", payload))
         if request.get("capture"):
-            raise Refusal("no_taps", "it shows no tensors", "eval", "compare logits alone")
-        self._loaded().evaluate(ids)
+            from capture import refuse_unless_shown
+            refuse_unless_shown(self.settings)
+            self._loaded().evaluate_shown(ids)
+        else:
+            self._loaded().evaluate(ids)
         return {"n_rows": len(ids), "n_past": self.model.n_past}, b""
 
     def logits(self, request, payload):
@@ -109,7 +125,8 @@ class Worker:
         return self.model
 
 
-OPS = ("hello", "load", "info", "tokenize", "render", "pieces", "reset", "eval", "logits")
+OPS = ("hello", "load", "info", "parameters", "names", "tokenize", "render", "pieces", "reset",
+       "eval", "logits")
 
 
 def answer(worker, request, payload):

@@ -1,6 +1,7 @@
 """A model of transformers: loaded once, evaluated with its own cache, logits of every position."""
 import inspect
 
+import names
 from wire import Refusal
 
 # What forward and its result call the cache: transformers 5.24 on, before, and recurrent models.
@@ -28,6 +29,7 @@ class Model:
         self.attn = getattr(self._model.config, "_attn_implementation", None) or ""
         known = inspect.signature(self._model.forward).parameters
         self._cache_name = next((name for name in _CACHE_NAMES if name in known), None)
+        self._capture = None
         self._takes_positions = "position_ids" in known
         if self._cache_name is None:
             raise Refusal("no_cache", f"{type(self._model).__name__} has no cache to decode with",
@@ -58,10 +60,33 @@ class Model:
     def reset(self):
         self._cache, self.n_past, self.logits = None, 0, None
 
+    def parameters(self):
+        return names.parameters(self._model), self._model.config.get_text_config().to_dict()
+
+    def name_weights(self, told):
+        """`told`: which weights of a GGUF its parameters hold (docs/protocol.md, `names`)."""
+        from capture import Capture
+        self._capture = Capture(self._model, names.Names(self._model, told))
+
+    def evaluate_shown(self, ids):
+        """As `evaluate`, and every operation is shown on the way."""
+        if self._capture is None:
+            self.name_weights([])
+        parts = []
+        for at_once in self._cut(ids):
+            with self._capture.running(self.n_past):
+                parts.append(self._forward(at_once))
+        self._keep(parts)
+
     def evaluate(self, ids):
+        self._keep([self._forward(part) for part in self._cut(ids)])
+
+    def _cut(self, ids):
         # A state that is no list of keys and values goes on by one position at a time.
         at_once = len(ids) if self.n_past == 0 or self._keeps_every_position() else 1
-        parts = [self._forward(ids[i:i + at_once]) for i in range(0, len(ids), at_once)]
+        return [ids[i:i + at_once] for i in range(0, len(ids), at_once)]
+
+    def _keep(self, parts):
         self.logits = parts[0] if len(parts) == 1 else self._torch.cat(parts)
 
     def _forward(self, ids):
