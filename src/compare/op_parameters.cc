@@ -14,6 +14,7 @@ constexpr OpParameter kParameters[] = {
     {"FLASH_ATTN_EXT", "attention scale", 0, true},
     {"FLASH_ATTN_EXT", "ALiBi bias", 1, true},
     {"FLASH_ATTN_EXT", "soft cap", 2, true},
+    {"FUSED_NORM", "norm eps", 0, true},
     {"FUSED_RMS_NORM", "rms eps", 0, true},
     {"GROUP_NORM", "groups", 0, false},
     {"GROUP_NORM", "norm eps", 1, true},

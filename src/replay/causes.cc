@@ -208,6 +208,8 @@ std::optional<Explanation> CauseFinder::from_parameter_fits(const Suspect& suspe
   const Try tries[] = {
       {"RMS_NORM", 0, Cause::rms_eps, "rms eps", eps},
       {"NORM", 0, Cause::rms_eps, "norm eps", eps},
+      {"FUSED_RMS_NORM", 0, Cause::rms_eps, "rms eps", eps},
+      {"FUSED_NORM", 0, Cause::rms_eps, "norm eps", eps},
       {"SOFT_MAX", 0, Cause::attention_scale, "attention scale", scales},
       {"FLASH_ATTN_EXT", 0, Cause::attention_scale, "attention scale", scales},
       {"ROPE", 5, Cause::rope_base, "rope base", bases},

@@ -176,7 +176,8 @@ void Expectations::expect_rope(const Tap& tap, Expected& expected) const {
                           (!has_name || tap.name.starts_with("indexer_"));
   const LatentConfig& latent = sizes->latent;
   const bool is_q_or_k =
-      latent.rank == 0 ? tap.out.ne[0] == config_->head_dim &&
+      latent.rank == 0 ? (tap.out.ne[0] == config_->head_dim ||
+                          tap.out.ne[0] == rope.n_dims) &&  // the rotated part alone
                              (tap.out.ne[1] == sizes->n_heads || tap.out.ne[1] == sizes->n_kv_heads)
                        // Whole queries, or the rotated parts of queries or of the one key.
                        : (tap.out.ne[0] == latent.key_len && tap.out.ne[1] == sizes->n_heads) ||

@@ -46,10 +46,12 @@ Moments moments(std::span<const float> x) {
   return {mean, squares / static_cast<double>(x.size())};
 }
 
-// A source with an element for each of a row, "" where it is not there.
-std::span<const float> row_of(Inputs& in, size_t source) {
+// A source with an element for each of a row, or with a row for each head; empty where it is not
+// there.
+std::span<const float> rows_of(Inputs& in, size_t source) {
   if (!in.has(source)) return {};
-  require_shape(in.source(source).n_elements() == in.source(0).ne[0], "the weight is no row");
+  const int64_t n = in.source(source).n_elements(), row = in.source(0).ne[0];
+  require_shape(n == row || n == row * in.source(0).ne[1], "the weight is no row");
   return in.floats(source);
 }
 
@@ -85,7 +87,8 @@ bool replay_fused_rms_norm(Inputs& in, int variant, Recomputed& out) {
 // With a weight and a bias behind it where it has them (torch's layer_norm, FUSED_NORM).
 bool replay_norm(Inputs& in, int variant, Recomputed& out) {
   const double eps = in.param_f32(0);
-  const std::span<const float> weight = row_of(in, 1), bias = row_of(in, 2);
+  const bool is_fused = in.operation().op == "FUSED_NORM";
+  const std::span<const float> weight = rows_of(in, 1), bias = rows_of(in, 2);
   return each_row(in, variant, out, [&](int64_t r, std::span<const float> x) {
     const auto n = static_cast<int64_t>(x.size());
     const Moments m = moments(x);
@@ -93,14 +96,18 @@ bool replay_norm(Inputs& in, int variant, Recomputed& out) {
     // The variance is summed in lanes of f32, 8 or 4 side by side: a chain of n / 4 additions of
     // positive terms. The mean is rounded before it is taken away.
     const double of_variance = 0.3 * std::sqrt(static_cast<double>(n) / 4) * kUnit32;
+    // torch's mean is a running one in f32 (aten native/cpu/moments_utils.h `RowwiseMoments`).
+    const double of_mean = is_fused ? 0.3 * kUnit32 * std::sqrt(m.variance) : 0;
     for (int64_t i = 0; i < n; ++i) {
       const double value = x[static_cast<size_t>(i)];
-      const double factor = weight.empty() ? 1 : double{weight[static_cast<size_t>(i)]};
+      const double factor =
+          weight.empty() ? 1 : double{weight[static_cast<size_t>(r * n + i) % weight.size()]};
       const double y = (value - m.mean) * scale * factor;
-      const double sum = bias.empty() ? y : y + bias[static_cast<size_t>(i)];
+      const double sum = bias.empty() ? y : y + bias[static_cast<size_t>(r * n + i) % bias.size()];
       out.set(r * n + i, sum,
               (kSigma + of_variance) * std::fabs(y) + 0.5 * kUnit32 * std::fabs(sum - y) +
-                  kUnit32 * (std::fabs(m.mean) + std::fabs(value)) * scale * std::fabs(factor));
+                  kUnit32 * (std::fabs(m.mean) + std::fabs(value)) * scale * std::fabs(factor) +
+                  of_mean * scale * std::fabs(factor));
     }
   });
 }

@@ -6,7 +6,7 @@ whatever goes wrong. torch is imported at `load`, so that `hello` is quick.
 import array
 import importlib.metadata
 import importlib.util
-import json
+import math
 import os
 import platform
 import sys
@@ -66,7 +66,7 @@ class Worker:
 
     def parameters(self, request, payload):
         shapes, config = self._loaded().parameters()
-        return {"parameters": shapes, "config": json.loads(json.dumps(config, default=str))}, b""
+        return {"parameters": shapes, "config": _plain(config)}, b""
 
     def names(self, request, payload):
         told = request.get("weights")
@@ -123,6 +123,17 @@ class Worker:
         if self.model is None:
             raise Refusal("worker_protocol", "no model is loaded", "worker", "send load first")
         return self.model
+
+
+def _plain(value):
+    """As JSON can say it: no infinities, nothing but texts, numbers, lists and objects."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return value if isinstance(value, float) and math.isfinite(value) else str(value)
 
 
 OPS = ("hello", "load", "info", "parameters", "names", "tokenize", "render", "pieces", "reset",

@@ -51,12 +51,13 @@ class Attention:
         for config in self._configs.values():
             config._attn_implementation = "eager"
 
-    def __call__(self, module, query, key, value, mask, *args, **kwargs):
+    def __call__(self, module, query, key, value, *args, **kwargs):
         own = getattr(sys.modules[type(module).__module__], "eager_attention_forward")
         self._watch.quiet += 1
         with _Parts() as parts:
-            found = own(module, query, key, value, mask, *args, **kwargs)
+            found = own(module, query, key, value, *args, **kwargs)
         if len(parts.products) == 2 and len(parts.softmax) == 1:
+            mask = args[0] if args else kwargs.get("attention_mask")
             self._show(module, query, key, value, mask, parts, found[0], kwargs)
         self._watch.quiet -= 1
         return found

@@ -17,8 +17,9 @@ class Norm:
         self.order = None
         if self.weight is not None:
             order = names.order(self.weight, name + ".weight", module.weight)
-            if order is not None and order != list(range(len(order))):
+            if module.weight.dim() == 1 and order is not None and order != list(range(len(order))):
                 self.order = order
+            self._ne = tuple(module.weight.shape)[::-1]
         self._has_bias = self._bias is not None
 
     @property
@@ -32,12 +33,12 @@ class Norm:
         layer = self.weight.layer if self.weight else None
         sources = [graph.source(x, self.order)]
         if self.weight is not None:
-            sources.append(weight(self.weight.name, (x.shape[-1],)))
+            sources.append(weight(self.weight.name, self._ne))
         if self._has_bias:
             sources.append(weight(self.weight.name.removesuffix(".weight") + ".bias",
                                   (x.shape[-1],)))
-        kind = "NORM" if self.by_mean else "RMS_NORM"
-        graph.show(tap, "FUSED_" + kind if self.weight else kind, out, sources, {0: self.eps},
+        kind = "FUSED_NORM" if self.by_mean else "FUSED_RMS_NORM" if self.weight else "RMS_NORM"
+        graph.show(tap, kind, out, sources, {0: self.eps},
                    order=self.order, layer=layer)
 
 
@@ -48,17 +49,20 @@ def _tried(module):
     own = getattr(module, "weight", None)
     shape = getattr(module, "normalized_shape", None)
     width = own.shape[-1] if own is not None else shape[-1] if shape else None
-    if eps is None or width is None or (own is not None and own.dim() != 1):
+    if eps is None or width is None or (own is not None and own.dim() > 2):
         return None, None, None
     x = torch.linspace(-1, 2, width, dtype=torch.float32, device=own.device if own is not None
                        else "cpu")[None, None]
+    if own is not None and own.dim() == 2:  # a row for each head
+        x = x[:, :, None].expand(1, 1, *own.shape)
     try:
         found = module(x.to(own.dtype if own is not None else x.dtype)).to(torch.float32)
     except Exception:
         return None, None, None
     bias = getattr(module, "bias", None)
     by_rms = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
-    by_mean = (x - x.mean()) * torch.rsqrt(x.var(unbiased=False) + eps)
+    by_mean = (x - x.mean(-1, keepdim=True)) * torch.rsqrt(
+        x.var(-1, unbiased=False, keepdim=True) + eps)
     for is_mean, plain in ((False, by_rms), (True, by_mean)):
         for factor in (1, own, None if own is None else 1 + own):
             if factor is None:

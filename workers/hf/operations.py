@@ -88,6 +88,13 @@ class Watch(TorchFunctionMode):
     def addmm(self, out, bias, x, matrix, **_):
         self.linear(out, x, matrix, bias, by_columns=True)
 
+    def matmul(self, out, a, b, *_, **__):
+        """a b, where b is a matrix of the model, as it is stored or turned over."""
+        if b.dim() == 2 and b.stride(0) == 1 and b.stride(1) == b.shape[0]:
+            self.linear(out, a, b.T)
+        elif b.dim() == 2:
+            self.linear(out, a, b, by_columns=True)
+
     def embedding(self, out, ids, matrix, *_, **__):
         found = self.names.parameter_of(matrix)
         if found is None:
@@ -129,7 +136,11 @@ class Watch(TorchFunctionMode):
             self.graph.show(name, "SCALE", out, [self.graph.source(a)], params)
 
     def _second(self, a, b):
-        """As ggml repeats it: with as many dimensions."""
+        """As ggml repeats it: with as many dimensions. Or a weight of the file."""
+        found = self.names.parameter_of(b)
+        for one in self.names.weights_of(found[0]) if found and b.numel() == b.shape[-1] else ():
+            if found[1].numel() == b.numel():
+                return weight(one.name, (b.numel(),))
         return self.graph.source(b if b.dim() == a.dim() else b.reshape(
             (1,) * (a.dim() - b.dim()) + tuple(b.shape)))
 
@@ -137,7 +148,8 @@ class Watch(TorchFunctionMode):
         if isinstance(b, torch.Tensor) and b.numel() == 1:
             b = b.item()
         if isinstance(b, (int, float)) and isinstance(a, torch.Tensor) and self.graph.knows(a):
-            self.graph.show("", "SCALE", out, [self.graph.source(a)], {0: 1.0 / b})
+            divisor = torch.full((1,), float(b), dtype=out.dtype)
+            self.graph.show("", "DIV", out, [self.graph.source(a), Shown(divisor)])
 
 
 def _plain(order, width):
@@ -163,6 +175,7 @@ def _combine(op):
 _HANDLERS = {
     "linear": Watch.linear, "addmm": Watch.addmm, "embedding": Watch.embedding,
     "gelu": Watch.gelu,
+    **{name: Watch.matmul for name in ("matmul", "__matmul__", "mm")},
     **{name: _unary(op) for name, op in _UNARY.items()},
     **{name: _combine("ADD") for name in ("add", "__add__", "__radd__")},
     **{name: _combine("MUL") for name in ("mul", "multiply", "__mul__", "__rmul__")},

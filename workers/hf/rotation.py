@@ -46,7 +46,8 @@ class Rotation:
             given = {**dict(zip(names, args)), **kwargs}
             outs = found if isinstance(found, tuple) else (found,)
             ins = [value for value in given.values()
-                   if isinstance(value, torch.Tensor) and value.dim() == 4][:len(outs)]
+                   if isinstance(value, torch.Tensor) and value.dim() == 4
+                   and not value.is_complex()][:len(outs)]
             way = self._way(function, given, ins[0]) if len(ins) == len(outs) else None
             if way is not None:
                 for name, before, after in zip(("Qcur", "Kcur"), ins, outs):
@@ -58,6 +59,13 @@ class Rotation:
     def _way(self, function, given, x):
         """(positions' dimension, dimensions turned, whether halves, order of what comes out)."""
         heads = 1 if given.get("unsqueeze_dim", 1) == 1 else 2
+        by_angle = next((value for value in given.values()
+                         if isinstance(value, torch.Tensor) and value.is_complex()), None)
+        if by_angle is not None:  # [1, positions, pairs]: which dimension of x those are
+            fits = [at for at in (1, 2) if x.shape[3 - at] == by_angle.shape[1]]
+            if len(fits) != 1:
+                return None
+            heads = fits[0]
         key = (function, x.shape[-1], heads)
         if key not in self._ways:
             self._ways[key] = _tried(function, given, x, heads)
