@@ -100,6 +100,7 @@ std::optional<Explanation> CauseFinder::from_values(const Suspect& suspect) {
   if (auto found = from_kernels(suspect)) return found;
   if (auto found = from_parameter_fits(suspect)) return found;
   if (auto found = from_other_ops(suspect)) return found;
+  if (auto found = from_fused(suspect)) return found;
   if (weight != nullptr) {
     if (auto found = from_other_weights(suspect, *weight)) return found;
   }

@@ -44,6 +44,11 @@ class CauseFinder {
   std::optional<Explanation> from_files(const Suspect& suspect);
   std::optional<Explanation> from_values(const Suspect& suspect);
   std::optional<Explanation> from_other_weights(const Suspect& suspect, const TapTensor& weight);
+  // fused_faults.cc
+  std::optional<Explanation> from_fused(const Suspect& suspect);
+  std::optional<Explanation> from_bias(const Suspect& suspect);
+  std::optional<Explanation> from_one_more(const Suspect& suspect);
+  std::optional<Explanation> from_other_expert(const Suspect& suspect);
   // kernel_faults.cc
   std::optional<Explanation> from_kernels(const Suspect& suspect);
   std::optional<Explanation> from_int16_overflow(const Suspect& suspect);

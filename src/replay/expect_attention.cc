@@ -103,7 +103,8 @@ void Expectations::expect_mask(const Tap& tap, size_t source, Expected& expected
 // Scales with a name of their own (llama.cpp llama-graph.cpp `build_attn_mha`,
 // src/models/gemma*.cpp).
 void Expectations::expect_scale(const Tap& tap, Expected& expected) const {
-  if (tap.name == "inp_scaled" && arch_->embedding_by_width) {
+  const bool scales = arch_->embedding_by_width || config_->embedding_scale != 1;
+  if (tap.name == "inp_scaled" && scales) {
     expect_float(expected, kScaleFactor, config_->embedding_scale, Cause::attention_scale,
                  "the scale of the embedding");
   } else if (tap.name.starts_with("Qcur-") && arch_->scaled_queries) {
@@ -114,7 +115,34 @@ void Expectations::expect_scale(const Tap& tap, Expected& expected) const {
                  "soft cap (its inverse)");
   } else if (tap.name.starts_with("kq_scaled_2-") && config_->attn_softcap > 0) {
     expect_float(expected, kScaleFactor, config_->attn_softcap, Cause::softcap, "soft cap");
+  } else if (tap.name.starts_with("kq_scaled-")) {
+    expect_float(expected, kScaleFactor, config_->kq_scale_of(tap.layer), Cause::attention_scale,
+                 "attention scale");
+  } else if (tap.name.starts_with("ffn_out_scaled-") ||
+             (tap.name.starts_with("attn_out_scaled-") && config_->attention_factor == 1)) {
+    expect_float(expected, kScaleFactor, config_->residual_scale, Cause::factor,
+                 "the factor before the residual");
+  } else if (tap.name == "logits_scaled" || tap.name == "logits_capped") {
+    const bool capped = tap.name == "logits_capped";
+    expect_float(expected, kScaleFactor, capped ? config_->final_softcap : config_->logit_scale,
+                 capped ? Cause::softcap : Cause::factor,
+                 capped ? "soft cap of the logits" : "the factor of the logits");
   }
+}
+
+// The same by a division (workers/hf): logits by their factor's inverse, or by their soft cap.
+void Expectations::expect_divisor(const Tap& tap, Expected& expected) const {
+  if (tap.name != "logits_scaled" || tap.sources.size() < 2) return;
+  TapTensor& divisor = expected.operation.sources[1];
+  if (divisor.floats().size() != 1) return;
+  const bool caps = config_->final_softcap != 0;
+  const float found = divisor.floats()[0];
+  const float right = caps ? config_->final_softcap : 1 / config_->logit_scale;
+  if (alike(found, right) || alike(found * config_->logit_scale, 1)) return;
+  expected.faults.push_back({caps ? Cause::softcap : Cause::factor,
+                             caps ? "soft cap of the logits" : "what divides the logits",
+                             fmt::format("{:.6g}", right), fmt::format("{:.6g}", found)});
+  std::memcpy(divisor.data.own().data(), &right, sizeof right);
 }
 
 }  // namespace crossval

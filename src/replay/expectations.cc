@@ -102,6 +102,8 @@ Expected Expectations::expect(const Tap& tap, std::span<const TokenId> ids, Quer
     expect_norm(tap, expected);
   if (tap.op == "ROPE") expect_rope(tap, expected);
   if (tap.op == "SCALE") expect_scale(tap, expected);
+  if (tap.op == "DIV") expect_divisor(tap, expected);
+  if (tap.op == "TOP_K") expect_choice(tap, expected);
   if (tap.op == "SOFT_MAX" || tap.op == "FLASH_ATTN_EXT") expect_attention(tap, queries, expected);
   expect_activation(tap, expected);
   return expected;
@@ -138,6 +140,18 @@ void Expectations::expect_order(const Tap& tap, Expected& expected) const {
   const int64_t n_used = count(".expert_used_count");
   if (tap.out.ne[0] != count(".expert_count") || n_used <= 0 || n_used > tap.out.ne[0]) return;
   expected.operation.params[kArgsortNRead] = static_cast<int32_t>(n_used);
+}
+
+// How many experts are chosen, where that is an operation with this name.
+void Expectations::expect_choice(const Tap& tap, Expected& expected) const {
+  if (!tap.name.starts_with("ffn_moe_topk") || tap.sources.empty() ||
+      tap.sources[0].ne[0] != config_->experts.n_experts) {
+    return;
+  }
+  const LayerConfig* sizes = layer(tap.layer);
+  if (sizes == nullptr || tap.out.ne[0] == sizes->n_experts_used) return;
+  expected.faults.push_back({Cause::experts_used, "the number of experts of a token",
+                             std::to_string(sizes->n_experts_used), std::to_string(tap.out.ne[0])});
 }
 
 void Expectations::expect_norm(const Tap& tap, Expected& expected) const {

@@ -76,6 +76,8 @@ class Expectations {
   void expect_activation(const Tap& tap, Expected& expected) const;
   void expect_inputs(const Tap& tap, std::span<const TokenId> ids, Expected& expected) const;
 
+  void expect_divisor(const Tap& tap, Expected& expected) const;
+  void expect_choice(const Tap& tap, Expected& expected) const;
   void expect_scale(const Tap& tap, Expected& expected) const;
   // nullptr for tensors of no layer, or of one that the model file has not got.
   const LayerConfig* layer(int layer) const;

@@ -5,6 +5,11 @@ from shower import Shown
 # What stands before a sum says which it is (llama.cpp src/models/llama.cpp).
 _SUMS = {"attn_out": "ffn_inp", "attn_post_norm": "ffn_inp", "ffn_out": "l_out",
          "ffn_post_norm": "l_out", "ffn_moe_out": "l_out"}
+_SUMS |= {"attn_out_scaled": "ffn_inp", "ffn_out_scaled": "l_out"}
+# What is multiplied by a number, or divided by one.
+_SCALED = {"inp_embd": "inp_scaled", "attn_out": "attn_out_scaled", "ffn_out": "ffn_out_scaled",
+           "ffn_moe_out": "ffn_out_scaled", "result_output": "logits_scaled",
+           "logits_tanh": "logits_capped"}
 _GATES = {"SILU": "ffn_silu", "GELU": "ffn_gelu", "GELU_ERF": "ffn_gelu", "RELU": "ffn_relu"}
 
 
@@ -94,7 +99,12 @@ class Graph:
         return ""
 
     def name_of_activation(self, op, values):
+        if op == "TANH" and self.stem(values) == "logits_scaled":
+            return "logits_tanh"
         return _GATES.get(op, "") if self.stem(values) in ("ffn_gate", "ffn_up") else ""
+
+    def name_of_scaled(self, values):
+        return _SCALED.get(self.stem(values), "")
 
     def name_of_product(self, *terms):
         stems = {self.stem(values) for values in terms}

@@ -23,7 +23,7 @@ class Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         out = function(*args, **kwargs)
         handler = None if self.quiet else _HANDLERS.get(getattr(function, "__name__", ""))
-        if handler is not None and isinstance(out, torch.Tensor):
+        if handler is not None and isinstance(out, (torch.Tensor, tuple)):
             self.quiet += 1
             try:
                 handler(self, out, *args, **kwargs)
@@ -132,7 +132,7 @@ class Watch(TorchFunctionMode):
             self.graph.show(name, op, out, [self.graph.source(a), self._second(a, b)])
         elif self.graph.knows(a) and a.shape == out.shape:
             params = {0: 1.0, 1: float(b)} if op == "ADD" else {0: float(b)}
-            name = "inp_scaled" if self.graph.stem(a) == "inp_embd" else ""
+            name = "" if op == "ADD" else self.graph.name_of_scaled(a)
             self.graph.show(name, "SCALE", out, [self.graph.source(a)], params)
 
     def _second(self, a, b):
@@ -144,12 +144,23 @@ class Watch(TorchFunctionMode):
         return self.graph.source(b if b.dim() == a.dim() else b.reshape(
             (1,) * (a.dim() - b.dim()) + tuple(b.shape)))
 
+    def softmax(self, out, x, dim=None, *_, **__):
+        if self.graph.knows(x) and dim in (-1, x.dim() - 1) and out.dtype == x.dtype:
+            name = "ffn_moe_probs" if self.graph.stem(x) == "ffn_moe_logits" else ""
+            self.graph.show(name, "SOFT_MAX", out, [self.graph.source(x)], {0: 1.0})
+
+    def topk(self, out, scores, k, dim=-1, *_, **__):
+        """Which experts a token has: the best of the last dimension."""
+        if self.graph.knows(scores) and dim in (-1, scores.dim() - 1) and scores.dim() == 2:
+            self.graph.show("ffn_moe_topk", "TOP_K", out[1], [self.graph.source(scores)],
+                            seen=out[1].to(torch.int32))
+
     def divide(self, out, a, b, *_, **__):
         if isinstance(b, torch.Tensor) and b.numel() == 1:
             b = b.item()
         if isinstance(b, (int, float)) and isinstance(a, torch.Tensor) and self.graph.knows(a):
             divisor = torch.full((1,), float(b), dtype=out.dtype)
-            self.graph.show("", "DIV", out, [self.graph.source(a), Shown(divisor)])
+            self.graph.show(self.graph.name_of_scaled(a), "DIV", out, [self.graph.source(a), Shown(divisor)])
 
 
 def _plain(order, width):
@@ -174,7 +185,7 @@ def _combine(op):
 
 _HANDLERS = {
     "linear": Watch.linear, "addmm": Watch.addmm, "embedding": Watch.embedding,
-    "gelu": Watch.gelu,
+    "gelu": Watch.gelu, "topk": Watch.topk, "softmax": Watch.softmax,
     **{name: Watch.matmul for name in ("matmul", "__matmul__", "mm")},
     **{name: _unary(op) for name, op in _UNARY.items()},
     **{name: _combine("ADD") for name in ("add", "__add__", "__radd__")},
