@@ -183,6 +183,13 @@ std::vector<int64_t> Inputs::indices(size_t i) const {
   return values;
 }
 
+bool Inputs::is_before_rounding(size_t i) const {
+  if (!weights_.is_before_rounding() || !has(i)) return false;
+  const TapTensor& tensor = source(i);
+  const TensorView* weight = tensor.is_weight ? weights_.find(tensor.name) : nullptr;
+  return weight != nullptr && tensor.data.empty() && weight->type != GgmlType::F32;
+}
+
 std::vector<float> Inputs::row_norms(size_t i) {
   const TapTensor& tensor = source(i);
   if (tensor.is_weight && tensor.data.empty()) return weights_.row_norms(tensor.name, pool_);

@@ -44,6 +44,8 @@ class Inputs {
   WeightView matrix(size_t i) const;
   // Of matrix(i); kept with the weights where it is one.
   std::vector<float> row_norms(size_t i);
+  // The engine has this weight as it was before the file's type rounded it.
+  bool is_before_rounding(size_t i) const;
 
  private:
   std::span<const std::byte> stored(size_t i) const;

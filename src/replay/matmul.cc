@@ -35,6 +35,7 @@
 #include "replay/families.h"
 #include "replay/ik_weights.h"
 #include "replay/row_norms.h"
+#include "replay/weight_rounding.h"
 
 namespace crossval {
 namespace {
@@ -213,7 +214,7 @@ void multiply(const Product& p, int variant, ThreadPool& pool) {
     multiply_as_ik(p, *ik, pool);
     return;
   }
-  const bool is_exact = arithmetic == "f32";
+  const bool is_exact = arithmetic == "f32" || p.before_rounding;
   thread_local PreparedActivations prepared;
   prepare_activations(p.x, p.x_stride, p.n_tokens, p.w.row_len, format,
                       is_exact ? Numerics::exact : Numerics::ggml, prepared, pool);
@@ -243,6 +244,7 @@ void multiply(const Product& p, int variant, ThreadPool& pool) {
                              steady * std::fabs(p.y[t * p.y_stride + r]));
     }
   });
+  if (p.before_rounding) add_weight_rounding(p, pool);
 }
 
 // A third source is added to every row (torch's linear): one rounding more.
@@ -267,6 +269,9 @@ bool replay_mul_mat(Inputs& in, int variant, Recomputed& out) {
   require_shape(a.ne[0] % all.format->block_len == 0, "rows are no whole number of blocks");
   out.arithmetic = product_arithmetic(*all.format, variant);
   if (out.arithmetic == nullptr) return false;
+  const bool before_rounding = in.is_before_rounding(0);
+  if (before_rounding && variant > 0) return false;
+  if (before_rounding) out.arithmetic = "f32, weights before their rounding";
   const std::span<const float> x = in.floats(1);
   const std::vector<float> norms = in.row_norms(0);
   out.resize(y.n_elements());
@@ -289,7 +294,8 @@ bool replay_mul_mat(Inputs& in, int variant, Recomputed& out) {
               .y = out.expected.data() + first * y.ne[0],
               .sigma = out.sigma.data() + first * y.ne[0],
               .y_stride = y.ne[0],
-              .in_double = !a.is_weight},
+              .in_double = !a.is_weight,
+              .before_rounding = before_rounding},
              variant, in.pool());
   }
   if (in.has(2)) add_bias(in, out);

@@ -21,6 +21,7 @@ struct Product {
   // Sums in double, for floats only: between activations (queries and keys) large terms cancel, and
   // our f32 chains would err more than the engine does. Too slow for weights.
   bool in_double = false;
+  bool before_rounding = false;  // of the weights, by their type
 };
 
 // The name of arithmetic number `variant` for weights of this format; null when there are no more.

@@ -34,6 +34,9 @@ bool multiply_routed(Inputs& in, const RoutedSources& at, int variant, Recompute
     require_shape(expert >= 0 && expert < w.ne[2], "there is no such expert");
     of_expert[static_cast<size_t>(expert)].push_back(i);
   }
+  const bool before_rounding = in.is_before_rounding(at.weights);
+  if (before_rounding && variant > 0) return false;
+  if (before_rounding) out.arithmetic = "f32, weights before their rounding";
   std::vector<float> gathered, products, sigmas;
   for (int64_t expert = 0; expert < w.ne[2]; ++expert) {
     const std::vector<int64_t>& users = of_expert[static_cast<size_t>(expert)];
@@ -57,7 +60,8 @@ bool multiply_routed(Inputs& in, const RoutedSources& at, int variant, Recompute
               .n_tokens = n,
               .y = products.data(),
               .sigma = sigmas.data(),
-              .y_stride = w.ne[1]},
+              .y_stride = w.ne[1],
+              .before_rounding = before_rounding},
              variant, in.pool());
     for (int64_t i = 0; i < n; ++i) {
       const int64_t to = users[static_cast<size_t>(i)] * w.ne[1];

@@ -6,6 +6,7 @@
 
 #include "replay/families.h"
 #include "replay/requantize.h"
+#include "replay/weight_rounding.h"
 
 namespace crossval {
 namespace {
@@ -82,12 +83,12 @@ bool replay_get_rows(Inputs& in, int variant, Recomputed& out) {
     } else {
       get_row(table, row, to);
     }
-    const bool is_exact = is_integer || rows.type == GgmlType::F32 || rows.type == GgmlType::F16 ||
-                          rows.type == GgmlType::BF16;
+    float* sigma = out.sigma.data() + r * n;
+    const bool is_exact = is_integer || table.format->sub_block_len == 0;
     for (int64_t i = 0; i < n; ++i) {
-      out.sigma[static_cast<size_t>(r * n + i)] =
-          is_exact ? 0 : static_cast<float>(kDequantized * std::fabs(to[i]));
+      sigma[i] = is_exact ? 0 : static_cast<float>(kDequantized * std::fabs(to[i]));
     }
+    if (in.is_before_rounding(0)) weight_errors(*table.format, to, n, sigma);
   }
   return true;
 }

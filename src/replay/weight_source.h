@@ -29,7 +29,12 @@ class WeightSource {
   // per weight. Not to be called by several threads at once.
   const std::vector<float>& row_norms(const std::string& name, ThreadPool& pool) const;
 
+  // The engine computes with what the file's weights were rounded from.
+  void set_before_rounding(bool is) { is_before_rounding_ = is; }
+  bool is_before_rounding() const { return is_before_rounding_; }
+
  private:
+  bool is_before_rounding_ = false;
   std::shared_ptr<const ModelFile> model_;
   std::map<std::string, TensorView, std::less<>> substitutes_;
   mutable std::map<std::string, std::vector<float>, std::less<>> norms_;

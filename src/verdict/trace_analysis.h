@@ -35,13 +35,16 @@ class TraceAnalysis {
   TraceAnalysis(std::shared_ptr<const ModelFile> model,
                 std::shared_ptr<const ModelFile> engine_model, std::shared_ptr<ThreadPool> pool);
 
+  // Before the first tap: the engine reads the checkpoint that the model file was made from.
+  void set_before_rounding() { weights_.set_before_rounding(true); }
+
   void add(const PlacedTap& placed);
   // Instead of add(), for a tap that was judged in another run of the same ids, with the same
   // inputs and result.
   void pass_over(const PlacedTap& placed);
 
-  // Fills taps, counts and the first divergence. `complete` = nothing was filtered out, so that a
-  // weight which no tap read is one the engine does not use.
+  // Fills taps, counts and the first divergence. Of a whole graph a weight which
+  // no tap read is one the engine does not use.
   void finish(TracePart part, TraceReport& report);
 
  private:
