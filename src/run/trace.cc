@@ -189,7 +189,8 @@ class Trace {
     }
     if (!report.base.non_finite_weight.empty()) blame_non_finite_weight(report);
     excuse_routing_ties(routing.ties(), report);
-    if (report.parts_by_rounding) report.base.status = Status::agree;
+    const bool rounds = !report.rounded_types.empty() && !report.first_divergence;
+    if (report.parts_by_rounding || rounds) report.base.status = Status::agree;
     if (report.base.status == Status::diverged && !report.first_divergence) blame_leap(report);
     if (report.first_divergence) report.base.status = Status::diverged;
     hold_files_apart(report.base);

@@ -179,6 +179,14 @@ Finding of_clean_run(const TraceReport& report) {
         "takes that as agreement",
         plural(std::ssize(hidden), "weight"), first_of(hidden)));
   }
+  if (!report.rounded_types.empty()) {
+    finding.notes.push_back(fmt::format(
+        "note: the backend computes with the checkpoint's weights, which the file rounds ({}): "
+        "each "
+        "operation is within that rounding, which is all that parts the logits; `check-conversion` "
+        "compares the weights one by one",
+        fmt::join(report.rounded_types, ", ")));
+  }
   finding.notes.insert(finding.notes.end(), report.base.remarks.begin(), report.base.remarks.end());
   const bool beside_native = report.base.engine && !report.base.engine->numerics.empty();
   if (report.parts_by_rounding && !beside_native) {

@@ -325,6 +325,9 @@ void TraceAnalysis::finish(TracePart part, TraceReport& report) {
   report.taps = std::move(taps_);
   report.coverage = coverage_of(report);
   report.coverage.not_shown = std::move(not_shown);
+  for (const Coverage::OfType& of : report.coverage.by_weight_type) {
+    if (weights_.is_before_rounding() && of.type != "F32") report.rounded_types.push_back(of.type);
+  }
 }
 
 }  // namespace crossval

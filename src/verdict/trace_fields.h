@@ -167,6 +167,9 @@ void describe(V& v, const TraceReport& report) {
     "the logits are beyond the tolerance, yet every operation is right and the graphs are alike "
     "(two engines), or they part only where rounding sends a token to another expert (native); the "
     "status is agree");
+  v("rounded_types", report.rounded_types,
+    "the backend reads the checkpoint that the file was made from: the file's types that round its "
+    "weights, to whose rounding operations are held");
   v("parameters_checked", report.parameters_checked,
     "the architecture is known: hyperparameters, mask and use of all weights were checked too");
   v("coverage", CoverageOf{report}, "");

@@ -114,6 +114,9 @@ struct TraceReport {
   // Two engines: the logits are beyond the tolerance, yet every operation is right in both, and
   // their graphs are alike.
   bool parts_by_rounding = false;
+  // The backend reads the checkpoint that the file was made from, and these types of the file have
+  // rounded its weights: what operations may be off by, and why the logits part.
+  std::vector<std::string> rounded_types;
   bool parameters_checked = false;           // the architecture's parameters are known here
   bool lifted = false;                       // both sides read a copy dequantised to F32
   double largest_clean_ratio = 0;            // of the taps that passed: how near to the bound
