@@ -23,6 +23,14 @@ class HfBackend : public ::testing::Test {
  protected:
   static CrossvalResult per_token(std::vector<std::string> args, const RunOptions& options = {}) {
     args.insert(args.begin(), "per-token");
+    return run(std::move(args), options);
+  }
+  // Of the checkpoint in folder_ against model_.
+  CrossvalResult trace() const {
+    return run({"trace", "--model", model_, "--backend-model", folder_, "--backend", "hf",
+                "--numerics", "exact", "--tokens", "1,7,3,5,9,2,11,4,6,8"});
+  }
+  static CrossvalResult run(std::vector<std::string> args, const RunOptions& options = {}) {
     RunOptions patient = options;
     patient.timeout_ms = 600'000;  // torch is imported
     return run_crossval(CROSSVAL_BIN, args, patient);
@@ -233,6 +241,123 @@ TEST_F(HfBackend, SettingsAreKnownAndChecked) {
   ASSERT_FALSE(rounded.json()["positions"].empty()) << rounded.run.out;
   EXPECT_GT(farthest(rounded), 1e-4);
   EXPECT_LT(farthest(with("attn=sdpa")), 1e-5);
+}
+
+// What the first fault of a trace is: its cause, and a weight.
+std::string first_fault(const CrossvalResult& result) {
+  const nlohmann::json json = result.json();
+  if (json["faults"].empty()) return "none: " + json["status"].get<std::string>();
+  const nlohmann::json& fault = json["faults"][0];
+  return fault["cause"].get<std::string>() +
+         (fault["weights"].empty() ? "" : " " + fault["weights"][0].get<std::string>());
+}
+
+TEST_F(HfBackend, ATraceRecomputesEachOperationWithTheFilesWeights) {
+  write_arch_model(model_, *find_arch("qwen3"));
+  write_checkpoint(model_, folder_);
+  const CrossvalResult result = trace();
+  SKIP_WITHOUT_TRANSFORMERS(result);
+  ASSERT_EQ(result.run.exit_code, 0) << result.run.err << result.run.out;
+  const nlohmann::json json = result.json();
+  EXPECT_EQ(json["status"], "agree");
+  EXPECT_TRUE(json["coverage"]["not_shown"].empty());
+  EXPECT_EQ(json["coverage"]["recomputed"], json["coverage"]["of"]);
+  EXPECT_TRUE(json["rounded_types"].empty());
+  // Weights, rotations, scores and sums, under llama.cpp's names.
+  for (const char* name :
+       {"inp_embd", "Qcur-0", "Qcur_normed-0", "kq-0", "kq_soft_max-0", "kqv-0", "attn_out-0",
+        "ffn_inp-0", "ffn_gate_par-1", "l_out-1", "result_output"}) {
+    const auto is_it = [&](const nlohmann::json& tap) { return tap["tensor"] == name; };
+    EXPECT_TRUE(std::ranges::any_of(json["taps"], is_it)) << name;
+  }
+  // Looking on changes no bit.
+  const CrossvalResult alone =
+      per_token({"--model", model_, "--backend-model", folder_, "--backend", "hf", "--numerics",
+                 "exact", "--tokens", "1,7,3,5,9,2,11,4,6,8", "--max-tokens", "0"});
+  EXPECT_EQ(alone.json()["summary"]["min_cosine"], json["summary"]["min_cosine"]);
+  EXPECT_EQ(alone.json()["summary"]["max_kl"], json["summary"]["max_kl"]);
+}
+
+TEST_F(HfBackend, ATraceFindsWhatTheConversionDidWrong) {
+  write_arch_model(model_, *find_arch("qwen3"));
+  write_checkpoint(model_, folder_);
+  SKIP_WITHOUT_TRANSFORMERS(trace());
+  const std::string file = folder_ + "/model.safetensors", config = folder_ + "/config.json";
+  const std::string weights = read_text(file), keys = read_text(config);
+  const auto with_key = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json changed = nlohmann::json::parse(keys);
+    changed[key] = value;
+    write_text(config, changed.dump());
+    const std::string found = first_fault(trace());
+    write_text(config, keys);
+    return found;
+  };
+  EXPECT_TRUE(with_key("rms_norm_eps", 1e-3).starts_with("rms_eps"));
+  EXPECT_EQ(with_key("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 777.0}}),
+            "rope_base");
+  EXPECT_EQ(with_key("hidden_act", "gelu"), "activation");
+  // The names in its header change places: what was one tensor's is the other's.
+  const auto with_swapped = [&](const std::string& a, const std::string& b) {
+    std::string changed = weights;
+    const size_t at_a = changed.find(a), at_b = changed.find(b);
+    changed.replace(at_a, a.size(), b);
+    changed.replace(at_b, b.size(), a);
+    write_text(file, changed);
+    const std::string found = first_fault(trace());
+    write_text(file, weights);
+    return found;
+  };
+  EXPECT_EQ(with_swapped("layers.0.mlp.down_proj", "layers.1.mlp.down_proj"),
+            "other_layer blk.0.ffn_down.weight");
+  EXPECT_EQ(with_swapped("0.mlp.gate_proj", "0.mlp.up_proj\",").substr(0, 4), "none");
+}
+
+// llama.cpp's converter reorders rows of queries and keys, transformers puts them back.
+TEST_F(HfBackend, ATraceOfAGgufItselfIsSilent) {
+  SKIP_WITHOUT(smollm2);
+  std::vector<std::string> whole = {"trace", "--model",  smollm2,      "--backend",
+                                    "hf",    "--tokens", "1,2,3,4,5,6"};
+  const CrossvalResult result = run(whole);
+  SKIP_WITHOUT_TRANSFORMERS(result);
+  ASSERT_EQ(result.run.exit_code, 0) << result.run.err << result.run.out;
+  EXPECT_TRUE(result.json()["coverage"]["not_shown"].empty());
+  EXPECT_EQ(result.json()["coverage"]["recomputed"], result.json()["coverage"]["of"]);
+  whole.insert(whole.end(), {"--engine", "llama"});
+  const CrossvalResult beside = run(whole);
+  if (beside.run.exit_code == 4) GTEST_SKIP() << "needs llama.cpp: run `crossval setup llama`";
+  EXPECT_EQ(beside.run.exit_code, 0) << beside.run.out;
+}
+
+// Of llama.cpp, transformers and native two agree; the checkpoint is the one that is another.
+TEST_F(HfBackend, AVoteNamesTheCheckpointThatIsAnother) {
+  write_arch_model(model_, *find_arch("qwen3"));
+  write_checkpoint(model_, folder_);
+  std::string weights = read_text(folder_ + "/model.safetensors");
+  std::fill(weights.end() - 64 * 64 * 4, weights.end(), '\0');
+  write_text(folder_ + "/model.safetensors", weights);
+  const CrossvalResult result =
+      per_token({"--model", model_, "--backend-model", folder_, "--backend", "llama,hf", "--tokens",
+                 "1,7,3,5,9,2,11,4", "--max-tokens", "0"});
+  for (const auto& pair : result.json()["pairs"]) {
+    if (!pair["error"].is_null()) GTEST_SKIP() << pair["error"].dump();
+  }
+  EXPECT_EQ(result.run.exit_code, 1);
+  EXPECT_EQ(result.json()["vote"]["outlier"], "transformers") << result.json()["vote"].dump();
+  // Engines that read GGUF alone cannot share another file.
+  EXPECT_EQ(error_code(per_token({"--model", model_, "--backend-model", model_, "--backend",
+                                  "llama,hf", "--tokens", "1"})),
+            "backend_model_of_several");
+}
+
+TEST_F(HfBackend, TensorsAreOfExactArithmeticAlone) {
+  write_arch_model(model_, *find_arch("qwen3"));
+  write_checkpoint(model_, folder_);
+  const CrossvalResult result =
+      run({"trace", "--model", model_, "--backend-model", folder_, "--backend", "hf", "--tokens",
+           "1,7,3", "--backend-opt", "dtype=bf16"});
+  SKIP_WITHOUT_TRANSFORMERS(result);
+  EXPECT_EQ(result.run.exit_code, 3);
+  EXPECT_EQ(error_code(result), "no_taps");
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // alone, so that it runs where no backend was brought.
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "support/crossval_run.h"
 #include "support/model_edit.h"
 #include "support/temp_dir.h"
@@ -57,6 +59,29 @@ TEST_F(TraceDiff, NamesTheFirstTensorThatDiffers) {
   EXPECT_EQ(first["tensor"], "Qcur-0");
   EXPECT_EQ(first["op"], "ROPE");
   EXPECT_EQ(first["layer"], 0);
+}
+
+// A file as another program writes one (docs/trace-file.md): no metadata, so no operations.
+TEST_F(TraceDiff, TensorsOfAFileFromElsewhereAreFoundByName) {
+  const std::string a = saved("a", model_, {"--taps", "^(l_out|ffn_up)"});
+  ModelEdit edit(model_);
+  edit.metadata().set_f32("llama.rope.freq_base", 50000.0f);
+  edit.write(dir_.file("other.gguf"));
+  for (const std::string& model : {model_, dir_.file("other.gguf")}) {
+    const std::string bytes = read_text(saved("b", model, {"--taps", "^l_out"}));
+    uint64_t length = 0;
+    std::memcpy(&length, bytes.data(), sizeof length);
+    auto header = nlohmann::json::parse(bytes.substr(sizeof length, length));
+    header.erase("__metadata__");
+    const std::string text = header.dump();
+    const uint64_t own_length = text.size();
+    write_text(dir_.file("c"),
+               std::string(reinterpret_cast<const char*>(&own_length), sizeof own_length) + text +
+                   bytes.substr(sizeof length + length));
+    const CrossvalResult result = diff(a, dir_.file("c"));
+    EXPECT_EQ(result.json()["n_taps"], 2) << result.run.err;
+    EXPECT_EQ(result.run.exit_code, model == model_ ? 0 : 1);
+  }
 }
 
 TEST_F(TraceDiff, NothingComparedIsNeverAgreement) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The smallest worker: an engine of one's own behind docs/protocol.md, Python's library alone.
 
-Its "model" is a toy: the row of an id prefers the next id. Put yours into `load` and `evaluate`.
+Its "model" is a toy: the row of an id prefers the next id. Put yours into `load` and `evaluate`;
+it shows one operation of it to `crossval trace`, which recomputes what it is shown.
     crossval setup toy --program python3 docs/examples/worker.py
     crossval per-token --model m.gguf --tokens 1,2,3 --backend toy
 """
@@ -11,65 +12,68 @@ import os
 import struct
 import sys
 
-VERSION = 1
-
 
 class Engine:
-    def load(self, path, n_threads, settings):
-        if settings:
-            raise ValueError("this engine has no settings")
-        self.n_vocab = n_vocab_of(path)
-        self.rows = []
+    def load(self, path):
+        self.n_vocab, self.rows = n_vocab_of(path), []
 
-    def evaluate(self, ids):
-        self.rows = []
-        for token in ids:
-            row = array.array("f", bytes(4 * self.n_vocab))
-            row[(token + 1) % self.n_vocab] = 1.0
-            self.rows.append(row)
+    def evaluate(self, ids, show):
+        chosen = [array.array("f", [id_ + 1 == i for i in range(self.n_vocab)]) for id_ in ids]
+        self.rows = [array.array("f", (2 * value for value in row)) for row in chosen]
+        if show:  # SCALE by 2, whose parameter is a float's bits; called as llama.cpp calls it
+            two = struct.unpack("<i", struct.pack("<f", 2))[0]
+            show("result_output", "SCALE", [two], self.rows, [("chosen", chosen)])
 
 
 def n_vocab_of(path):
-    """Rows of token_embd.weight, from the tensor list of a GGUF file."""
-    with open(path, "rb") as file:
-        read = lambda form: struct.unpack("<" + form, file.read(struct.calcsize("<" + form)))
-        text = lambda: file.read(read("Q")[0]).decode()
-        sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+    """The longest dimension of token_embd.weight, found by its name in the GGUF file."""
+    data = open(path, "rb").read(1 << 28)
+    at = data.index(b"\x11\0\0\0\0\0\0\0token_embd.weight") + 8 + 17
+    return max(struct.unpack_from("<2Q", data, at + 4))
 
-        def skip(kind):
-            if kind == 8:
-                text()
-            elif kind == 9:
-                inner, n = read("IQ")
-                for _ in range(n):
-                    skip(inner)
-            else:
-                file.read(sizes[kind])
 
-        _, _, n_tensors, n_keys = read("4sIQQ")
-        for _ in range(n_keys):
-            text()
-            skip(read("I")[0])
-        for _ in range(n_tensors):
-            name, shape = text(), read("Q" * read("I")[0])
-            read("IQ")
-            if name == "token_embd.weight":
-                return shape[1]
-    raise ValueError("the model has no token_embd.weight")
+def read_request():
+    _, n_json, n_payload = struct.unpack("<4sIQ", read_exactly(16))
+    return json.loads(read_exactly(n_json)), read_exactly(n_payload)
+
+
+def read_exactly(n):
+    data = b""
+    while len(data) < n:
+        data += os.read(3, n - len(data)) or sys.exit(0)
+    return data
+
+
+def write_reply(header, data=b""):
+    text = json.dumps({"ok": True, **header}).encode()
+    frame = b"XVW\x01" + struct.pack("<IQ", len(text), len(data)) + text + data
+    while frame:
+        frame = frame[os.write(4, frame):]
+
+
+def show(name, op, params, rows, sources):
+    """One operation, its result first; the program asks for bytes until it says `next`."""
+    shown = [(name, rows), *sources]
+    tensors = [{"name": called, "type": "F32", "ne": [len(rows[0]), len(rows), 1, 1],
+                "bytes": 4 * len(rows) * len(rows[0])} for called, rows in shown]
+    write_reply({"tap": {"name": name, "occurrence": 0, "layer": -1, "op": op, "params": params,
+                         "tensors": tensors}})
+    while (request := read_request()[0])["op"] == "tap_data":
+        write_reply({}, b"".join(row.tobytes() for row in shown[request["tensor"]][1]))
 
 
 def answer(engine, request, payload):
     op = request["op"]
     if op == "hello":
-        return {"protocol": VERSION, "engine": "toy", "version": "1", "tokenizes": False,
-                "pieces": False}, b""
+        return {"protocol": 1, "engine": "toy", "version": "1", "tokenizes": False, "pieces": False,
+                "taps": "partial"}, b""
     if op == "load":
-        engine.load(request["model"], request["n_threads"], request["settings"])
+        engine.load(request["model"])
     if op in ("load", "info", "reset"):
         return {"n_vocab": engine.n_vocab, "device": "CPU", "settings": {}}, b""
     if op == "eval":
         ids = array.array("i", payload)
-        engine.evaluate(ids)
+        engine.evaluate(ids, show if request.get("capture") else None)
         return {"n_rows": len(ids)}, b""
     if op == "logits":
         first, n = request["first_row"], request["n_rows"]
@@ -77,35 +81,15 @@ def answer(engine, request, payload):
     raise ValueError(f"no such message: {op}")
 
 
-def read_exactly(n):
-    data = b""
-    while len(data) < n:
-        part = os.read(3, n - len(data))
-        if not part:
-            sys.exit(0)
-        data += part
-    return data
-
-
 def main():
     engine = Engine()
-    while True:
-        _, n_json, n_payload = struct.unpack("<4sIQ", read_exactly(16))
-        request = json.loads(read_exactly(n_json))
-        payload = read_exactly(n_payload)
-        if request["op"] == "quit":
-            return
+    while (asked := read_request())[0]["op"] != "quit":
         try:
-            header, data = answer(engine, request, payload)
-            header["ok"] = True
+            write_reply(*answer(engine, *asked))
         except Exception as error:
-            data = b""
-            header = {"ok": False, "error": {"status": "bad_input", "code": "toy", "what": str(error),
-                                             "where": request["op"], "fix": "see docs/protocol.md"}}
-        text = json.dumps(header).encode()
-        frame = b"XVW" + bytes([VERSION]) + struct.pack("<IQ", len(text), len(data)) + text + data
-        while frame:
-            frame = frame[os.write(4, frame):]
+            write_reply({"ok": False, "error": {
+                "status": "bad_input", "code": "toy", "what": str(error), "where": asked[0]["op"],
+                "fix": "see docs/protocol.md"}})
 
 
 if __name__ == "__main__":

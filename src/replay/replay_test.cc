@@ -193,6 +193,40 @@ TEST(ReplayNorm, MeanIsTakenAwayAndWeightsMultiply) {
       replayed(tap_of("FUSED_RMS_NORM", y, {x, floats(shape, {1, 1, 1, 2})}, {0})).passes());
 }
 
+TEST(ReplayMatmul, AThirdSourceIsAddedToEveryRow) {
+  const auto x = random_floats(8 * 3, 7), w = random_floats(8 * 2, 8);
+  std::vector<float> y;
+  const std::vector<float> bias = {0.5f, -2};
+  for (size_t t = 0; t < 3; ++t) {
+    for (size_t r = 0; r < 2; ++r) {
+      float sum = 0;
+      for (size_t i = 0; i < 8; ++i) sum += w[r * 8 + i] * x[t * 8 + i];
+      y.push_back(sum + bias[r]);
+    }
+  }
+  const std::vector<TapTensor> sources = {floats({8, 2, 1, 1}, w), floats({8, 3, 1, 1}, x),
+                                          floats({2, 1, 1, 1}, bias)};
+  EXPECT_LE(replayed(tap_of("MUL_MAT", floats({2, 3, 1, 1}, y), sources)).ratio, 1);
+  auto without = sources;
+  without.pop_back();
+  EXPECT_GT(replayed(tap_of("MUL_MAT", floats({2, 3, 1, 1}, y), without)).ratio, 100);
+}
+
+TEST(ReplayNorm, WeightAndBiasBehindAMean) {
+  const std::vector<float> x = {1, 2, 3, 6}, weight = {1, 2, 1, 1}, bias = {0, 0, 0, 5};
+  // Mean 3, deviation sqrt(3.5).
+  const float s = 1 / std::sqrt(3.5f);
+  const std::vector<float> y = {-2 * s, -1 * s * 2, 0, 3 * s + 5};
+  const auto with = [&](const std::vector<float>& added) {
+    return replayed(tap_of("FUSED_NORM", floats({4, 1, 1, 1}, y),
+                           {floats({4, 1, 1, 1}, x), floats({4, 1, 1, 1}, weight),
+                            floats({4, 1, 1, 1}, added)}))
+        .ratio;
+  };
+  EXPECT_LE(with(bias), 1);
+  EXPECT_GT(with({0, 0, 0, 4.999f}), 10);
+}
+
 TEST(ReplayRope, NormalAndNeoxPairs) {
   constexpr int64_t n_dims = 4;
   const std::vector<float> x = {1, 2, 3, 4, 5, 6};  // the last two are not rotated

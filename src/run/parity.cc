@@ -28,6 +28,19 @@ std::vector<std::string> split(const std::string& list) {
   return names;
 }
 
+bool names_checkpoint(const PerTokenOptions& options) {
+  return !options.backend_model.empty() &&
+         kind_of_model(options.backend_model) == ModelKind::checkpoint;
+}
+
+bool reads_checkpoints(const std::string& name) {
+  try {
+    return find_engine(name, "--backend").recipe->reads(ModelKind::checkpoint);
+  } catch (const Error&) {
+    return false;  // its pair says what is wrong with it
+  }
+}
+
 // The engine and the backends, in the order in which pairs are made of them.
 std::vector<std::string> read_participants(const PerTokenOptions& options) {
   std::vector<std::string> names = {options.engine};
@@ -53,7 +66,10 @@ std::vector<std::string> read_participants(const PerTokenOptions& options) {
     backend_failed("no_backend_ready", "no other backend than the engine is ready", "--backend all",
                    "see `crossval backends` for what to set up");
   }
-  if (!options.backend_model.empty()) {
+  // A checkpoint is of the one that reads it; the others have the file.
+  const bool is_for_one =
+      names_checkpoint(options) && std::ranges::any_of(names, reads_checkpoints);
+  if (!options.backend_model.empty() && !is_for_one) {
     bad_input("backend_model_of_several", "several backends cannot all be the other file's",
               "--backend-model", "compare one backend at a time, or leave out --backend-model");
   }
@@ -89,6 +105,7 @@ PerTokenOptions pair_options(const PerTokenOptions& options, const std::string& 
   pair.engine = a;
   pair.backend = b;
   pair.receipt.clear();
+  if (names_checkpoint(options) && !reads_checkpoints(b)) pair.backend_model.clear();
   if (!options.save_trace_dir.empty()) {
     pair.save_trace_dir = fmt::format("{}/pair-{}", options.save_trace_dir, index + 1);
   }

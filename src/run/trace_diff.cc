@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/stopwatch.h"
@@ -28,6 +31,17 @@ std::vector<SavedTap> taps_of(const TraceFile& trace) {
     bad_input("no_taps", "the trace holds no captured tensors", trace.path(), kFixNoTaps);
   }
   return taps;
+}
+
+// A file from elsewhere need not say which operations its tensors come from: they are those of the
+// other file's tensors of the same name.
+void take_operations(std::vector<SavedTap>& own, const std::vector<SavedTap>& other) {
+  std::map<std::pair<std::string, int>, std::string> ops;
+  for (const SavedTap& tap : other) ops[{tap.name, tap.occurrence}] = tap.op;
+  for (SavedTap& tap : own) {
+    const auto found = ops.find({tap.name, tap.occurrence});
+    if (tap.op.empty() && found != ops.end()) tap.op = found->second;
+  }
 }
 
 TapReport report_of(const TapPair& pair) {
@@ -60,7 +74,9 @@ void diff(const CompareOptions& options, TraceReport& report) {
   base.backend = describe_engine(b, "flag");
   base.model.path = a.file().metadata(trace_key::kModel);
   base.model.sha256 = a.file().metadata(trace_key::kModelSha256);
-  const std::vector<SavedTap> a_taps = taps_of(a.file()), b_taps = taps_of(b.file());
+  std::vector<SavedTap> a_taps = taps_of(a.file()), b_taps = taps_of(b.file());
+  take_operations(a_taps, b_taps);
+  take_operations(b_taps, a_taps);
   base.tokens.engine = a.file().tokens();
   base.tokens.backend = b.file().tokens();
   const auto no_piece = [](TokenId) { return std::string(); };

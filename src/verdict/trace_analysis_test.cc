@@ -101,5 +101,17 @@ TEST_F(TraceAnalysisTest, AScaleThatNoRowAsksForMayGoUnread) {
   EXPECT_EQ(report.first_divergence->cause, Cause::weight_unused);
 }
 
+TEST_F(TraceAnalysisTest, WhatAnEngineKeepsToItselfIsListedAndNoFault) {
+  add("x", {1, 2}, floats("input", {-1, -2}));
+  TraceReport report;
+  analysis_->finish(TracePart::shown, report);
+  EXPECT_FALSE(report.first_divergence);
+  EXPECT_TRUE(report.unread_weights.empty());
+  EXPECT_TRUE(report.coverage.is_incomplete());
+  const auto& hidden = report.coverage.not_shown;
+  EXPECT_NE(std::ranges::find(hidden, "blk.0.attn_q.weight"), hidden.end());
+  EXPECT_FALSE(report.structure_checked);
+}
+
 }  // namespace
 }  // namespace crossval

@@ -93,6 +93,14 @@ TEST_F(Extension, AProgramIsAnEngineWithoutARow) {
             "--backend", "toy", "--ladder", "tokens"});
   EXPECT_EQ(text.run.exit_code, 0) << text.run.err;
   EXPECT_NE(text.run.err.find("has no tokenizer"), std::string::npos) << text.run.err;
+  // What it shows is recomputed; of what it keeps to itself nothing is said but that.
+  const CrossvalResult trace =
+      json({"trace", "--model", model_, "--tokens", "1,2,3", "--backend", "toy"});
+  EXPECT_EQ(trace.json()["coverage"]["recomputed"], 1) << trace.run.err;
+  EXPECT_EQ(trace.json()["taps"][0]["verdict"], "ok");
+  EXPECT_TRUE(trace.json()["faults"].empty()) << trace.json()["faults"].dump();
+  const auto& hidden = trace.json()["coverage"]["not_shown"];
+  EXPECT_NE(std::find(hidden.begin(), hidden.end(), "output_norm.weight"), hidden.end());
 }
 
 }  // namespace

@@ -13,6 +13,10 @@ _SCALED = {"inp_embd": "inp_scaled", "attn_out": "attn_out_scaled", "ffn_out": "
 _GATES = {"SILU": "ffn_silu", "GELU": "ffn_gelu", "GELU_ERF": "ffn_gelu", "RELU": "ffn_relu"}
 
 
+# The order of a result that was shown in another form than it has in memory.
+_ELSEWHERE = object()
+
+
 class _Result:
     """Where a shown result lies. Holds its tensor, so that nothing else comes to lie there."""
 
@@ -82,6 +86,8 @@ class Graph:
         called = self._shower.show(name, layer, op, params or {},
                                    Shown(ordered(values if seen is None else seen, order)),
                                    sources)
+        if seen is not None and seen.data_ptr() != values.data_ptr():
+            order = _ELSEWHERE
         where = values.untyped_storage().data_ptr()
         kept = [one for one in self._results.get(where, ()) if one.version == values._version]
         self._results[where] = kept + [_Result(called, values, order, layer)]
@@ -112,5 +118,6 @@ class Graph:
 
 
 def _same(one, other):
-    return (one is None and other is None) or (
-        one is not None and other is not None and list(one) == list(other))
+    if one is _ELSEWHERE or one is None or other is None:
+        return one is None and other is None
+    return list(one) == list(other)

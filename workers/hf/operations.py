@@ -53,6 +53,8 @@ class Watch(TorchFunctionMode):
         return output or found
 
     def _product(self, one, out, x, order, bias):
+        if one.n_experts > 1:
+            return self._heads(one, out, x, order)
         n_in, columns = x.shape[-1], _plain(order, out.shape[-1])
         sources = [weight(one.name, (n_in, len(order))), self.graph.source(x)]
         if bias is not None:
@@ -60,6 +62,16 @@ class Watch(TorchFunctionMode):
         tap = "result_output" if one.name == "token_embd.weight" else one.tap
         part, order = _part(out, columns)
         self.graph.show(tap, "MUL_MAT", part, sources, order=order, layer=one.layer)
+
+    def _heads(self, one, out, x, order):
+        """A file's matrix for each head, of one that has them below one another."""
+        n_heads, n_in = one.n_experts, x.shape[-1]
+        rows = x.reshape(-1, n_in)
+        per_head = out.reshape(len(rows), -1)[:, order].reshape(len(rows), n_heads, -1)
+        sources = [weight(one.name, (n_in, len(order) // n_heads, n_heads)),
+                   Shown(rows[None].expand(n_heads, *rows.shape), "kv_cmpr")]
+        self.graph.show(one.tap, "MUL_MAT", out, sources, layer=one.layer,
+                        seen=per_head.transpose(0, 1))
 
     def _bias(self, one, bias, order):
         name = one.name.removesuffix(".weight") + ".bias"
