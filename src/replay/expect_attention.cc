@@ -115,7 +115,7 @@ void Expectations::expect_scale(const Tap& tap, Expected& expected) const {
                  "soft cap (its inverse)");
   } else if (tap.name.starts_with("kq_scaled_2-") && config_->attn_softcap > 0) {
     expect_float(expected, kScaleFactor, config_->attn_softcap, Cause::softcap, "soft cap");
-  } else if (tap.name.starts_with("kq_scaled-")) {
+  } else if (tap.name.starts_with("kq_before_cap-")) {
     expect_float(expected, kScaleFactor, config_->kq_scale_of(tap.layer), Cause::attention_scale,
                  "attention scale");
   } else if (tap.name.starts_with("ffn_out_scaled-") ||

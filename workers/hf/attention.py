@@ -86,7 +86,7 @@ class Attention:
         if not cap:
             return scores, scale
         graph = self._watch.graph
-        for name, op, factor in (("kq_scaled", "SCALE", scale), ("kq_scaled_1", "SCALE", 1 / cap),
+        for name, op, factor in (("kq_before_cap", "SCALE", scale), ("kq_scaled_1", "SCALE", 1 / cap),
                                  ("kq_tanh", "TANH", None), ("kq_scaled_2", "SCALE", float(cap))):
             before = scores
             if name == "kq_scaled_1":

@@ -172,7 +172,8 @@ class Watch(TorchFunctionMode):
             b = b.item()
         if isinstance(b, (int, float)) and isinstance(a, torch.Tensor) and self.graph.knows(a):
             divisor = torch.full((1,), float(b), dtype=out.dtype)
-            self.graph.show(self.graph.name_of_scaled(a), "DIV", out, [self.graph.source(a), Shown(divisor)])
+            self.graph.show(self.graph.name_of_scaled(a), "DIV", out,
+                            [self.graph.source(a), Shown(divisor)])
 
 
 def _plain(order, width):
