@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "compare/distance.h"
+#include "compare/top_pair.h"
 
 namespace crossval {
 
@@ -12,6 +13,10 @@ const char* phase_name(Phase phase) { return phase == Phase::prompt ? "prompt" :
 
 void Comparison::add(std::span<const PositionRows> batch, ThreadPool* pool) {
   if (batch.empty()) return;
+  if (!batch.front().are_whole()) {
+    add_tops(batch);
+    return;
+  }
   const size_t first = positions_.size();
   std::vector<ComparedPosition> compared(batch.size());
   std::vector<ShiftVote> votes(batch.size(), ShiftVote::none);
@@ -49,6 +54,25 @@ void Comparison::add(std::span<const PositionRows> batch, ThreadPool* pool) {
   }
   last_engine_.assign(batch.back().engine.begin(), batch.back().engine.end());
   last_backend_.assign(batch.back().backend.begin(), batch.back().backend.end());
+}
+
+// A shift is not looked for: what two rows of another position have in common says little.
+void Comparison::add_tops(std::span<const PositionRows> batch) {
+  for (const PositionRows& rows : batch) {
+    ComparedPosition& out = positions_.emplace_back();
+    out.index = rows.index;
+    out.phase = rows.phase;
+    out.token = rows.token;
+    const SidesOfTops sides{
+        {rows.engine, rows.engine_top}, {rows.backend, rows.backend_top}, rows.rounding_base};
+    out.metrics = compare_tops(sides, metrics_);
+    if (rows.rounding.empty()) continue;
+    const bool has_base = !rows.rounding_base.empty() || !rows.engine.empty();
+    if (has_base) {
+      out.rounding = top_rounding(
+          sides, rows.rounding_base.empty() ? rows.engine : rows.rounding_base, rows.rounding);
+    }
+  }
 }
 
 void Comparison::set_rounding(std::span<const std::optional<double>> rounding) {

@@ -22,7 +22,7 @@ struct TokenText {
   std::string text;  // bytes, perhaps not UTF-8
 };
 
-// One position's rows, all of n_vocab logits.
+// One position's rows, all of n_vocab logits where they are whole.
 struct PositionRows {
   int index = 0;  // of the token in the sequence; its row predicts the next one
   Phase phase = Phase::prompt;
@@ -33,6 +33,11 @@ struct PositionRows {
   std::span<const float> rounding;
   // What `rounding` is measured against, where that is not the engine's own row; else empty.
   std::span<const float> rounding_base = {};
+  // Of a side that gives its likeliest tokens alone, instead of its row; else null.
+  const TopRow* engine_top = nullptr;
+  const TopRow* backend_top = nullptr;
+
+  bool are_whole() const { return engine_top == nullptr && backend_top == nullptr; }
 };
 
 struct ComparedPosition {
@@ -47,7 +52,7 @@ class Comparison {
  public:
   explicit Comparison(MetricSet metrics = all_metrics()) : metrics_(metrics) {}
 
-  // Positions in ascending order. Throws bad_input when row lengths differ.
+  // Positions in ascending order, all whole or none. Throws bad_input when row lengths differ.
   void add(const PositionRows& rows) { add({&rows, 1}, nullptr); }
   // Several positions at once, spread over the pool when there is one; the same result.
   void add(std::span<const PositionRows> batch, ThreadPool* pool);
@@ -66,6 +71,8 @@ class Comparison {
   MetricSet metrics_;
   std::vector<ComparedPosition> positions_;
   ShiftCount shifts_;
+  void add_tops(std::span<const PositionRows> batch);
+
   std::vector<float> last_engine_, last_backend_;
 };
 

@@ -54,6 +54,16 @@ void top1_json(const PositionMetrics* m, Json& out) {
                  {"tie", maybe(top1.tie)}};
 }
 
+std::string difference_cell(const std::optional<double>& value) {
+  return value ? fmt::format("{:.4f}", *value) : "-";
+}
+
+void top_rms_json(const PositionMetrics* m, Json& out) {
+  json_value<&PositionMetrics::top_rms>("top_rms", m, out);
+  json_value<&PositionMetrics::top_distance>("top_distance", m, out);
+  json_value<&PositionMetrics::n_common>("n_common", m, out);
+}
+
 void non_finite_json(const PositionMetrics* m, Json& out) {
   out["non_finite"] = {{"engine", m ? Json(m->non_finite_engine) : Json(nullptr)},
                        {"backend", m ? Json(m->non_finite_backend) : Json(nullptr)}};
@@ -82,14 +92,36 @@ constexpr MetricInfo kTable[] = {
     {"kl", "kl", 9, "nats", "KL(backend || engine) of the next-token probabilities", nullptr,
      [](const P& m) { return small(m.kl); },
      [](const P* m, Json& out) { json_value<&P::kl>("kl", m, out); }},
+    {"kl_bounds", "kl from-to", 15, "nats",
+     "KL(backend || engine) from partial rows: it lies between the two", nullptr,
+     [](const P& m) { return small(m.kl_low) + "-" + small(m.kl_high); },
+     [](const P* m, Json& out) {
+       json_value<&P::kl_low>("kl_low", m, out);
+       json_value<&P::kl_high>("kl_high", m, out);
+     },
+     NeededRows::top},
+    {"top_rms", "top rms", 8, "nats",
+     "differences of log-probabilities of the tokens that both sides gave: root mean square",
+     nullptr, [](const P& m) { return difference_cell(m.top_rms); }, top_rms_json, NeededRows::top},
+    {"top_max", "top max", 8, "nats", "the largest of those differences, and its token", nullptr,
+     [](const P& m) { return difference_cell(m.top_max); },
+     [](const P* m, Json& out) {
+       json_value<&P::top_max>("top_max", m, out);
+       json_value<&P::top_max_token>("top_max_token", m, out);
+     },
+     NeededRows::top},
+    {"rank", "rank", 5, "", "place of the backend's most likely token in the engine's row", nullptr,
+     [](const P& m) { return m.rank ? std::to_string(*m.rank) : "-"; },
+     [](const P* m, Json& out) { json_value<&P::rank>("rank", m, out); }, NeededRows::top},
     {"top1", "top1", 5, "", "most likely token: same, tie (a flip within the distance), flip",
-     nullptr, top1_cell, top1_json},
+     nullptr, top1_cell, top1_json, NeededRows::any},
     {"topk_overlap", "top10", 5, "", "share of the ten most likely in common", nullptr,
      [](const P& m) { return m.topk_overlap ? fmt::format("{:.1f}", *m.topk_overlap) : "-"; },
-     [](const P* m, Json& out) { json_value<&P::topk_overlap>("topk_overlap", m, out); }},
+     [](const P* m, Json& out) { json_value<&P::topk_overlap>("topk_overlap", m, out); },
+     NeededRows::any},
     {"non_finite", "nan/inf", 7, "logits", "NaN and Inf on each side", nullptr,
      [](const P& m) { return fmt::format("{}/{}", m.non_finite_engine, m.non_finite_backend); },
-     non_finite_json},
+     non_finite_json, NeededRows::any},
 #ifdef CROSSVAL_EXTENSION
 #include "extension/metric_rows.h"
 #endif
@@ -214,6 +246,26 @@ MetricSet parse_metrics(const std::string& list) {
     set.set(place_of(*row));
   }
   return set;
+}
+
+MetricSet metrics_for(const MetricSet& asked, bool are_partial) {
+  MetricSet fit;
+  std::string known;
+  for (const MetricInfo& row : kTable) {
+    const NeededRows other = are_partial ? NeededRows::whole : NeededRows::top;
+    if (row.needs == other) continue;
+    fit.set(place_of(row), has(asked, row));
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  }
+  if (fit.none()) {
+    bad_input("metrics_do_not_fit",
+              are_partial ? "one side gives log-probabilities of its likeliest tokens alone, and "
+                            "the metrics that were asked for need whole rows"
+                          : "the metrics that were asked for are of partial rows, and both sides "
+                            "give whole ones",
+              "--metrics", "choose from: " + known);
+  }
+  return fit;
 }
 
 PositionMetrics compare_rows(std::span<const float> engine, std::span<const float> backend,

@@ -43,14 +43,33 @@ struct PositionMetrics {
   std::optional<double> kl;  // KL(backend || engine), nats
   Top1 top1;
   std::optional<double> topk_overlap;
+  // Of rows of which one side gives its likeliest tokens alone (top_pair.h), where everything above
+  // that needs whole rows stays absent. Differences are of log-probabilities, in nats.
+  bool is_partial = false;
+  std::optional<int64_t> n_common;  // tokens that both sides gave
+  std::optional<double> top_rms, top_max;
+  std::optional<TokenId> top_max_token;
+  std::optional<double> top_distance;     // top_rms over the size of the row, as rel_l2
+  std::optional<double> kl_low, kl_high;  // KL(backend || engine) lies between them
+  std::optional<int64_t> rank;            // of the backend's choice in the engine's row, 1 = first
   int64_t non_finite_engine = 0, non_finite_backend = 0;
   // Of the rows of the table that have a `value`, by their place in it.
   std::map<size_t, std::optional<double>> values = {};
 
   bool finite() const { return non_finite_engine == 0 && non_finite_backend == 0; }
+  bool distance_is_known() const { return is_partial ? top_distance.has_value() : l2.has_value(); }
+  // What noise is measured in.
+  const std::optional<double>& distance() const { return is_partial ? top_distance : rel_l2; }
 };
 
 class RowPair;
+
+// What a metric can be computed from.
+enum class NeededRows {
+  whole,  // the logits of all tokens on both sides
+  top,    // log-probabilities of the likeliest: said where a side gives no more
+  any
+};
 
 // A row of the table: from it follow --metrics and its help, the text's column, the keys of the
 // JSON, the columns of CSV and docs/json.md.
@@ -66,6 +85,7 @@ struct MetricInfo {
   std::string (*cell)(const PositionMetrics&) = nullptr;  // "-" when absent
   // Adds the metric's keys; with null in place of every value when `metrics` is nullptr.
   void (*json)(const PositionMetrics* metrics, nlohmann::ordered_json& out) = nullptr;
+  NeededRows needs = NeededRows::whole;
 };
 
 // In the order of columns and JSON keys.
@@ -76,6 +96,8 @@ using MetricSet = std::bitset<64>;
 MetricSet all_metrics();
 bool has(const MetricSet& set, const MetricInfo& row);
 bool has(const MetricSet& set, std::string_view name);
+// Those of `asked` that such rows have. Throws bad_input where that is none.
+MetricSet metrics_for(const MetricSet& asked, bool are_partial);
 // "all" or a comma-separated list of names; bad_input names the known ones.
 MetricSet parse_metrics(const std::string& list);
 

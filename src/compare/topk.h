@@ -1,16 +1,12 @@
 // The k largest logits of a row, for top-1, top-k overlap and `run`'s list of candidates.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <vector>
 
-namespace crossval {
+#include "engine/top_row.h"
 
-struct TopEntry {
-  int32_t token;
-  float logit;
-};
+namespace crossval {
 
 // Largest first; equal logits by the lower id first, as greedy samplers choose. NaN never enters.
 std::vector<TopEntry> top_k(std::span<const float> row, int k);

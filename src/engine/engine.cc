@@ -9,4 +9,9 @@ void Engine::eval_with_taps(std::span<const TokenId>, const TapFilter&, const Ta
             "use native, or a backend of the llama.cpp family, where tensors are wanted");
 }
 
+std::vector<TopRow> Engine::read_top_rows(int, int) {
+  bad_input("no_top_rows", "this engine gives whole rows of logits", info().name,
+            "read its logits");
+}
+
 }  // namespace crossval

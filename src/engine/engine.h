@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/tap.h"
+#include "engine/top_row.h"
 
 namespace crossval {
 
@@ -49,17 +50,18 @@ struct EngineTiming {
   double decode_ms = 0;
 };
 
-// Which logits of an eval can be read.
-enum class LogitRows { none, full };
+// What of an eval can be read: logits of all tokens, or log-probabilities of the likeliest.
+enum class LogitRows { none, top, full };
 
 // What an engine can do: asked before it is asked for it.
 struct Capabilities {
-  bool tokenizes = true;   // it has a tokenizer of its own
-  bool pieces = true;      // it knows the bytes that an id stands for
-  bool taps = false;       // it shows the tensors of its graph
-  bool all_taps = true;    // ... all of them, so that what is not shown is not there
-  bool own_names = false;  // its weights have names of its own (Engine::own_weights)
-  bool renders = false;    // it has the model's chat template
+  bool tokenizes = true;          // it has a tokenizer of its own
+  bool pieces = true;             // it knows the bytes that an id stands for
+  bool taps = false;              // it shows the tensors of its graph
+  bool all_taps = true;           // ... all of them, so that what is not shown is not there
+  bool own_names = false;         // its weights have names of its own (Engine::own_weights)
+  bool renders = false;           // it has the model's chat template
+  bool wants_vocabulary = false;  // it names tokens by their text: give_vocabulary() first
   LogitRows rows = LogitRows::full;
 };
 
@@ -105,6 +107,9 @@ class Engine {
     return std::nullopt;
   }
 
+  // What each id of the model stands for, before the first eval of an engine that wants it.
+  virtual void give_vocabulary(const std::vector<std::string>& /*pieces*/) {}
+
   // The bytes an id stands for (special tokens as written in the vocabulary). May be invalid UTF-8.
   virtual std::string piece(TokenId id) = 0;
 
@@ -128,6 +133,10 @@ class Engine {
   // Logits of rows [first_row, first_row + n_rows) of the latest eval, row-major [n_rows, n_vocab].
   // Rows must be asked for in ascending order, each at most once.
   virtual void read_logits(int first_row, int n_rows, std::span<float> out) = 0;
+
+  // The same of an engine that gives its likeliest tokens alone (can().rows), settled
+  // (engine/top_row.h). Throws bad_input "no_top_rows" where it is none.
+  virtual std::vector<TopRow> read_top_rows(int first_row, int n_rows);
 
   // Engine log lines worth showing with an error or under --verbose; newest last.
   virtual std::vector<std::string> log_tail() { return {}; }

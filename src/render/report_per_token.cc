@@ -34,6 +34,7 @@ Row read_row(const ReceiptValue& position) {
   row.top1 = top1_words(position["top1"]);
   row.cosine = position["cosine"].number();
   row.rel_l2 = position["rel_l2"].number();
+  if (!row.rel_l2) row.rel_l2 = position["top_distance"].number();
   row.kl = position["kl"].number();
   row.max_abs = position["max_abs"].number();
   row.noise = position["noise"].number();

@@ -16,7 +16,11 @@ namespace crossval {
 namespace {
 
 // Rows of one side held at a time: some 16 MB, so that a chunk still feeds the matmul well.
-int rows_per_block(int n_vocab) { return std::clamp((16 << 20) / (4 * n_vocab), 4, 128); }
+int rows_per_block(int n_vocab) {
+  return std::clamp((16 << 20) / (4 * std::max(n_vocab, 1)), 4, 128);
+}
+
+bool gives_whole_rows(const Participant& one) { return one.engine.can().rows == LogitRows::full; }
 
 bool is_measured(Side side) { return side == Side::engine || side == Side::backend; }
 
@@ -44,8 +48,11 @@ class Drive {
   Drive(std::span<const Participant> participants, const Steps& steps,
         std::span<Observer* const> observers, Progress& progress)
       : participants_(participants), steps_(steps), observers_(observers), progress_(progress) {
-    n_vocab_ = participants.front().engine.info().n_vocab;
     for (const Participant& one : participants) {
+      if (gives_whole_rows(one)) n_vocab_ = one.engine.info().n_vocab;
+    }
+    for (const Participant& one : participants) {
+      if (!gives_whole_rows(one)) continue;
       assert(one.engine.info().n_vocab == n_vocab_);
       blocks_[static_cast<size_t>(one.side)].resize(static_cast<size_t>(rows_per_block(n_vocab_)) *
                                                     static_cast<size_t>(n_vocab_));
@@ -166,9 +173,15 @@ class Drive {
                      .n_vocab = n_vocab_,
                      .rows = {}};
       for (const Participant& one : participants_) {
-        const std::span<float> rows(blocks_[static_cast<size_t>(one.side)].data(), size);
-        one.engine.read_logits(row, count, rows);
-        block.rows[static_cast<size_t>(one.side)] = rows;
+        const auto side = static_cast<size_t>(one.side);
+        if (gives_whole_rows(one)) {
+          const std::span<float> rows(blocks_[side].data(), size);
+          one.engine.read_logits(row, count, rows);
+          block.rows[side] = rows;
+        } else {
+          tops_[side] = one.engine.read_top_rows(row, count);
+          block.tops[side] = tops_[side];
+        }
       }
       row += count;
       // The last row is also read for its choice, where it is not to be seen.
@@ -178,6 +191,8 @@ class Drive {
       if (row < n) continue;
       const std::span<const float> last = block.row(steps_.chooser, count - 1);
       if (!last.empty()) choice_ = greedy_choice(last);
+      const TopRow* last_top = block.top(steps_.chooser, count - 1);
+      if (last_top != nullptr) choice_ = last_top->front().token;
     }
   }
 
@@ -187,6 +202,7 @@ class Drive {
   Progress& progress_;
   int n_vocab_ = 0;
   std::array<std::vector<float>, kNSides> blocks_;
+  std::array<std::vector<TopRow>, kNSides> tops_;
   std::array<TapPlacer, kNSides> placers_;
   bool shows_tensors_ = false;
   TokenId choice_ = 0;
@@ -199,6 +215,11 @@ std::span<const float> RowBlock::row(Side side, int i) const {
   if (all.empty()) return {};
   const auto width = static_cast<size_t>(n_vocab);
   return all.subspan(static_cast<size_t>(i) * width, width);
+}
+
+const TopRow* RowBlock::top(Side side, int i) const {
+  const std::span<const TopRow>& all = tops[static_cast<size_t>(side)];
+  return all.empty() ? nullptr : &all[static_cast<size_t>(i)];
 }
 
 TokenId greedy_choice(std::span<const float> logits) {

@@ -48,8 +48,12 @@ struct RowBlock {
   std::span<const TokenId> ids;
   int n_vocab = 0;
   std::array<std::span<const float>, kNSides> rows;  // [ids.size(), n_vocab]; empty = not there
+  // Of a side that gives its likeliest tokens alone, instead.
+  std::array<std::span<const TopRow>, kNSides> tops = {};
 
   std::span<const float> row(Side side, int i) const;
+  // Null where the side gives whole rows, or is not there.
+  const TopRow* top(Side side, int i) const;
   int n_rows() const { return static_cast<int>(ids.size()); }
 };
 

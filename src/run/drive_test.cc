@@ -151,6 +151,31 @@ TEST(Drive, LongPromptsComeInBlocksOfFewRows) {
   EXPECT_TRUE(blocks.right);
 }
 
+TEST(Drive, ASideThatGivesItsLikeliestTokensIsReadAndChooses) {
+  CallLog log;
+  FakeEngine backend("backend", log, 0), engine("engine", log);  // a server tells no vocabulary
+  backend.gives_tops = true;
+  struct Seen : Observer {
+    int n = 0;
+    bool right = true;
+    void rows(const RowBlock& block) override {
+      for (int i = 0; i < block.n_rows(); ++i, ++n) {
+        const TopRow* top = block.top(Side::backend, i);
+        right = right && top != nullptr && top->front().token == block.ids[i] + 1 &&
+                block.row(Side::backend, i).empty() && block.top(Side::engine, i) == nullptr &&
+                greedy_choice(block.row(Side::engine, i)) == block.ids[i] + 1;
+      }
+    }
+  } seen;
+  const Participant sides[] = {{Side::backend, backend}, {Side::engine, engine}};
+  Observer* const observers[] = {&seen};
+  NoProgress progress;
+  const Steps steps{.prompt = {1, 2, 3}, .n_decode = 2};
+  EXPECT_EQ(drive(sides, steps, observers, progress), (std::vector<TokenId>{1, 2, 3, 4, 5}));
+  EXPECT_EQ(seen.n, 5);
+  EXPECT_TRUE(seen.right);
+}
+
 TEST(Drive, TensorsOfBothSidesComeBeforeTheRowsNumberedThroughTheRun) {
   Stage stage;
   stage.engine.n_taps = 2;

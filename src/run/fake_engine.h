@@ -42,10 +42,23 @@ class FakeEngine : public Engine {
   }
 
   int n_taps = 0;
+  bool gives_tops = false;
   std::string fails_at;                     // the call that throws: "eval 2", "tap 1", "read 0"
   std::function<void(int tap)> before_tap;  // may be empty
 
-  Capabilities can() const override { return {.taps = n_taps > 0}; }
+  Capabilities can() const override {
+    return {.taps = n_taps > 0, .rows = gives_tops ? LogitRows::top : LogitRows::full};
+  }
+  // The likeliest after id i is i + 1, and then i.
+  std::vector<TopRow> read_top_rows(int first_row, int n_rows) override {
+    call("tops " + std::to_string(first_row) + "+" + std::to_string(n_rows));
+    std::vector<TopRow> rows;
+    for (int i = first_row; i < first_row + n_rows; ++i) {
+      const TokenId id = ids_.at(static_cast<size_t>(i));
+      rows.push_back({{id + 1, -0.1F}, {id, -3.0F}});
+    }
+    return rows;
+  }
   const EngineInfo& info() const override { return info_; }
   const EngineTiming& timing() const override { return timing_; }
   std::vector<TokenId> tokenize(const std::string&, const TokenizeOptions&) override { return {}; }

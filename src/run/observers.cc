@@ -16,7 +16,9 @@ void RowComparison::rows(const RowBlock& block) {
                      .engine = block.row(Side::engine, i),
                      .backend = block.row(Side::backend, i),
                      .rounding = block.row(Side::noise, i),
-                     .rounding_base = block.row(Side::noise_base, i)});
+                     .rounding_base = block.row(Side::noise_base, i),
+                     .engine_top = block.top(Side::engine, i),
+                     .backend_top = block.top(Side::backend, i)});
   }
   const Stopwatch watch;
   comparison_.add(batch, &pool_);

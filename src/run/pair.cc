@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <thread>
 
@@ -28,6 +29,12 @@ int Pair::smallest_vocabulary() const {
       n_vocab = std::min(n_vocab, side->info().n_vocab);
   }
   return n_vocab;
+}
+
+bool Pair::has_partial_rows() const {
+  return std::ranges::any_of(
+      std::array{engine_.engine.get(), backend_.engine.get()},
+      [](const Engine* side) { return side != nullptr && side->can().rows == LogitRows::top; });
 }
 
 void Pair::dump_ids(const EngineRef& ref, const std::vector<TokenId>& ids, Report& report) {
@@ -111,7 +118,10 @@ std::vector<Participant> Pair::participants(const Watch* watch) const {
   std::vector<Participant> sides = {{Side::backend, *backend_.engine, look},
                                     {Side::engine, *engine_.engine, look}};
   // Engines that show other logits than the model has rows are not measured by the model's noise.
-  const int n_vocab = backend_.engine->info().n_vocab;
+  const bool backend_is_whole = backend_.engine->can().rows == LogitRows::full;
+  const Engine& whole = backend_is_whole ? *backend_.engine : *engine_.engine;
+  const int n_vocab =
+      whole.can().rows == LogitRows::full ? whole.info().n_vocab : model_->tokenizer().n_vocab();
   if (noise_ && noise_->info().n_vocab != n_vocab) return sides;
   if (noise_) sides.push_back({Side::noise, *noise_});
   if (noise_base_) sides.push_back({Side::noise_base, *noise_base_});
@@ -136,7 +146,8 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
   reset_sides(n_positions);
   const EngineInfo& engine_info = engine_.engine->info();
   const EngineInfo& backend_info = backend_.engine->info();
-  if (engine_info.n_vocab != backend_info.n_vocab) {
+  const bool are_known = engine_info.n_vocab > 0 && backend_info.n_vocab > 0;
+  if (are_known && engine_info.n_vocab != backend_info.n_vocab) {
     bad_input("other_vocabulary",
               fmt::format("the engine's model has {} logits a position, the backend's {}",
                           engine_info.n_vocab, backend_info.n_vocab),
@@ -166,6 +177,13 @@ void Pair::compare_logits(const PromptInput& input, Report& report, const Watch*
           info.n_vocab, max_captures);
       observers.push_back(&*file);
     };
+    if (has_partial_rows()) {
+      bad_input("no_whole_rows",
+                "one side gives its likeliest tokens alone, and a saved run holds "
+                "whole rows of logits",
+                "--save-trace",
+                "leave it out, or save a run of the other engine with `crossval run`");
+    }
     std::error_code failed;
     std::filesystem::create_directories(options_.save_trace_dir, failed);
     start(engine_file, Side::engine, engine_info, "engine.safetensors", 1);

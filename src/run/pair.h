@@ -72,6 +72,7 @@ class Pair {
   void choose_sides();
   void open_sides(Report& report);
   void open_side(OpenedSide& side, const std::string& model_path);
+  void give_vocabulary(OpenedSide& side);
   void open_native_sides();
   void open_native_noise();
   NoiseRuns noise_runs() const;
@@ -92,6 +93,8 @@ class Pair {
   Steps steps_for(const std::vector<TokenId>& ids) const;
   int n_decode() const;
   int smallest_vocabulary() const;
+  // A side gives its likeliest tokens instead of rows of logits.
+  bool has_partial_rows() const;
 
   const PerTokenOptions& options_;
   Progress& progress_;

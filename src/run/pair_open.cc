@@ -66,12 +66,15 @@ void Pair::open_sides(Report& report) {
   open_side(engine_, path);
   progress_.stage("");
   vocabulary.get();
+  give_vocabulary(backend_);
+  give_vocabulary(engine_);
   for (const std::string& warning : model_->tokenizer().warnings()) progress_.verbose(warning);
   non_finite_weight_ = model_->find_non_finite_weight(*model_file_);
   if (non_finite_weight_.empty() && backend_file_) {
     non_finite_weight_ = model_->find_non_finite_weight(*backend_file_);
   }
   report.non_finite_weight = non_finite_weight_;
+  report.metrics = metrics_for(report.metrics, has_partial_rows());
   fill_engines(report);
 }
 
@@ -82,6 +85,15 @@ void Pair::open_side(OpenedSide& side, const std::string& model_path) {
                                    : shared_->engines.open(side.ref.name, [&] {
                                        return model_->open(side.ref, model_path);
                                      });
+}
+
+// To engines that name tokens by their text.
+void Pair::give_vocabulary(OpenedSide& side) {
+  if (!side.engine || !side.engine->can().wants_vocabulary) return;
+  std::vector<std::string> pieces;
+  const Tokenizer& tokenizer = model_->tokenizer();
+  for (int id = 0; id < tokenizer.n_vocab(); ++id) pieces.push_back(tokenizer.piece(id));
+  side.engine->give_vocabulary(pieces);
 }
 
 // Native's cache rounds as the other side's does. Two ways of rounding are not imitated but part of
@@ -193,6 +205,7 @@ void Pair::reopen_gone(Report& report) {
     ++n_restarts_;
     const bool is_backend = side == &backend_ && !options_.backend_model.empty();
     open_side(*side, is_backend ? options_.backend_model : options_.model.model);
+    give_vocabulary(*side);
     side->before = {};
     report.remarks.push_back(
         fmt::format("note: {} had ended over an earlier prompt and was started again (restart {})",

@@ -90,7 +90,7 @@ NoiseScale add_noise(const CompareOptions& options, const TraceEngine& a, Loaded
 
 void compare(const CompareOptions& options, Progress& progress, Report& report) {
   report.tolerance = make_tolerance(options.gate, options.cos_tol);
-  report.metrics = metric_set(options.metrics);
+  report.metrics = metrics_for(metric_set(options.metrics), false);
   TraceEngine a(options.a), b(options.b);
   report.engine = describe_engine(a, "");
   report.backend = describe_engine(b, "flag");

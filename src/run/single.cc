@@ -5,6 +5,7 @@
 #include <future>
 #include <optional>
 
+#include "base/error.h"
 #include "base/sha256.h"
 #include "compare/topk.h"
 #include "engine/trace_set.h"
@@ -69,6 +70,10 @@ class SingleRun {
     progress_.stage("loading the model with " + ref.display_name());
     if (!ref.is_builtin()) engine_ = model_->open(ref, options_.model.model);
     vocabulary.get();
+    if (engine_ && engine_->can().rows != LogitRows::full) {
+      bad_input("no_whole_rows", ref.display_name() + " gives log-probabilities, not logits",
+                "--engine", "compare it: `crossval per-token --backend " + ref.name + "`");
+    }
     if (ref.is_builtin()) {
       const bool exact = options_.model.numerics == NumericsChoice::exact;
       engine_ = model_->open_native({.numerics = exact ? Numerics::exact : Numerics::ggml});

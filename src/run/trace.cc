@@ -105,7 +105,8 @@ class Trace {
     }
     Pair pair(plan_, progress_, report.base);
     // Without tensors an engine can still be compared with itself, by its logits.
-    if (pair.backend() == nullptr || (!options_.self && !pair.backend()->can().taps)) {
+    if (pair.backend() == nullptr || (!options_.self && !pair.backend()->can().taps) ||
+        pair.backend()->can().rows != LogitRows::full) {
       bad_input("no_taps", fmt::format("{} shows no tensors", plan_.backend), "--backend",
                 "trace an engine that can (llama, bitnet, ik), or let your worker show tensors "
                 "(docs/protocol.md); `per-token` compares logits alone");

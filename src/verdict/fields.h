@@ -135,6 +135,8 @@ void describe(V& v, const SummaryOf& of) {
   v("above_noise", s.above_noise, "beyond the noise yet within the cosine; null: not measured");
   v("min_cosine", s.min_cosine, "over all positions");
   v("max_abs", s.max_abs, "over all positions");
+  v("max_top_rms", s.max_top_rms, "of partial rows: over all positions");
+  v("fewest_common", s.fewest_common, "of partial rows: tokens that both sides gave at a position");
   v("mean_kl", s.mean_kl, "over the positions that have one");
   v("max_kl", s.max_kl, "over all positions");
   v("top1_agreement", s.top1_agreement, "share of positions with the same most likely token");

@@ -16,6 +16,13 @@ std::string token_words(const std::optional<TokenText>& token) {
 }
 
 std::string cosine_words(const Summary& s) {
+  if (s.max_top_rms) {
+    return fmt::format(
+        "log-probabilities of the {} or more tokens that both sides gave at most "
+        "{:.2g} nats apart (root mean square), at position {}",
+        s.fewest_common.value_or(0), *s.max_top_rms, *s.max_top_rms_at);
+  }
+  if (s.fewest_common) return "no token that both sides gave";
   if (!s.min_cosine) return "no cosine could be computed";
   return fmt::format("lowest cosine {:.7f} at position {}", *s.min_cosine, *s.min_cosine_at);
 }
@@ -60,7 +67,12 @@ Finding of_agreement(const Report& report) {
   finding.headline = fmt::format("{} of {} within tolerance; {}; {}{}", s.n_positions,
                                  plural(s.n_positions, "position"), cosine_words(s),
                                  noise_words(s, report.tolerance), top1_words(report));
-  if (s.n_noise > 0) {
+  if (s.n_noise > 0 && s.fewest_common) {
+    finding.notes.push_back(
+        fmt::format("noise: {} farther apart than a cosine of {:g} comes to, as far as this "
+                    "model's own rounding",
+                    plural(s.n_noise, "position"), report.tolerance.cos_tol));
+  } else if (s.n_noise > 0) {
     finding.notes.push_back(
         fmt::format("noise: {} below cosine {:g}, as far apart as this model's own rounding",
                     plural(s.n_noise, "position"), report.tolerance.cos_tol));

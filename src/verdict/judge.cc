@@ -11,10 +11,17 @@ void keep_max(std::optional<double>& best, const std::optional<T>& value) {
   if (value && (!best || *value > *best)) best = *value;
 }
 
+// The cosine; where rows are partial, that of two rows of one length at such a distance.
+std::optional<double> closeness(const PositionMetrics& metrics) {
+  if (!metrics.is_partial || !metrics.top_distance) return metrics.cosine;
+  return 1 - *metrics.top_distance * *metrics.top_distance / 2;
+}
+
 bool below_cosine(const PositionMetrics& metrics, const Tolerance& tolerance) {
   // Equal rows of zeros have no cosine and no distance either.
-  if (!metrics.cosine) return !(metrics.l2 && *metrics.l2 == 0);
-  return !(*metrics.cosine >= tolerance.cos_tol);
+  const std::optional<double> close = closeness(metrics);
+  if (!close) return !(metrics.l2 && *metrics.l2 == 0);
+  return !(*close >= tolerance.cos_tol);
 }
 
 bool within_cosine_above_noise(const JudgedPosition& position, const Tolerance& tolerance) {
@@ -36,6 +43,14 @@ void add_to_summary(const JudgedPosition& position, Summary& summary) {
     summary.min_cosine = *m.cosine;
     summary.min_cosine_at = index;
   }
+  if (m.is_partial && m.n_common) {
+    summary.fewest_common = std::min(summary.fewest_common.value_or(*m.n_common), *m.n_common);
+  }
+  if (m.top_rms && (!summary.max_top_rms || *m.top_rms > *summary.max_top_rms)) {
+    summary.max_top_rms = m.top_rms;
+    summary.max_top_rms_at = index;
+  }
+  keep_max(summary.max_top_distance, m.top_distance);
   keep_max(summary.max_abs, m.max_abs);
   keep_max(summary.max_kl, m.kl);
   keep_max(summary.max_noise_ratio, position.noise_ratio);
@@ -66,8 +81,12 @@ void add_means(std::span<const JudgedPosition> positions, Summary& summary) {
 constexpr double kLowestByRounding = 0.9;
 
 bool may_be_rounding(const Summary& summary, bool noise_is_unknown, const Tolerance& tolerance) {
+  std::optional<double> lowest = summary.min_cosine;
+  if (summary.max_top_distance) {
+    lowest = 1 - *summary.max_top_distance * *summary.max_top_distance / 2;
+  }
   return noise_is_unknown && tolerance.gate == Gate::automatic && summary.n_non_finite == 0 &&
-         summary.min_cosine && *summary.min_cosine >= kLowestByRounding;
+         summary.fewest_common.value_or(1) > 0 && lowest && *lowest >= kLowestByRounding;
 }
 
 }  // namespace
@@ -86,7 +105,7 @@ const char* verdict_name(Verdict verdict) {
 
 Verdict judge_position(const PositionMetrics& metrics, std::optional<bool> beyond_noise,
                        const Tolerance& tolerance) {
-  if (!metrics.finite() || !metrics.l2) return Verdict::diverged;
+  if (!metrics.finite() || !metrics.distance_is_known()) return Verdict::diverged;
   const bool below = below_cosine(metrics, tolerance);
   const bool beyond = beyond_noise.value_or(true);
   switch (tolerance.gate) {
@@ -111,7 +130,7 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
   distances.reserve(compared.size());
   for (const ComparedPosition& position : compared) {
     measured.push_back(position.rounding);
-    distances.push_back(position.metrics.rel_l2);
+    distances.push_back(position.metrics.distance());
   }
   std::vector<double> noise = smooth_noise(measured, scale);
   const std::vector<NearRatio> near = near_ratios(distances, measured, scale);
@@ -126,8 +145,8 @@ Judgement judge(const Comparison& comparison, const Tolerance& tolerance, const 
     JudgedPosition position;
     position.compared = compared[i];
     const PositionMetrics& metrics = position.compared.metrics;
-    if (!noise.empty() && metrics.rel_l2) {
-      position.noise_ratio = *metrics.rel_l2 / noise[i];
+    if (!noise.empty() && metrics.distance()) {
+      position.noise_ratio = *metrics.distance() / noise[i];
       position.beyond_noise = !(*position.noise_ratio <= noise_ratio_limit(1, alike));
       if (near[i].n_ratios > 0) {
         position.near_noise_ratio = near[i].ratio;

@@ -30,6 +30,10 @@ struct Summary {
   std::optional<double> min_cosine;
   std::optional<int> min_cosine_at;
   std::optional<double> max_abs;
+  // Of partial rows, where the cosine and max_abs stay unknown.
+  std::optional<int64_t> fewest_common;
+  std::optional<double> max_top_rms, max_top_distance;
+  std::optional<int> max_top_rms_at;
   std::optional<double> mean_kl, max_kl;
   std::optional<double> top1_agreement;  // share of positions with the same most likely token
   std::optional<double> max_noise_ratio, max_near_noise_ratio;

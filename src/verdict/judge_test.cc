@@ -60,6 +60,25 @@ TEST(Judge, VerdictTable) {
   EXPECT_EQ(judge_position(exact, {}, {Gate::cosine, 0.999}), Verdict::ok);
 }
 
+TEST(Judge, PartialRowsAreJudgedByTheirDistance) {
+  const auto at = [](std::optional<double> distance) {
+    PositionMetrics m;
+    m.is_partial = true;
+    m.top_distance = distance;
+    return m;
+  };
+  const Tolerance tolerance = {Gate::automatic, 0.999};  // a distance of 0.0447
+  EXPECT_EQ(judge_position(at(0.04), true, tolerance), Verdict::ok);
+  EXPECT_EQ(judge_position(at(0.05), false, tolerance), Verdict::noise);
+  EXPECT_EQ(judge_position(at(0.05), true, tolerance), Verdict::diverged);
+  EXPECT_EQ(judge_position(at(0.05), std::nullopt, tolerance), Verdict::diverged);
+  EXPECT_EQ(judge_position(at(0.0), std::nullopt, tolerance), Verdict::ok);
+  // Nothing in common: never agreement, under no gate.
+  for (const Gate gate : {Gate::automatic, Gate::cosine, Gate::noise}) {
+    EXPECT_EQ(judge_position(at(std::nullopt), false, {gate, 0.999}), Verdict::diverged);
+  }
+}
+
 constexpr int kVocab = 64;
 using Row = std::vector<float>;
 

@@ -1,6 +1,7 @@
 // The Engine interface said in messages; every number a worker sends is checked before use.
 #include "worker/worker_engine.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <limits>
@@ -66,24 +67,27 @@ WorkerEngine::WorkerEngine(const WorkerLaunch& launch)
                        std::to_string(kWireProtocolVersion),
                    launch.argv[0], "build it again with crossval setup");
   }
-  const auto engine = reply.header.find("engine");
-  if (engine == reply.header.end() || !engine->is_string()) lacks("engine", "start");
-  const json taps = reply.header.value("taps", json());
-  const Capabilities shows = {.taps = taps == json(true) || taps == json("partial"),
-                              .all_taps = taps != json("partial")};
+  take_engine_facts(reply.header);
+}
+
+void WorkerEngine::take_engine_facts(const json& header) {
+  const auto engine = header.find("engine");
+  if (engine == header.end() || !engine->is_string()) lacks("engine", "start");
+  const json taps = header.value("taps", json());
   hello_ = {.engine = engine->get<std::string>(),
-            .version = optional_text(reply.header, "version"),
-            .library = optional_text(reply.header, "library"),
-            .api_era = optional_text(reply.header, "api_era"),
-            .system_info = optional_text(reply.header, "system_info"),
-            .cpu_library = optional_text(reply.header, "cpu_library"),
-            .commit = optional_text(reply.header, "commit"),
-            .taps = shows.taps,
-            .all_taps = shows.all_taps,
-            .names = reply.header.value("names", json()) == json(true),
-            .tokenizes = reply.header.value("tokenizes", json()) != json(false),
-            .pieces = reply.header.value("pieces", json()) != json(false),
-            .renders = reply.header.value("renders", json()) == json(true)};
+            .version = optional_text(header, "version"),
+            .library = optional_text(header, "library"),
+            .api_era = optional_text(header, "api_era"),
+            .system_info = optional_text(header, "system_info"),
+            .cpu_library = optional_text(header, "cpu_library"),
+            .commit = optional_text(header, "commit"),
+            .taps = taps == json(true) || taps == json("partial"),
+            .all_taps = taps != json("partial"),
+            .names = header.value("names", json()) == json(true),
+            .tokenizes = header.value("tokenizes", json()) != json(false),
+            .pieces = header.value("pieces", json()) != json(false),
+            .renders = header.value("renders", json()) == json(true),
+            .wants_vocabulary = header.value("vocabulary", json()) == json(true)};
   channel_.set_name(hello_.engine);
   info_.name = hello_.engine;
   info_.version = hello_.version;
@@ -99,12 +103,19 @@ Channel::Reply WorkerEngine::call(const Channel::Request& request, double* stage
 }
 
 void WorkerEngine::take_model_facts(const json& header) {
+  if (header.contains("n_top")) {
+    n_top_ = std::clamp(int_field(header, "n_top", "load"), 1, kMaxVocab);
+  }
   info_.n_vocab = int_field(header, "n_vocab", "load");
-  if (info_.n_vocab <= 0 || info_.n_vocab > kMaxVocab) {
+  const int fewest = n_top_ > 0 ? 0 : 1;  // servers do not all tell
+  if (info_.n_vocab < fewest || info_.n_vocab > kMaxVocab) {
     backend_failed("worker_protocol",
                    "the worker reports a vocabulary of " + std::to_string(info_.n_vocab), "load",
                    "build the worker again with crossval setup");
   }
+  // A server has its own, which no path here names.
+  const std::string model = optional_text(header, "model");
+  if (!model.empty()) info_.model = model;
   const std::string device = optional_text(header, "device");
   if (!device.empty()) info_.device = device;
   const auto n_ctx_train = header.find("n_ctx_train");
@@ -139,6 +150,11 @@ void WorkerEngine::load(const std::string& model_path, int n_threads,
                           &timing_.load_ms);
   info_.model = model_path;
   info_.n_threads = n_threads;
+  // What a server is shows when it is asked.
+  if (reply.header.contains("engine")) {
+    take_engine_facts(reply.header);
+    info_.n_threads = 0;
+  }
   take_model_facts(reply.header);
   pieces_.clear();
   n_past_ = n_rows_ = next_row_ = 0;
@@ -175,6 +191,19 @@ std::vector<TokenId> WorkerEngine::tokenize(const std::string& text,
     std::memcpy(ids.data(), reply.payload.data(), reply.payload.size());
   }
   return ids;
+}
+
+void WorkerEngine::give_vocabulary(const std::vector<std::string>& pieces) {
+  std::string all;
+  json sizes = json::array();
+  for (const std::string& piece : pieces) {
+    all += piece;
+    sizes.push_back(piece.size());
+  }
+  call({.header = {{"op", "vocabulary"}, {"sizes", std::move(sizes)}},
+        .payload = std::as_bytes(std::span(all)),
+        .stage = "vocabulary of " + std::to_string(pieces.size()) + " ids"},
+       &timing_.load_ms);
 }
 
 std::string WorkerEngine::piece(TokenId id) {
@@ -237,6 +266,41 @@ void WorkerEngine::read_logits(int first_row, int n_rows, std::span<float> out) 
        &time_ms);
   timing_.eval_ms += time_ms;
   next_row_ = first_row + n_rows;
+}
+
+std::vector<TopRow> WorkerEngine::read_top_rows(int first_row, int n_rows) {
+  assert(n_top_ > 0 && first_row >= next_row_ && n_rows > 0 && first_row + n_rows <= n_rows_);
+  constexpr size_t entry_size_bytes = sizeof(int32_t) + sizeof(float);
+  const std::string stage = "likeliest tokens of " + std::to_string(n_rows) + " rows";
+  const auto reply =
+      call({.header = {{"op", "top"}, {"first_row", first_row}, {"n_rows", n_rows}},
+            .stage = stage,
+            .max_reply_payload_bytes =
+                entry_size_bytes * static_cast<uint64_t>(n_rows) * static_cast<uint64_t>(n_top_)},
+           &timing_.eval_ms);
+  next_row_ = first_row + n_rows;
+  const auto counts = reply.header.find("counts");
+  if (counts == reply.header.end() || !counts->is_array() ||
+      counts->size() != static_cast<size_t>(n_rows)) {
+    lacks("counts", stage);
+  }
+  std::vector<TopRow> rows;
+  size_t at = 0;
+  for (const json& value : *counts) {
+    const auto count = integer_of(value, 0, n_top_);
+    if (!count || reply.payload.size() - at < static_cast<size_t>(*count) * entry_size_bytes) {
+      lacks("counts", stage);
+    }
+    TopRow& row = rows.emplace_back(static_cast<size_t>(*count));
+    for (TopEntry& entry : row) {
+      std::memcpy(&entry.token, reply.payload.data() + at, sizeof entry.token);
+      std::memcpy(&entry.logit, reply.payload.data() + at + sizeof entry.token, sizeof entry.logit);
+      at += entry_size_bytes;
+    }
+    settle_top_row(row, info_.n_vocab, info_.name, stage);
+  }
+  if (at != reply.payload.size()) lacks("counts", stage);
+  return rows;
 }
 
 std::vector<std::string> WorkerEngine::log_tail() {

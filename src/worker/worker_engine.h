@@ -21,16 +21,17 @@ struct WorkerLaunch {
   std::optional<WorkerCover> cover = {};  // what it is held to; none: it has our rights
 };
 
-// What a worker says about its engine before any model is loaded.
+// What a worker says about its engine before any model is loaded, or when it has.
 struct WorkerHello {
   std::string engine, version, library, api_era, system_info, cpu_library;
-  std::string commit;     // of the engine's sources
-  bool taps = false;      // it can show the tensors of its graph
-  bool all_taps = true;   // all of them
-  bool names = false;     // its weights have names of its own
-  bool tokenizes = true;  // it has a tokenizer of its own
-  bool pieces = true;     // it knows the bytes of an id
-  bool renders = false;   // it has the model's chat template
+  std::string commit;             // of the engine's sources
+  bool taps = false;              // it can show the tensors of its graph
+  bool all_taps = true;           // all of them
+  bool names = false;             // its weights have names of its own
+  bool tokenizes = true;          // it has a tokenizer of its own
+  bool pieces = true;             // it knows the bytes of an id
+  bool renders = false;           // it has the model's chat template
+  bool wants_vocabulary = false;  // it names tokens by their text
 };
 
 class WorkerEngine : public Engine {
@@ -47,6 +48,7 @@ class WorkerEngine : public Engine {
   const EngineTiming& timing() const override { return timing_; }
   std::vector<TokenId> tokenize(const std::string& text, const TokenizeOptions& options) override;
   std::optional<std::string> render(const std::string& prompt, const std::string& system) override;
+  void give_vocabulary(const std::vector<std::string>& pieces) override;
   std::string piece(TokenId id) override;
   void reset(int n_ctx) override;
   void eval(std::span<const TokenId> ids) override;
@@ -56,13 +58,16 @@ class WorkerEngine : public Engine {
             .taps = hello_.taps,
             .all_taps = hello_.all_taps,
             .own_names = hello_.names,
-            .renders = hello_.renders};
+            .renders = hello_.renders,
+            .wants_vocabulary = hello_.wants_vocabulary,
+            .rows = n_top_ > 0 ? LogitRows::top : LogitRows::full};
   }
   void eval_with_taps(std::span<const TokenId> ids, const TapFilter& filter,
                       const TapSink& sink) override;
   std::optional<OwnWeights> own_weights() override;
   void name_weights(std::span<const NamedWeight> weights) override;
   void read_logits(int first_row, int n_rows, std::span<float> out) override;
+  std::vector<TopRow> read_top_rows(int first_row, int n_rows) override;
   std::vector<std::string> log_tail() override;
   std::vector<std::string> warnings() override;
   int64_t peak_rss_bytes() override { return channel_.peak_rss_bytes(); }
@@ -77,6 +82,7 @@ class WorkerEngine : public Engine {
   void finish_eval(const nlohmann::json& header, size_t n_ids, double time_ms);
   Tap take_name(const nlohmann::json& description) const;
   void take_tensors(const nlohmann::json& description, Tap& tap);
+  void take_engine_facts(const nlohmann::json& header);
   void take_model_facts(const nlohmann::json& header);
 
   Channel channel_;
@@ -86,6 +92,7 @@ class WorkerEngine : public Engine {
   std::string warning_;
   std::unordered_map<TokenId, std::string> pieces_;
   int n_past_ = 0, n_rows_ = 0, next_row_ = 0;
+  int n_top_ = 0;  // tokens a row at most; 0 = whole rows
 };
 
 }  // namespace crossval
