@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,9 +91,15 @@ constexpr uint32_t argument(size_t i) {  // its low half, which comes first
   return static_cast<uint32_t>(offsetof(seccomp_data, args) + i * sizeof(uint64_t));
 }
 
-template <size_t kNRefused>
+constexpr uint32_t kTypeOfSocket = 0xf;  // its flags are above
+
+// kRefused without its last, and where there is a network without its first.
+template <size_t kNRefused, Network kNetwork>
 constexpr auto make_filter() {
-  std::array<sock_filter, 15 + 2 * (kNRefused + kRefusedRequests.size())> filter{};
+  constexpr size_t n_of_network = kNetwork == Network::none ? 0 : 11;
+  constexpr size_t first = kNetwork == Network::none ? 0 : 1;
+  std::array<sock_filter, 15 + n_of_network + 2 * (kNRefused - first + kRefusedRequests.size())>
+      filter{};
   size_t n = 0;
   const auto load = [&](size_t offset) {
     filter[n++] = {BPF_LD | BPF_W | BPF_ABS, 0, 0, static_cast<uint32_t>(offset)};
@@ -107,7 +114,21 @@ constexpr auto make_filter() {
   give(kRefuse);
   load(offsetof(seccomp_data, nr));
   filter[n++] = {BPF_JMP | BPF_JGE | BPF_K, 1, 0, kX32};  // to the first refusal below
-  for (size_t i = 0; i < kNRefused; ++i) refuse_if(kRefused[i]);
+  for (size_t i = first; i < kNRefused; ++i) refuse_if(kRefused[i]);
+  if constexpr (kNetwork != Network::none) {
+    const uint32_t other = kNetwork == Network::tcp ? SOCK_STREAM : SOCK_DGRAM;
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, n_of_network - 1, SYS_socket};
+    load(argument(0));
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 2, 0, AF_INET};
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, AF_INET6};
+    give(kRefuse);
+    load(argument(1));
+    filter[n++] = {BPF_ALU | BPF_AND | BPF_K, 0, 0, kTypeOfSocket};
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 2, 0, SOCK_STREAM};
+    filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, other};
+    give(kRefuse);
+    give(SECCOMP_RET_ALLOW);
+  }
   filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, kClone3};
   give(kNotThere);
   filter[n++] = {BPF_JMP | BPF_JEQ | BPF_K, 0, 4, SYS_clone};
@@ -122,8 +143,13 @@ constexpr auto make_filter() {
   give(SECCOMP_RET_ALLOW);
   return filter;
 }
-constexpr auto kWholeFilter = make_filter<kRefused.size()>();
-constexpr auto kFilterBesideLandlock = make_filter<kRefused.size() - kNOfProcesses>();
+
+template <Network kNetwork>
+std::span<const sock_filter> filter_for(bool landlock_holds) {
+  static constexpr auto whole = make_filter<kRefused.size(), kNetwork>();
+  static constexpr auto beside_landlock = make_filter<kRefused.size() - kNOfProcesses, kNetwork>();
+  return landlock_holds ? std::span<const sock_filter>(beside_landlock) : whole;
+}
 
 // Behind the other, which has looked at the architecture.
 constexpr sock_filter kAloneFilter[] = {
@@ -154,9 +180,16 @@ bool kernel_filters_calls() {
   return kArchitecture != 0 && ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-int refuse_calls(bool landlock_holds) {
-  return install(landlock_holds ? std::span<const sock_filter>(kFilterBesideLandlock)
-                                : kWholeFilter);
+int refuse_calls(bool landlock_holds, Network network) {
+  switch (network) {
+    case Network::none:
+      return install(filter_for<Network::none>(landlock_holds));
+    case Network::tcp:
+      return install(filter_for<Network::tcp>(landlock_holds));
+    case Network::tcp_and_udp:
+      return install(filter_for<Network::tcp_and_udp>(landlock_holds));
+  }
+  return EINVAL;
 }
 
 int refuse_processes() { return install(kAloneFilter); }

@@ -30,11 +30,17 @@ struct [[gnu::packed]] LandlockPath {
 };
 static_assert(sizeof(LandlockPath) == 12);
 
+struct LandlockPort {
+  uint64_t allowed_access, port;
+};
+static_assert(sizeof(LandlockPort) == 16);
+
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;  // on every architecture
-constexpr uint32_t kAskVersion = 1, kPathRule = 1;
+constexpr uint32_t kAskVersion = 1, kPathRule = 1, kPortRule = 2;
 constexpr uint64_t kExecute = 1 << 0, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadDir = 1 << 3;
 constexpr uint64_t kRemoveFile = 1 << 5, kMakeFolder = 1 << 7, kMakeFile = 1 << 8;
 constexpr uint64_t kTruncate = 1 << 14, kIoctlDevice = 1 << 15;
+constexpr uint64_t kConnect = 1 << 1;
 constexpr uint64_t kRead = kExecute | kReadFile | kReadDir;
 constexpr uint64_t kOutput = kWriteFile | kTruncate | kMakeFile | kMakeFolder | kRemoveFile;
 // Of files; the others are of folders.
@@ -76,7 +82,16 @@ UniqueFd make_ruleset(const Rights& rights) {
   for (const std::string& path : rights.look) allow(path, kReadFile, kReadDir);
   for (const std::string& path : rights.output) allow(path, kOutput, kOutput);
   for (const std::string& path : rights.write) allow(path, known, known);
+  for (const int port : rights.connect_ports) {
+    const LandlockPort rule{kConnect, static_cast<uint64_t>(port)};
+    ::syscall(kAddRule, ruleset.get(), kPortRule, &rule, 0);
+  }
   return ruleset;
+}
+
+Network network_of(const Rights& rights) {
+  if (rights.connect_ports.empty()) return Network::none;
+  return rights.resolves_names ? Network::tcp_and_udp : Network::tcp;
 }
 
 // What we have now of what RLIMIT_DATA counts: field 6 of /proc/self/statm, in pages.
@@ -131,7 +146,9 @@ const KernelOffers& kernel_offers() {
 }
 
 PreparedRights::PreparedRights(const Rights& rights)
-    : ruleset_(make_ruleset(rights)), starts_processes_(rights.starts_processes) {
+    : ruleset_(make_ruleset(rights)),
+      starts_processes_(rights.starts_processes),
+      network_(network_of(rights)) {
   data_limit_bytes_ = static_cast<uint64_t>(rights.data_bytes);
   if (rights.more_data_bytes > 0) {
     data_limit_bytes_ = data_bytes_now() + static_cast<uint64_t>(rights.more_data_bytes);
@@ -149,7 +166,8 @@ int PreparedRights::enter() const {
   if (const int reason = give_up_capabilities(kCapabilitiesOfFiles); reason != 0) return reason;
   if (ruleset_ && ::syscall(kRestrictSelf, ruleset_.get(), 0) != 0) return errno;
   if (!kernel_offers().seccomp) return 0;
-  if (const int reason = refuse_calls(static_cast<bool>(ruleset_)); reason != 0) return reason;
+  if (const int reason = refuse_calls(static_cast<bool>(ruleset_), network_); reason != 0)
+    return reason;
   return starts_processes_ ? 0 : refuse_processes();
 }
 
@@ -160,7 +178,7 @@ OwnCover confine_self(const Rights& rights) {
   // Replacing an output of somebody else in a folder of many (/tmp) takes CAP_FOWNER.
   give_up_capabilities(kCapabilitiesOfFiles | 1u << CAP_FOWNER);
   cover.files = ruleset && ::syscall(kRestrictSelf, ruleset.get(), 0) == 0;
-  cover.calls = kernel_offers().seccomp && refuse_calls(cover.files) == 0;
+  cover.calls = kernel_offers().seccomp && refuse_calls(cover.files, network_of(rights)) == 0;
   return cover;
 }
 

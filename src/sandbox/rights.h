@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "sandbox/call_filter.h"
 
 namespace crossval {
 
@@ -19,12 +20,16 @@ struct Rights {
   int64_t more_data_bytes = 0;      // private memory beyond what we have now; 0 = without bound
   int64_t data_bytes = 0;           // the same in all, of a child that becomes another program
   bool starts_processes = true;     // threads it may start always
+  std::vector<int> connect_ports;   // TCP to these, wherever; none: no socket at all
+  bool resolves_names = false;      // sockets of UDP too, by which names are looked up
 };
 
 // What this kernel can hold a process to, and in words what it cannot; asked once.
 struct KernelOffers {
-  int landlock_abi = 0;         // 0 = no Landlock: files stay open
-  bool seccomp = false;         // filters of system calls: network, ptrace
+  int landlock_abi = 0;  // 0 = no Landlock: files stay open
+  bool seccomp = false;  // filters of system calls: network, ptrace
+  // Of those that may connect: to other ports they cannot.
+  bool holds_ports() const { return landlock_abi >= 4; }
   bool lists_children = false;  // so that all of them are found, whatever session they are in
   std::vector<std::string> missing() const;
 };
@@ -43,6 +48,7 @@ class PreparedRights {
   UniqueFd ruleset_;
   uint64_t data_limit_bytes_ = 0;
   bool starts_processes_;
+  Network network_;
 };
 
 // What came of it.
