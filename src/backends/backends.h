@@ -25,6 +25,8 @@ struct PythonProgram {
   std::string_view source;                 // its folder below workers/
   std::vector<std::string_view> packages;  // folders that the environment must hold, to be quick
 };
+// A server somewhere, spoken to by a worker of ours that is built with the program.
+struct Server {};
 // In this process.
 struct Builtin {};
 // A saved run.
@@ -38,13 +40,14 @@ struct Backend {
   std::string_view display_name;  // in results: "llama.cpp"; "" = it says itself
   std::string_view argument;      // what follows the name and a colon: "PATH"; "" = nothing must
   std::string_view how_to_get;    // one line for somebody who has nothing yet
-  std::variant<LlamaLibrary, Program, PythonProgram, Builtin, Recording> start;
+  std::variant<LlamaLibrary, Program, PythonProgram, Server, Builtin, Recording> start;
   bool reads_checkpoints = false;  // ModelKind::checkpoint beside gguf
 
   // Null for those that are no library.
   const LlamaLibrary* library() const { return std::get_if<LlamaLibrary>(&start); }
   // Null for those that are no Python of ours.
   const PythonProgram* python() const { return std::get_if<PythonProgram>(&start); }
+  bool is_server() const { return std::holds_alternative<Server>(start); }
   // By `setup`, and remembered: where a program is the user's own.
   bool is_set_up_by_us() const { return library() != nullptr || python() != nullptr; }
   bool reads(ModelKind kind) const { return kind == ModelKind::gguf || reads_checkpoints; }

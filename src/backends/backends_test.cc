@@ -127,7 +127,8 @@ TEST_F(Backends, BuildsOfWhatHasNoneAreNotLookedAt) {
              R"({"schema": "crossval/engines/1", "backends": {"hf": {"builds": {"x": "/tmp"}}}})");
   std::vector<std::string> names;
   for (const BackendStatus& status : preflight_all(false)) names.push_back(status.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"llama", "bitnet", "ik", "hf", "native"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"llama", "bitnet", "ik", "hf", "http://HOST:PORT",
+                                             "https://HOST:PORT", "native"}));
 }
 
 TEST_F(Backends, NoModelIsNoCheckpointOfTheFolderWeAreIn) {
@@ -156,8 +157,8 @@ TEST_F(Backends, BuildsHaveNames) {
   EXPECT_EQ(error_of([&] { find("ik:old"); }).code, "unknown_build");
   std::vector<std::string> names;
   for (const BackendStatus& status : preflight_all(false)) names.push_back(status.name);
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"llama", "llama:old", "bitnet", "ik", "hf", "native"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"llama", "llama:old", "bitnet", "ik", "hf",
+                                             "http://HOST:PORT", "https://HOST:PORT", "native"}));
 }
 
 TEST_F(Backends, ProgramsHaveNames) {

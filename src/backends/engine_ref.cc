@@ -14,6 +14,7 @@
 #include "backends/state_dir.h"
 #include "base/closest.h"
 #include "base/error.h"
+#include "base/server_url.h"
 #include "engine/trace_set.h"
 #include "worker/worker_engine.h"
 
@@ -145,6 +146,9 @@ EngineRef find_engine(const std::string& name, const std::string& flag) {
     ref.argv = {argument};
   } else if (ref.is_recording()) {
     ref.file = argument;
+  } else if (ref.recipe->is_server()) {
+    parse_server_url(name, flag);
+    ref.url = name;
   }
   return ref;
 }
@@ -193,6 +197,10 @@ void set_up_engines(const std::vector<EngineRef>& refs, const Tell& tell) {
 
 void check_engine(const EngineRef& ref, const Tell& tell) {
   if (ref.is_builtin() || ref.is_recording()) return;
+  if (ref.recipe->is_server()) {
+    check_program({.name = "server", .argv = {server_worker().string()}});
+    return;
+  }
   if (!ref.recipe->is_set_up_by_us()) {
     check_program(ref);
     return;
@@ -220,8 +228,47 @@ void check_model_kind(const EngineRef& ref, const std::string& model) {
             "name an engine that reads it: " + checkpoint_reader_names());
 }
 
+namespace {
+
+std::unique_ptr<Engine> start_worker(const EngineRef& ref, const LoadOptions& options,
+                                     const std::vector<std::string>& argv,
+                                     std::optional<WorkerCover> cover) {
+  const std::string model = model_path_for(options.model, cover);
+  auto engine = std::make_unique<WorkerEngine>(WorkerLaunch{.argv = argv,
+                                                            .name = ref.display_name(),
+                                                            .timeout_ms = options.timeout_ms,
+                                                            .on_message = options.on_message,
+                                                            .cover = cover});
+  engine->set_sandbox(cover_words(cover));
+  try {
+    engine->load(model, options.n_threads, options.settings);
+  } catch (...) {
+    if (options.on_log) {
+      for (const std::string& line : engine->log_tail()) options.on_log(line);
+    }
+    throw;
+  }
+  return engine;
+}
+
+// Its worker reads no model, and no file but the system's.
+std::unique_ptr<Engine> open_server(const EngineRef& ref, LoadOptions options) {
+  const std::string worker = server_worker().string();
+  const auto cover =
+      cover_worker(options.sandbox, {.argv = {worker},
+                                     .engine_dirs = {server_worker().parent_path().string()},
+                                     .model = "",
+                                     .write = {},
+                                     .url = ref.url});
+  options.model = ref.url;
+  return start_worker(ref, options, {worker, ref.url}, cover);
+}
+
+}  // namespace
+
 std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& options) {
   if (ref.is_recording()) return open_recording(ref.file);
+  if (ref.recipe->is_server()) return open_server(ref, options);
   std::vector<std::string> argv = ref.argv;
   std::vector<std::string> engine_dirs;
   if (ref.recipe->is_set_up_by_us()) {
@@ -242,22 +289,7 @@ std::unique_ptr<Engine> open_engine(const EngineRef& ref, const LoadOptions& opt
                                               .engine_dirs = engine_dirs,
                                               .model = options.model,
                                               .write = options.may_write});
-  const std::string model = model_path_for(options.model, cover);
-  auto engine = std::make_unique<WorkerEngine>(WorkerLaunch{.argv = argv,
-                                                            .name = ref.display_name(),
-                                                            .timeout_ms = options.timeout_ms,
-                                                            .on_message = options.on_message,
-                                                            .cover = cover});
-  engine->set_sandbox(cover_words(cover));
-  try {
-    engine->load(model, options.n_threads, options.settings);
-  } catch (...) {
-    if (options.on_log) {
-      for (const std::string& line : engine->log_tail()) options.on_log(line);
-    }
-    throw;
-  }
-  return engine;
+  return start_worker(ref, options, argv, std::move(cover));
 }
 
 BackendChoice choose_backend(const ModelFile& model) {
@@ -273,7 +305,8 @@ BackendChoice choose_backend(const ModelFile& model) {
 std::vector<std::string> ready_engines() {
   std::vector<std::string> names;
   for (const BackendStatus& status : preflight_all(false)) {
-    if (status.state == BackendState::ready && status.kind != "builtin") {
+    if (status.state == BackendState::ready && status.kind != "builtin" &&
+        status.kind != "server") {
       names.push_back(status.name);
     }
   }

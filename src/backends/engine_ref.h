@@ -23,6 +23,7 @@ struct EngineRef {
   std::string dir;    // that build's folder; "" = to be looked for
   std::vector<std::string> argv;  // of a program
   std::string file;               // of a recording
+  std::string url;                // of a server: "http://127.0.0.1:8080"
 
   bool is_builtin() const;
   bool is_recording() const;

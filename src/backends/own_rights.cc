@@ -93,6 +93,14 @@ void add_library(const EngineRef& ref, Rights& rights) {
 }
 
 void add_engine(const EngineRef& ref, Rights& rights) {
+  if (ref.recipe->is_server()) {  // its worker's rights are ours at most
+    allow_server(ref.url, rights);
+    append(rights.read, worker_reads({.argv = {server_worker().string()},
+                                      .engine_dirs = {server_worker().parent_path().string()},
+                                      .model = "",
+                                      .write = {},
+                                      .url = ref.url}));
+  }
   if (ref.is_recording()) add_saved_run(ref.file, rights.look);
   if (ref.recipe->library() != nullptr) add_library(ref, rights);
   if (ref.recipe->python() != nullptr) {

@@ -54,6 +54,21 @@ void try_out(const Backend& spec, const std::vector<std::string>& argv,
   }
 }
 
+// Which server is asked only when one is named.
+BackendStatus preflight_server(const Backend& row) {
+  BackendStatus status = begin_status(row);
+  status.kind = "server";
+  status.name += ":" + std::string(row.argument);
+  status.display_name = "a server";
+  status.worker = server_worker().string();
+  status.state = BackendState::ready;
+  status.version = version();
+  std::error_code ignored;
+  if (fs::exists(server_worker(), ignored)) return status;
+  return not_ready(status, BackendState::broken, "its worker is not there: " + status.worker,
+                   "build or install crossval again: it belongs beside the program");
+}
+
 }  // namespace
 
 const char* backend_state_name(BackendState state) {
@@ -133,6 +148,7 @@ std::vector<BackendStatus> preflight_all(bool start_them) {
       status.device = "CPU";
       all.push_back(std::move(status));
     }
+    if (row.is_server()) all.push_back(preflight_server(row));
     if (!row.is_set_up_by_us()) continue;
     all.push_back(preflight(row, start_them));
     if (row.library() == nullptr) continue;  // has no builds

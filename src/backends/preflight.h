@@ -14,7 +14,7 @@ const char* backend_state_name(BackendState state);  // "ready", "not set up", "
 
 struct BackendStatus {
   std::string name, display_name;  // as find_engine takes it: "llama", "llama:old", "mine"
-  std::string kind = "library";    // "library", "python", "program", "builtin"
+  std::string kind = "library";    // "library", "python", "program", "server", "builtin"
   std::string build;               // name of a build; "" = the default one
   BackendState state = BackendState::not_set_up;
   std::string dir;         // the engine's folder, "" when unknown

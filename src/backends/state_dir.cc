@@ -117,6 +117,8 @@ fs::path user_cache_dir() {
   return fs::path(user.empty() ? "/tmp" : user) / ".cache/crossval";
 }
 
+fs::path server_worker() { return program_path().parent_path() / "crossval-http-worker"; }
+
 std::optional<fs::path> worker_source_root() {
   const fs::path bin = program_path().parent_path();
   std::vector<fs::path> places = {bin.parent_path().parent_path(),

@@ -23,6 +23,9 @@ std::optional<std::filesystem::path> worker_source_root();
 // The same; throws backend_failed where they are not there.
 std::filesystem::path require_worker_sources(const std::string& where);
 
+// The worker that speaks to servers: beside the program.
+std::filesystem::path server_worker();
+
 // How a user calls this program in this place: "crossval", or a path where it is not on PATH.
 std::string program_command();
 

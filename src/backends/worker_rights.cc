@@ -15,6 +15,7 @@
 #include "backends/backends.h"
 #include "backends/state_dir.h"
 #include "base/error.h"
+#include "base/server_url.h"
 #include "engine/wire.h"
 #include "sandbox/rights.h"
 
@@ -41,6 +42,10 @@ constexpr auto kVariableFamilies = std::to_array<std::string_view>(
     {"LC_",    "OMP_",   "KMP_",    "GOMP_",   "MKL_",   "OPENBLAS_", "GGML_",
      "LLAMA_", "CUDA_",  "NVIDIA_", "HIP_",    "HSA_",   "ROCR_",     "VK_",
      "ASAN_",  "UBSAN_", "LSAN_",   "MALLOC_", "PYTHON", "CROSSVAL_"});
+// Of the worker that speaks to a server, and of no other: its key, and whose certificates it
+// trusts.
+constexpr auto kServerVariables =
+    std::to_array<std::string_view>({"CROSSVAL_HTTP_KEY", "SSL_CERT_FILE", "SSL_CERT_DIR"});
 constexpr auto kSecretWords = std::to_array<std::string_view>(
     {"SECRET",  "TOKEN",      "PASSW",   "PASSPHRASE", "CREDENTIAL", "AUTH", "COOKIE", "APIKEY",
      "API_KEY", "ACCESS_KEY", "PRIVATE", "SESSION",    "SSH_",       "GPG_", "AWS_",   "AZURE_",
@@ -182,6 +187,7 @@ std::vector<std::string> parts_of_model(const std::string& model) {
 }
 
 bool is_passed_on(const std::string& variable, bool is_own_program) {
+  if (variable == kServerVariables.front()) return false;
   const auto begins = [&](std::string_view family) { return variable.starts_with(family); };
   if (std::find(kVariables.begin(), kVariables.end(), variable) != kVariables.end() ||
       std::any_of(kVariableFamilies.begin(), kVariableFamilies.end(), begins)) {
@@ -196,6 +202,12 @@ bool is_passed_on(const std::string& variable, bool is_own_program) {
          !upper.ends_with("KEY");
 }
 
+void allow_server(const std::string& url, Rights& rights) {
+  const ServerUrl server = parse_server_url(url, url);
+  rights.connect_ports.push_back(server.port);
+  rights.resolves_names = rights.resolves_names || server.is_name();
+}
+
 std::vector<std::string> worker_reads(const WorkerPlaces& places) {
   std::vector<std::string> read = system_folders();
   read.emplace_back("/dev");  // of a GPU, whose libraries open what they find
@@ -208,6 +220,10 @@ std::vector<std::string> worker_reads(const WorkerPlaces& places) {
   read.push_back(fs::path(fs::absolute(places.argv.front())).parent_path().string());
   if (const std::string interpreter = interpreter_of(places.argv.front()); !interpreter.empty()) {
     read.push_back(folder_of_program(interpreter));
+  }
+  for (const char* variable : {"SSL_CERT_FILE", "SSL_CERT_DIR"}) {
+    const char* path = places.url.empty() ? nullptr : std::getenv(variable);
+    if (path != nullptr && *path != 0) read.push_back(real_path(path));
   }
   // Ours: workers and engines that were set up, and programs beside us.
   read.push_back(state_dir().string());
@@ -228,6 +244,8 @@ std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& pla
   if (sandbox == Sandbox::off) return std::nullopt;
   if (sandbox == Sandbox::strict) require_kernel("a worker");
   WorkerCover cover;
+  const bool has_server = !places.url.empty();
+  if (has_server) allow_server(places.url, cover.rights);
   cover.rights.read = worker_reads(places);
   const bool is_own_program = places.engine_dirs.empty();
   for (const std::string_view sink : kSinks) cover.rights.write.emplace_back(sink);
@@ -235,7 +253,9 @@ std::optional<WorkerCover> cover_worker(Sandbox sandbox, const WorkerPlaces& pla
   cover.rights.data_bytes = memory_of_machine();
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
-    if (is_passed_on(std::string(text.substr(0, text.find('='))), is_own_program)) {
+    const std::string name(text.substr(0, text.find('=')));
+    if ((has_server && std::ranges::find(kServerVariables, name) != kServerVariables.end()) ||
+        is_passed_on(name, is_own_program)) {
       cover.environment.emplace_back(text);
     }
   }
@@ -253,7 +273,14 @@ std::string cover_words(const std::optional<WorkerCover>& cover) {
   if (!cover) return "off";
   const KernelOffers& offers = kernel_offers();
   std::string words = offers.landlock_abi > 0 ? "files, " : "";
-  words += offers.seccomp ? "network, memory" : "memory";
+  const std::vector<int>& ports = cover->rights.connect_ports;
+  if (!ports.empty()) {
+    words += offers.holds_ports() ? fmt::format("network but port {}, ", ports.front())
+                                  : "network but TCP to anywhere, ";
+    words += "memory";
+  } else {
+    words += offers.seccomp ? "network, memory" : "memory";
+  }
   for (const std::string& missing : offers.missing()) words += "; " + missing;
   return words;
 }

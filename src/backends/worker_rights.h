@@ -20,6 +20,7 @@ struct WorkerPlaces {
   std::vector<std::string> engine_dirs;  // of a library; none: a program of the user's own
   std::string model;
   std::vector<std::string> write;  // device files of a GPU, or wherever else it has to write
+  std::string url = {};            // of the one server that it may speak to; "" = none
 };
 
 // What it may read, and run where that is a program.
@@ -51,5 +52,8 @@ void require_kernel(const std::string& whom);
 // Variables of our environment that a worker gets: a fixed list; a program of the user's own gets
 // all whose names do not look like a secret's.
 bool is_passed_on(const std::string& variable, bool is_own_program);
+
+// The right to reach a server, whose url was checked.
+void allow_server(const std::string& url, Rights& rights);
 
 }  // namespace crossval

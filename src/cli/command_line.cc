@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "backends/state_dir.h"
+#include "base/server_url.h"
 #include "base/version.h"
 #include "cli/commit.h"
 
@@ -21,7 +22,7 @@ void remember_command_line(const std::vector<std::string>& args) {
   RunInfo& run = remembered();
   run.command.clear();
   for (const std::string& arg : args) {
-    run.command += (run.command.empty() ? "" : " ") + shell_quoted(arg);
+    run.command += (run.command.empty() ? "" : " ") + shell_quoted(without_credentials(arg));
   }
   const std::time_t now = std::time(nullptr);
   std::tm utc{};

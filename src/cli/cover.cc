@@ -1,5 +1,8 @@
 #include "cli/cover.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <cstdio>
 #include <sstream>
 
@@ -13,10 +16,14 @@
 namespace crossval {
 namespace {
 
-std::string words_for(const OwnCover& cover) {
+std::string words_for(const OwnCover& cover, const std::vector<int>& ports) {
   const std::vector<std::string> missing = kernel_offers().missing();
   std::string words = cover.files ? "files" : "";
   if (cover.calls) words += cover.files ? ", network" : "network";
+  if (cover.calls && !ports.empty()) {
+    words += kernel_offers().holds_ports() ? fmt::format(" but port {}", fmt::join(ports, ", "))
+                                           : " but TCP to anywhere";
+  }
   if (words.empty()) words = "nothing";
   for (const std::string& one : missing) words += "; " + one;
   if (missing.empty() && !(cover.files && cover.calls)) words += "; refused by the system";
@@ -55,8 +62,9 @@ void go_under_cover(Sandbox sandbox, const OwnPlaces& places, const Tell& tell) 
     if (sandbox == Sandbox::strict) require_kernel("crossval itself");
     set_up_engines(places.engines, tell);
     check_run_deadline();
-    const OwnCover cover = confine_self(own_rights(places));
-    words = words_for(cover);
+    const Rights rights = own_rights(places);
+    const OwnCover cover = confine_self(rights);
+    words = words_for(cover, rights.connect_ports);
     if (sandbox == Sandbox::strict && !(cover.files && cover.calls)) {
       backend_failed("sandbox_missing", "the system does not let crossval give up its rights",
                      "--sandbox", "run it outside of other sandboxes, or with --sandbox auto");
