@@ -425,7 +425,7 @@ TEST_F(HttpBackend, settings_are_checked) {
   FakeServer server;
   add_llama_server(server, *oracle_);
   server.start();
-  for (const char* bad : {"top=0", "top=x", "timeout=-1", "flash_attn=on"}) {
+  for (const char* bad : {"top=0", "top=x", "timeout=-1", "ubatch=4"}) {
     EXPECT_EQ(against(server, {"--backend-opt", bad}).run.exit_code, 3) << bad;
   }
   const CrossvalResult result =

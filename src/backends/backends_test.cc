@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -12,6 +13,7 @@
 #include "backends/preflight.h"
 #include "backends/probe_model.h"
 #include "backends/state_dir.h"
+#include "backends/worker_rights.h"
 #include "base/error.h"
 #include "support/temp_dir.h"
 
@@ -77,6 +79,23 @@ TEST_F(Backends, UnknownAndMissing) {
   EXPECT_EQ(error.status, Status::backend_failed);
   EXPECT_EQ(error.code, "backend_not_set_up");
   EXPECT_NE(error.fix.find("crossval setup bitnet --dir"), std::string::npos);
+}
+
+TEST_F(Backends, TheKeyOfAServerIsForItsWorkerAlone) {
+  EXPECT_FALSE(is_passed_on("CROSSVAL_HTTP_KEY", false));
+  EXPECT_FALSE(is_passed_on("CROSSVAL_HTTP_KEY", true));
+  EXPECT_TRUE(is_passed_on("CROSSVAL_HOME", false));
+  ::setenv("CROSSVAL_HTTP_KEY", "sesame", 1);
+  const auto has_key = [](const std::string& url) {
+    const auto cover = cover_worker(
+        Sandbox::automatic,
+        {.argv = {"/bin/true"}, .engine_dirs = {"/bin"}, .model = "", .write = {}, .url = url});
+    const auto& variables = cover->environment;
+    return std::ranges::find(variables, "CROSSVAL_HTTP_KEY=sesame") != variables.end();
+  };
+  EXPECT_TRUE(has_key("http://127.0.0.1:1"));
+  EXPECT_FALSE(has_key(""));
+  ::unsetenv("CROSSVAL_HTTP_KEY");
 }
 
 TEST_F(Backends, TheVariableWinsAndItsFolderIsInTheCommand) {

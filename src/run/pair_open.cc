@@ -92,6 +92,7 @@ void Pair::give_vocabulary(OpenedSide& side) {
   if (!side.engine || !side.engine->can().wants_vocabulary) return;
   std::vector<std::string> pieces;
   const Tokenizer& tokenizer = model_->tokenizer();
+  pieces.reserve(static_cast<size_t>(tokenizer.n_vocab()));
   for (int id = 0; id < tokenizer.n_vocab(); ++id) pieces.push_back(tokenizer.piece(id));
   side.engine->give_vocabulary(pieces);
 }

@@ -53,6 +53,18 @@ Error error_of(const std::string& mode, const std::string& op, int timeout_ms = 
   return Error(Status::agree, "", "", "", "");
 }
 
+// Of a worker that gives tops: its rows, or the error that its `mode` comes to.
+std::vector<TopRow> tops_of(const std::string& mode, const std::string& op) {
+  ::setenv("FAKE_WORKER_TOPS", "1", 1);
+  const auto engine = start_fake(mode, op);
+  ::unsetenv("FAKE_WORKER_TOPS");
+  engine->load("model.gguf", 1, {});
+  EXPECT_EQ(engine->can().rows, LogitRows::top);
+  engine->reset(8);
+  engine->eval(std::vector<TokenId>{1, 2, 3});
+  return engine->read_top_rows(1, 2);
+}
+
 void expect_no_children() {
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD);
@@ -66,6 +78,34 @@ int n_open_fds() {
   }
   closedir(dir);
   return n;
+}
+
+TEST(Worker, TopsAreReadAndChecked) {
+  const std::vector<TopRow> rows = tops_of("none", "");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[1][0].token, 255);
+  EXPECT_EQ(rows[1][1].logit, -1.5F);
+  const std::pair<const char*, const char*> cases[] = {
+      {"set:/counts=[2]", "worker_protocol"},
+      {"set:/counts=[2,1]", "worker_protocol"},
+      {"set:/counts=[2,3]", "worker_protocol"},
+      {"set:/counts=[3,1]", "worker_protocol"},
+      {"set:/counts=[-1,2]", "worker_protocol"},
+      {"set:/counts=[2,4294967298]", "worker_protocol"},
+      {"set:/counts=[2,\"2\"]", "worker_protocol"},
+      {"set:/counts=null", "worker_protocol"},
+      {"more", "worker_protocol"},
+      {"less", "worker_protocol"},
+      {"set:/counts=[0,2]", "bad_top_row"}};
+  for (const auto& [mode, code] : cases) {
+    SCOPED_TRACE(mode);
+    try {
+      tops_of(mode, "top");
+      ADD_FAILURE() << "went unnoticed";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, code);
+    }
+  }
 }
 
 TEST(Worker, GoodOneRunsAndLeavesNothing) {

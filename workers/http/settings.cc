@@ -36,11 +36,11 @@ AllSettings parse_settings(const std::map<std::string, std::string>& texts) {
       settings.dialect.model = text;
     } else if (key == "kv_type") {
       settings.said["kv_type_k"] = settings.said["kv_type_v"] = text;
-    } else if (key == "kv_type_k" || key == "kv_type_v") {
+    } else if (key == "kv_type_k" || key == "kv_type_v" || key == "flash_attn") {
       settings.said[key] = text;
     } else {
       bad_input("unknown_setting", "a server has no setting '" + key + "'", "--backend-opt",
-                "known: top, timeout, model, kv_type, kv_type_k, kv_type_v");
+                "known: top, timeout, model, kv_type, kv_type_k, kv_type_v, flash_attn");
     }
   }
   return settings;

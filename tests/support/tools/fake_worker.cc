@@ -3,6 +3,7 @@
 // protocol of docs/protocol.md over a vocabulary of bytes (256 ids), the logits of row r being r +
 // column / 1000. FAKE_WORKER_DRIFT=1 makes each eval's logits other ones than the last's: an engine
 // that does not repeat itself. FAKE_WORKER_TAPS=1: an eval that captures shows two tensors.
+// FAKE_WORKER_TOPS=1: it gives the two likeliest tokens of a row alone.
 //   spam       5 MB of log, then the answer
 //   stale      the answer to the request before
 //   badmemory  logits in a memory that nobody can read
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/wire.h"
@@ -60,6 +62,7 @@ class Conversation {
       if (is_set("FAKE_WORKER_TAPS")) reply.header["taps"] = true;
     } else if (op == "load" || op == "reset") {
       reply.header.update({{"n_vocab", kNVocab}, {"settings", {{"kind", "fake"}}}});
+      if (is_set("FAKE_WORKER_TOPS")) reply.header["n_top"] = 2;
     } else if (op == "tokenize") {
       std::vector<int32_t> ids;
       ids.reserve(payload.size());
@@ -78,6 +81,16 @@ class Conversation {
       reply.payload.resize(sizeof(float) * kNEmbd * static_cast<size_t>(n_rows_));
     } else if (op == "logits") {
       reply.payload = bytes_of(logits(request));
+    } else if (op == "top") {
+      for (int r = 0; r < request.at("n_rows").get<int>(); ++r) {
+        reply.header["counts"].push_back(2);
+        for (const auto& [id, logprob] : {std::pair(kNVocab - 1, -0.5f), {kNVocab - 2, -1.5f}}) {
+          const auto one = bytes_of(std::vector<int32_t>{id}),
+                     other = bytes_of(std::vector<float>{logprob});
+          reply.payload.insert(reply.payload.end(), one.begin(), one.end());
+          reply.payload.insert(reply.payload.end(), other.begin(), other.end());
+        }
+      }
     }
     return reply;
   }
