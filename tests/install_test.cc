@@ -30,11 +30,11 @@ class Install : public ::testing::Test {
 TEST_F(Install, HasProgramManualCompletionsAndWorkers) {
   const std::string usr = dir_.file("moved/usr/");
   for (const char* file :
-       {"bin/crossval", "bin/crossval-per-token", "share/man/man1/crossval.1",
-        "share/bash-completion/completions/crossval", "share/zsh/site-functions/_crossval",
-        "share/fish/vendor_completions.d/crossval.fish", "share/crossval/workers/llama/main.cc",
-        "share/crossval/workers/hf/__main__.py", "share/crossval/workers/hf/requirements.txt",
-        "share/crossval/src/engine/wire.h"}) {
+       {"bin/crossval", "bin/crossval-per-token", "bin/crossval-http-worker",
+        "share/man/man1/crossval.1", "share/bash-completion/completions/crossval",
+        "share/zsh/site-functions/_crossval", "share/fish/vendor_completions.d/crossval.fish",
+        "share/crossval/workers/llama/main.cc", "share/crossval/workers/hf/__main__.py",
+        "share/crossval/workers/hf/requirements.txt", "share/crossval/src/engine/wire.h"}) {
     EXPECT_TRUE(fs::exists(usr + file)) << file;
   }
   EXPECT_EQ(run("crossval", {"--version"}).exit_code, 0);
