@@ -259,6 +259,43 @@ void read_clamps(const Keys& keys, bool shared, Config& config) {
   }
 }
 
+// llama.cpp llama_expert_gating_func_type.
+Gating read_gating(const Keys& keys, const Experts& experts) {
+  if (experts.gating != Gating::key) return experts.gating;
+  switch (keys.count("expert_gating_func", 0, 100)) {
+    case 0:
+      return experts.default_sigmoid ? Gating::sigmoid : Gating::softmax;
+    case 1:
+      return Gating::softmax;
+    case 2:
+      return Gating::sigmoid;
+    case 3:
+      return Gating::softmax_weight;
+    case 4:
+      return Gating::sqrt_softplus;
+    default:
+      bad_input(
+          "unsupported_experts",
+          fmt::format("'{}' is a function native does not know", keys.full("expert_gating_func")),
+          keys.model().path(), "compare two other engines");
+  }
+}
+
+// The width of what every token goes through beside its experts.
+int read_shared_width(const Keys& keys, int n_ff_expert) {
+  const int n_shared = keys.count("expert_shared_count", 0, kMaxExperts);
+  const int named = keys.count("expert_shared_feed_forward_length", 0, kMaxWidth);
+  if (named != 0) return named;
+  const int64_t width = int64_t{n_ff_expert} * n_shared;
+  if (width > kMaxWidth) {
+    bad_input(
+        "bad_hyperparameter",
+        fmt::format("{} shared experts of {} are wider than any model", n_shared, n_ff_expert),
+        keys.model().path(), "download the model again");
+  }
+  return static_cast<int>(width);
+}
+
 void read_experts(const Keys& keys, const Arch& arch, const Experts& experts, Config& config) {
   ExpertConfig& out = config.experts;
   out.n_experts = keys.count("expert_count", 0, kMaxExperts);
@@ -276,46 +313,8 @@ void read_experts(const Keys& keys, const Arch& arch, const Experts& experts, Co
                          : experts.weights_norm == Experts::Norm::yes;
   if (experts.clamp_key) read_clamps(keys, experts.clamp_shared, config);
   if (experts.latent) out.n_latent = keys.count("expert_latent_length", 0, kMaxWidth);
-  out.gating = experts.gating;
-  if (experts.gating == Gating::key) {
-    // llama.cpp llama_expert_gating_func_type.
-    switch (keys.count("expert_gating_func", 0, 100)) {
-      case 0:
-        out.gating = experts.default_sigmoid ? Gating::sigmoid : Gating::softmax;
-        break;
-      case 1:
-        out.gating = Gating::softmax;
-        break;
-      case 2:
-        out.gating = Gating::sigmoid;
-        break;
-      case 3:
-        out.gating = Gating::softmax_weight;
-        break;
-      case 4:
-        out.gating = Gating::sqrt_softplus;
-        break;
-      default:
-        bad_input(
-            "unsupported_experts",
-            fmt::format("'{}' is a function native does not know", keys.full("expert_gating_func")),
-            keys.model().path(), "compare two other engines");
-    }
-  }
-  if (experts.shared) {
-    const int n_shared = keys.count("expert_shared_count", 0, kMaxExperts);
-    out.n_ff_shared = keys.count("expert_shared_feed_forward_length", 0, kMaxWidth);
-    if (out.n_ff_shared == 0) {
-      const int64_t width = int64_t{config.layers.back().n_ff_expert} * n_shared;
-      if (width > kMaxWidth) {
-        bad_input("bad_hyperparameter",
-                  fmt::format("{} shared experts of {} are wider than any model", n_shared,
-                              config.layers.back().n_ff_expert),
-                  keys.model().path(), "download the model again");
-      }
-      out.n_ff_shared = static_cast<int>(width);
-    }
-  }
+  out.gating = read_gating(keys, experts);
+  if (experts.shared) out.n_ff_shared = read_shared_width(keys, config.layers.back().n_ff_expert);
   if (experts.adjugate) {
     out.n_sharing = keys.required_int("experts_per_group", out.n_experts);
     out.n_ff_adjugate = keys.count("expert_chunk_feed_forward_length", 0, kMaxWidth);
