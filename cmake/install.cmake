@@ -14,7 +14,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/workers/llama DESTINATION ${crossval_sha
         FILES_MATCHING PATTERN "*.cc" PATTERN "*.h")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/workers/hf DESTINATION ${crossval_share}/workers
         FILES_MATCHING PATTERN "*.py" PATTERN "requirements.txt" PATTERN "__pycache__" EXCLUDE)
-foreach(file engine/wire.cc engine/wire.h base/error.cc base/error.h)
+foreach(file engine/wire.cc engine/wire.h engine/worker_side.h base/error.cc base/error.h)
   get_filename_component(folder ${file} DIRECTORY)
   install(FILES ${PROJECT_SOURCE_DIR}/src/${file} DESTINATION ${crossval_share}/src/${folder})
 endforeach()

@@ -35,8 +35,8 @@ std::vector<fs::path> worker_sources(const fs::path& root) {
       sources.push_back(entry.path());
     }
   }
-  for (const char* name :
-       {"src/engine/wire.cc", "src/engine/wire.h", "src/base/error.cc", "src/base/error.h"}) {
+  for (const char* name : {"src/engine/wire.cc", "src/engine/wire.h", "src/engine/worker_side.h",
+                           "src/base/error.cc", "src/base/error.h"}) {
     sources.push_back(root / name);
   }
   std::sort(sources.begin(), sources.end());

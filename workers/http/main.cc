@@ -16,7 +16,7 @@
 #include "base/server_url.h"
 #include "client.h"
 #include "dialect.h"
-#include "engine/wire.h"
+#include "engine/worker_side.h"
 #include "settings.h"
 
 namespace crossval::http {
@@ -24,10 +24,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Request {
-  json header;
-  std::vector<std::byte> payload;
-};
+using Request = WorkerRequest;
 struct Reply {
   json header = json::object();
   std::vector<std::byte> payload;
@@ -50,20 +47,6 @@ struct State {
     return *dialect;
   }
 };
-
-bool read_request(Request& out) {
-  std::array<std::byte, kFrameHeaderBytes> bytes{};
-  if (!read_exact(kWorkerRequestFd, bytes)) return false;
-  const FrameHeader header = decode_frame_header(bytes, kMaxRequestPayloadBytes);
-  std::string text(header.json_bytes, '\0');
-  out.payload.resize(header.payload_bytes);
-  if (!read_exact(kWorkerRequestFd, std::as_writable_bytes(std::span(text))) ||
-      (!out.payload.empty() && !read_exact(kWorkerRequestFd, out.payload))) {
-    return false;
-  }
-  out.header = json::parse(text);
-  return true;
-}
 
 void write_reply(const Reply& reply) {
   const std::string text = reply.header.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -197,17 +180,6 @@ constexpr Message kMessages[] = {
     {"reset", reset},           {"eval", eval},         {"top", top},
 };
 
-void set_error(Reply& reply, const Error& error) {
-  reply = {};
-  reply.header = {{"ok", false},
-                  {"error",
-                   {{"status", status_name(error.status)},
-                    {"code", error.code},
-                    {"what", error.what_},
-                    {"where", error.where},
-                    {"fix", error.fix}}}};
-}
-
 Reply answer(State& state, const Request& request) {
   Reply reply;
   try {
@@ -221,12 +193,12 @@ Reply answer(State& state, const Request& request) {
     backend_failed("worker_protocol", "unknown message '" + op + "'", "worker",
                    "use the messages of docs/protocol.md");
   } catch (const Error& error) {
-    set_error(reply, error);
+    reply = {.header = error_reply(error), .payload = {}};
   } catch (const std::exception& error) {
-    set_error(reply,
-              Error(Status::backend_failed, "http_nonsense",
-                    std::string("an answer of the server could not be read: ") + error.what(),
-                    "worker", "see which server it is"));
+    const Error unread(Status::backend_failed, "http_nonsense",
+                       std::string("an answer of the server could not be read: ") + error.what(),
+                       "worker", "see which server it is");
+    reply = {.header = error_reply(unread), .payload = {}};
   }
   return reply;
 }

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/wire.h"
+#include "engine/worker_side.h"
 #include "session.h"
 #include "settings.h"
 
@@ -30,10 +30,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Request {
-  json header;
-  std::vector<std::byte> payload;
-};
+using Request = WorkerRequest;
 
 struct State {
   EngineFacts facts;
@@ -71,22 +68,6 @@ void die_with_parent() {
       }
     }
   }).detach();
-}
-
-bool read_request(Request& out) {
-  std::array<std::byte, kFrameHeaderBytes> bytes{};
-  if (!read_exact(kWorkerRequestFd, bytes)) {
-    return false;
-  }
-  const FrameHeader header = decode_frame_header(bytes, kMaxRequestPayloadBytes);
-  std::string text(header.json_bytes, '\0');
-  out.payload.resize(header.payload_bytes);
-  if (!read_exact(kWorkerRequestFd, std::as_writable_bytes(std::span(text))) ||
-      (!out.payload.empty() && !read_exact(kWorkerRequestFd, out.payload))) {
-    return false;
-  }
-  out.header = json::parse(text);
-  return true;
 }
 
 void write_reply(const Reply& reply) {
@@ -187,14 +168,6 @@ void reset(State& state, const Request& request, Reply& reply) {
   }
 }
 
-json error_json(const Error& error) {
-  return {{"status", status_name(error.status)},
-          {"code", error.code},
-          {"what", error.what_},
-          {"where", error.where},
-          {"fix", error.fix}};
-}
-
 json tap_json(const CapturedNode& node) {
   json tensors = json::array();
   for (const CapturedTensor& tensor : node.tensors) {
@@ -241,7 +214,7 @@ void show_node(const CapturedNode& node) noexcept {
       }
       const Error error(Status::backend_failed, "worker_protocol",
                         "'" + op + "' while a tensor waits", "worker", "send next or tap_data");
-      reply.header = {{"ok", false}, {"error", error_json(error)}};
+      reply.header = error_reply(error);
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "worker: %s\n", error.what());
@@ -307,13 +280,13 @@ Reply answer(State& state, const Request& request) {
                    "use the messages of docs/protocol.md");
   } catch (const Error& error) {
     reply = {};
-    reply.header = {{"ok", false}, {"error", error_json(error)}};
+    reply.header = error_reply(error);
   } catch (const std::exception& error) {
     reply = {};
     const Error wrapped(Status::backend_failed, "engine_exception",
                         std::string("the engine threw: ") + error.what(), "worker",
                         "see its log with --verbose");
-    reply.header = {{"ok", false}, {"error", error_json(wrapped)}};
+    reply.header = error_reply(wrapped);
   }
   return reply;
 }
