@@ -1,12 +1,38 @@
 #include "dialect.h"
 
+#include <cassert>
+
 #include "base/error.h"
+#include "reading.h"
 
 namespace crossval::http {
 
 std::vector<TokenId> Dialect::tokenize(const std::string&, Bos, bool) {
   backend_failed("no_tokenizer", "this server has no tokenizer", client_.url().origin(),
                  "give the prompt as ids: --tokens 1,2,3");
+}
+
+std::vector<TokenId> Dialect::tokenize_as_vllm(const std::string& model, const std::string& text,
+                                               Bos bos, bool parse_special) {
+  if (!parse_special) {
+    bad_input("special_is_parsed", facts_.engine + " reads special tokens written in a text always",
+              "--special", "leave it out, or give the prompt as ids: --tokens");
+  }
+  const nlohmann::json answer = client_.need(
+      "/tokenize", {{"model", model}, {"prompt", text}, {"add_special_tokens", bos != Bos::off}});
+  const Reading reading(client_, "/tokenize");
+  return reading.ids(reading.list(answer, "tokens"));
+}
+
+std::vector<TopRow> Dialect::rows(std::span<const TokenId> ids, size_t first, size_t n) {
+  std::vector<TopRow> out;
+  for (size_t i = first; i < first + n; ++i) out.push_back(row_after(ids.first(i + 1)));
+  return out;
+}
+
+TopRow Dialect::row_after(std::span<const TokenId>) {
+  assert(false && "a dialect has rows() or row_after() of its own");
+  return {};
 }
 
 std::optional<std::string> Dialect::render(const nlohmann::json&) { return std::nullopt; }

@@ -52,12 +52,17 @@ class Dialect {
   virtual std::optional<std::string> render(const nlohmann::json& messages);
   // What may follow ids[0..i], for i from `first` on, n_top tokens of each: n rows, or more where
   // they come for nothing.
-  virtual std::vector<TopRow> rows(std::span<const TokenId> ids, size_t first, size_t n) = 0;
+  virtual std::vector<TopRow> rows(std::span<const TokenId> ids, size_t first, size_t n);
 
   void set_vocabulary(Vocabulary vocabulary) { vocabulary_ = std::move(vocabulary); }
 
  protected:
   const Vocabulary& vocabulary() const;
+  // Of servers that tell one position a request: rows() asks for each.
+  virtual TopRow row_after(std::span<const TokenId> ids);
+  // As vLLM's /tokenize, which others took over. Special tokens in a text are always read.
+  std::vector<TokenId> tokenize_as_vllm(const std::string& model, const std::string& text, Bos bos,
+                                        bool parse_special);
 
   Client& client_;
   ServerFacts facts_;

@@ -60,12 +60,6 @@ class LlamaServer : public Dialect {
     return Reading(client_, "/apply-template").text(answer, "prompt");
   }
 
-  std::vector<TopRow> rows(std::span<const TokenId> ids, size_t first, size_t n) override {
-    std::vector<TopRow> out;
-    for (size_t i = first; i < first + n; ++i) out.push_back(row_after(ids.first(i + 1)));
-    return out;
-  }
-
  private:
   std::vector<TokenId> tokens(const std::string& text, bool add_special, bool parse_special) {
     const json answer = client_.need(
@@ -75,7 +69,7 @@ class LlamaServer : public Dialect {
     return reading.ids(reading.list(answer, "tokens"));
   }
 
-  TopRow row_after(std::span<const TokenId> ids) {
+  TopRow row_after(std::span<const TokenId> ids) override {
     const json answer =
         client_.need("/completion", {{"prompt", std::vector(ids.begin(), ids.end())},
                                      {"n_predict", 1},

@@ -27,14 +27,8 @@ class Ollama : public Dialect {
     return {.model = model_, .settings = {{"log_probabilities", "texts, one id a request"}}};
   }
 
-  std::vector<TopRow> rows(std::span<const TokenId> ids, size_t first, size_t n) override {
-    std::vector<TopRow> out;
-    for (size_t i = first; i < first + n; ++i) out.push_back(row_after(ids.first(i + 1)));
-    return out;
-  }
-
  private:
-  TopRow row_after(std::span<const TokenId> ids) {
+  TopRow row_after(std::span<const TokenId> ids) override {
     const json answer =
         client_.need(kGenerate, {{"model", model_},
                                  {"prompt", text_up_to(client_, vocabulary(), ids)},

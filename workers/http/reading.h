@@ -34,6 +34,15 @@ class Reading {
     if (!array.is_array() || i >= array.size()) lacks(key);
     return array[i];
   }
+  // One entry for each of the ids that were sent.
+  const Json& list_of(const Json& object, const char* key, size_t n_ids) const {
+    const Json& value = list(object, key);
+    if (value.size() != n_ids) {
+      nonsense(std::string("has ") + key + " of " + std::to_string(value.size()) + " ids, and " +
+               std::to_string(n_ids) + " were sent");
+    }
+    return value;
+  }
   std::string text(const Json& object, const char* key) const {
     const Json& value = at(object, key);
     if (!value.is_string()) lacks(key);

@@ -27,15 +27,7 @@ class Sglang : public Dialect {
   }
 
   std::vector<TokenId> tokenize(const std::string& text, Bos bos, bool parse_special) override {
-    if (!parse_special) {
-      bad_input("special_is_parsed", "SGLang reads special tokens written in a text always",
-                "--special", "leave it out, or give the prompt as ids: --tokens");
-    }
-    const json answer = client_.need(
-        "/tokenize",
-        {{"model", model_}, {"prompt", text}, {"add_special_tokens", bos != Bos::off}});
-    const Reading reading(client_, "/tokenize");
-    return reading.ids(reading.list(answer, "tokens"));
+    return tokenize_as_vllm(model_, text, bos, parse_special);
   }
 
   std::vector<TopRow> rows(std::span<const TokenId> ids, size_t first, size_t) override {
@@ -48,11 +40,7 @@ class Sglang : public Dialect {
                                  {"stream", false}});
     const Reading reading(client_, kGenerate);
     const json& meta = reading.at(answer, "meta_info");
-    const json& prompt = reading.list(meta, "input_top_logprobs");
-    if (prompt.size() != ids.size()) {
-      reading.nonsense("has input_top_logprobs of " + std::to_string(prompt.size()) + " ids, and " +
-                       std::to_string(ids.size()) + " were sent");
-    }
+    const json& prompt = reading.list_of(meta, "input_top_logprobs", ids.size());
     std::vector<TopRow> out;
     for (size_t i = first; i + 1 < ids.size(); ++i) out.push_back(row_of(reading, prompt[i + 1]));
     out.push_back(row_of(reading, reading.element(reading.list(meta, "output_top_logprobs"), 0,

@@ -39,15 +39,9 @@ class Tgi : public Dialect {
     return reading.ids(answer);
   }
 
-  std::vector<TopRow> rows(std::span<const TokenId> ids, size_t first, size_t n) override {
-    std::vector<TopRow> out;
-    for (size_t i = first; i < first + n; ++i) out.push_back(row_after(ids.first(i + 1)));
-    return out;
-  }
-
  private:
   // It adds its own BOS to what it reads.
-  TopRow row_after(std::span<const TokenId> ids) {
+  TopRow row_after(std::span<const TokenId> ids) override {
     json answer = ask(ids);
     const Reading reading(client_, kGenerate);
     std::vector<TokenId> read = ids_read(reading, answer);

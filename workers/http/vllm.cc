@@ -41,15 +41,7 @@ class Vllm : public Dialect {
   }
 
   std::vector<TokenId> tokenize(const std::string& text, Bos bos, bool parse_special) override {
-    if (!parse_special) {
-      bad_input("special_is_parsed", "vLLM reads special tokens written in a text always",
-                "--special", "leave it out, or give the prompt as ids: --tokens");
-    }
-    const json answer = client_.need(
-        "/tokenize",
-        {{"model", model_}, {"prompt", text}, {"add_special_tokens", bos != Bos::off}});
-    const Reading reading(client_, "/tokenize");
-    return reading.ids(reading.list(answer, "tokens"));
+    return tokenize_as_vllm(model_, text, bos, parse_special);
   }
 
   // It tells ids of a conversation, and the text of ids.
@@ -68,11 +60,7 @@ class Vllm : public Dialect {
     const json answer = complete(ids);
     const Reading reading(client_, kCompletions);
     const json& choice = reading.element(reading.list(answer, "choices"), 0, "choices");
-    const json& prompt = reading.list(choice, "prompt_logprobs");
-    if (prompt.size() != ids.size()) {
-      reading.nonsense("has prompt_logprobs of " + std::to_string(prompt.size()) + " ids, and " +
-                       std::to_string(ids.size()) + " were sent");
-    }
+    const json& prompt = reading.list_of(choice, "prompt_logprobs", ids.size());
     std::vector<TopRow> out;
     for (size_t i = first; i + 1 < ids.size(); ++i) out.push_back(by_id(reading, prompt[i + 1]));
     const json& last = reading.element(reading.list(reading.at(choice, "logprobs"), "top_logprobs"),
