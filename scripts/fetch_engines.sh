@@ -59,11 +59,7 @@ fetch() {
     fail "prebuilt engines are pinned for x86_64 only; set LLAMA_CPP_DIR to a llama.cpp of yours"
   command -v npm >/dev/null || fail "npm is missing; run: apt-get install npm"
   command -v git >/dev/null || fail "git is missing; run: apt-get install git"
-  mkdir -p "$engines"
-  # Not local: the trap runs after this function is left.
-  work=$(mktemp -d "$engines/.fetch-XXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  echo "fetch_engines: downloading llama.cpp $release" >&2
+  begin_fetch "llama.cpp $release"
   pack "@node-llama-cpp/linux-x64@$version" "$libraries_sha256" "$work/libraries"
   pack "node-llama-cpp@$version" "$source_sha256" "$work/source"
   mkdir -p "$work/engine/lib" "$work/engine/include"
@@ -74,29 +70,51 @@ fetch() {
   git clone --quiet --bare "$work/source/package/llama/gitRelease.bundle" "$work/source/git"
   git -C "$work/source/git" archive HEAD include ggml/include | tar -x -C "$work/source"
   cp "$work/source/include/"*.h "$work/source/ggml/include/"*.h "$work/engine/include/"
-  echo "$release" >"$work/engine/VERSION"
-  rm -rf "$target"
-  mv "$work/engine" "$target"
+  end_fetch "$target" "$release"
+}
+
+# begin_fetch TITLE: a folder to work in, gone at the end whatever happens.
+begin_fetch() {
+  mkdir -p "$engines"
+  # Not local: the trap runs after this function is left.
+  work=$(mktemp -d "$engines/.fetch-XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+  echo "fetch_engines: downloading $1" >&2
+}
+
+# end_fetch TARGET VERSION: what lies in $work/engine becomes TARGET.
+end_fetch() {
+  echo "$2" >"$work/engine/VERSION"
+  rm -rf "$1"
+  mv "$work/engine" "$1"
   rm -rf "$work"
-  echo "fetch_engines: $target" >&2
+  echo "fetch_engines: $1" >&2
+}
+
+# fetch_wheel PACKAGE VERSION SHA256 TAGS... into $work/unpacked; the tags are those of the one file
+# that is pinned, whatever Python this machine has.
+fetch_wheel() {
+  local package=$1 version=$2 sha256=$3
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    --implementation cp "${@:4}" --dest "$work" "$package==$version" >&2 ||
+    fail "pip could not bring $package"
+  mv "$work"/*.whl "$work/wheel"
+  echo "$sha256  $work/wheel" | sha256sum --check --quiet - ||
+    fail "$package is not the file that was pinned; nothing was kept"
+  python3 -m zipfile -e "$work/wheel" "$work/unpacked"
+}
+
+need_pip() {
+  python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing; run: apt-get install python3-pip"
 }
 
 fetch_ik() {
   local target=$engines/ik
   [ -f "$target/VERSION" ] && return
-  python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing; run: apt-get install python3-pip"
-  mkdir -p "$engines"
-  work=$(mktemp -d "$engines/.fetch-XXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  echo "fetch_engines: downloading ik_llama.cpp ($ik_package $ik_version)" >&2
-  # The tags of the one file that is pinned, whatever Python this machine has.
-  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --implementation cp --python-version 3.11 --abi cp311 --platform manylinux_2_28_x86_64 \
-    --dest "$work" "$ik_package==$ik_version" >&2 || fail "pip could not bring $ik_package"
-  mv "$work"/*.whl "$work/wheel"
-  echo "$ik_sha256  $work/wheel" | sha256sum --check --quiet - ||
-    fail "$ik_package is not the file that was pinned; nothing was kept"
-  python3 -m zipfile -e "$work/wheel" "$work/unpacked"
+  need_pip
+  begin_fetch "ik_llama.cpp ($ik_package $ik_version)"
+  fetch_wheel "$ik_package" "$ik_version" "$ik_sha256" \
+    --python-version 3.11 --abi cp311 --platform manylinux_2_28_x86_64
   mkdir -p "$work/engine/lib64" "$work/engine/bin"
   # Not lib64/libggml.so: it is a second copy of the one in .libs that libllama.so asks for.
   mv "$work/unpacked/lib64/libllama.so" "$work/engine/lib64/"
@@ -104,34 +122,19 @@ fetch_ik() {
   install -m 755 "$work/unpacked/bin/llama-quantize" "$work/engine/bin/"
   cp "$work/unpacked/ik_llama_cpp_python-$ik_version.dist-info/licenses/LICENSE" \
     "$work/engine/LICENSE"
-  echo "wheel $ik_version" >"$work/engine/VERSION"
-  rm -rf "$target"
-  mv "$work/engine" "$target"
-  rm -rf "$work"
-  echo "fetch_engines: $target" >&2
+  end_fetch "$target" "wheel $ik_version"
 }
 
 fetch_server() {
   local target=$engines/llama-server
   [ -f "$target/VERSION" ] && return
-  python3 -m pip --version >/dev/null 2>&1 || fail "pip is missing; run: apt-get install python3-pip"
-  mkdir -p "$engines"
-  work=$(mktemp -d "$engines/.fetch-XXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  echo "fetch_engines: downloading llama-server ($server_package $server_version)" >&2
-  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-    --implementation cp --python-version 3.10 --abi abi3 --platform manylinux2014_x86_64 \
-    --dest "$work" "$server_package==$server_version" >&2 || fail "pip could not bring $server_package"
-  mv "$work"/*.whl "$work/wheel"
-  echo "$server_sha256  $work/wheel" | sha256sum --check --quiet - ||
-    fail "$server_package is not the file that was pinned; nothing was kept"
-  python3 -m zipfile -e "$work/wheel" "$work/engine"
+  need_pip
+  begin_fetch "llama-server ($server_package $server_version)"
+  fetch_wheel "$server_package" "$server_version" "$server_sha256" \
+    --python-version 3.10 --abi abi3 --platform manylinux2014_x86_64
+  mv "$work/unpacked" "$work/engine"
   cp "$work/engine/$server_package-$server_version.dist-info/licenses/LICENSE" "$work/engine/LICENSE"
-  echo "wheel $server_version" >"$work/engine/VERSION"
-  rm -rf "$target"
-  mv "$work/engine" "$target"
-  rm -rf "$work"
-  echo "fetch_engines: $target" >&2
+  end_fetch "$target" "wheel $server_version"
 }
 
 wanted=" ${*:-llama-v0.5.0 llama-b3889 ik llama-server} "
