@@ -6,7 +6,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <set>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "compare/distance.h"
 #include "compare/kl.h"
 #include "compare/topk.h"
+#include "support/random_rows.h"
 
 namespace crossval {
 namespace {
@@ -21,21 +21,9 @@ namespace {
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
+using testing::nudged;
+using testing::random_row;
 using Row = std::vector<float>;
-
-Row random_row(size_t n, unsigned seed, float size = 4) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, size);
-  Row row(n);
-  for (float& x : row) x = normal(random);
-  return row;
-}
-
-Row nudged(const Row& row, unsigned seed, float size) {
-  Row out = random_row(row.size(), seed, size);
-  for (size_t i = 0; i < row.size(); ++i) out[i] += row[i];
-  return out;
-}
 
 PositionMetrics measure(const Row& e, const Row& b) { return compare_rows(e, b, all_metrics()); }
 

@@ -5,31 +5,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "base/error.h"
 #include "compare/comparison.h"
 #include "compare/topk.h"
+#include "support/random_rows.h"
 
 namespace crossval {
 namespace {
 
+using testing::nudged;
+using testing::random_row;
 using Row = std::vector<float>;
-
-Row random_row(size_t n, unsigned seed, float size) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, size);
-  Row row(n);
-  for (float& x : row) x = normal(random);
-  return row;
-}
-
-Row nudged(const Row& row, unsigned seed, float size) {
-  Row out = random_row(row.size(), seed, size);
-  for (size_t i = 0; i < row.size(); ++i) out[i] += row[i];
-  return out;
-}
 
 std::vector<double> log_softmax(const Row& row) {
   const double most = *std::ranges::max_element(row);

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <limits>
-#include <random>
 
+#include "support/random_rows.h"
 #include "verdict/report.h"
 
 namespace crossval {
@@ -80,30 +80,18 @@ TEST(Judge, PartialRowsAreJudgedByTheirDistance) {
 }
 
 constexpr int kVocab = 64;
+using testing::nudged;
+using testing::random_row;
 using Row = std::vector<float>;
-
-Row random_row(unsigned seed, float size) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, size);
-  Row row(kVocab);
-  for (float& x : row) x = normal(random);
-  return row;
-}
-
-Row plus(const Row& a, unsigned seed, float size) {
-  Row out = random_row(seed, size);
-  for (size_t i = 0; i < out.size(); ++i) out[i] += a[i];
-  return out;
-}
 
 // Ten positions: backend apart by `distance`, arithmetics apart by `rounding` (0 = not measured);
 // a fault of size `fault` at position 6.
 Comparison ten_positions(float distance, float rounding, float fault = 0) {
   Comparison comparison;
   for (int p = 0; p < 10; ++p) {
-    const Row e = random_row(100 + p, 5);
-    const Row b = plus(e, 200 + p, p == 6 && fault > 0 ? fault : distance);
-    const Row r = rounding > 0 ? plus(e, 300 + p, rounding) : Row();
+    const Row e = random_row(kVocab, 100 + p, 5);
+    const Row b = nudged(e, 200 + p, p == 6 && fault > 0 ? fault : distance);
+    const Row r = rounding > 0 ? nudged(e, 300 + p, rounding) : Row();
     comparison.add({p + 20, Phase::prompt, {p, "t"}, e, b, r});
   }
   return comparison;
@@ -161,9 +149,9 @@ TEST(Judge, NothingComparedIsNeverAgreement) {
 }
 
 TEST(Judge, NaNOnBothSidesDiverges) {
-  Row bad = random_row(1, 5);
+  Row bad = random_row(kVocab, 1, 5);
   bad[3] = std::numeric_limits<float>::quiet_NaN();
-  const Row good = random_row(2, 5);
+  const Row good = random_row(kVocab, 2, 5);
   Comparison comparison;
   comparison.add({0, Phase::prompt, {}, good, good, good});
   comparison.add({1, Phase::prompt, {}, bad, bad, bad});
