@@ -25,7 +25,7 @@ std::vector<FlagWords> flags_of(const CLI::App& command) {
 std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   std::vector<const CLI::App*> commands;
   for (const CLI::App* command : app.get_subcommands(nullptr)) {
-    if (!command->get_name().empty() && !command->get_group().empty()) commands.push_back(command);
+    if (!command->get_group().empty()) commands.push_back(command);
   }
   return commands;
 }

@@ -77,9 +77,9 @@ class Pair {
   void open_native_noise();
   NoiseRuns noise_runs() const;
   void open_lifted_noise();
-  // What of the other side's cache native imitates, and how it rounds otherwise for the noise.
-  enum class CacheRounding { imitated, other };
-  NativeOptions native_options(Numerics numerics, CacheRounding rounding) const;
+  // As the other side's, or as right ones may round otherwise: the second run of the noise.
+  enum class Rounding { imitated, noise };
+  NativeOptions native_options(Numerics numerics, Rounding rounding) const;
 
   void reopen_gone(Report& report);
   void compare_logits(const PromptInput& input, Report& report, const Watch* watch);

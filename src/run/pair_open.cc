@@ -101,9 +101,9 @@ void Pair::give_vocabulary(OpenedSide& side) {
 // the noise: to 8 bits, which each engine does in its own way (llama.cpp rotates keys before), and
 // the half floats in which flash attention adds values up (llama.cpp ggml-cpu/ops.cpp
 // `ggml_compute_forward_flash_attn_ext_f16_one_chunk`).
-NativeOptions Pair::native_options(Numerics numerics, CacheRounding rounding) const {
-  NativeOptions native;
-  native.numerics = numerics;
+NativeOptions Pair::native_options(Numerics numerics, Rounding rounding) const {
+  const bool imitates = rounding == Rounding::imitated;
+  NativeOptions native{.numerics = numerics, .sums_otherwise = !imitates};
   if (!engine_.ref.is_builtin() && !backend_.ref.is_builtin()) return native;
   const Engine* other = engine_.ref.is_builtin() ? backend_.engine.get() : engine_.engine.get();
   if (other == nullptr) return native;
@@ -112,8 +112,7 @@ NativeOptions Pair::native_options(Numerics numerics, CacheRounding rounding) co
     const auto found = settings.find(key);
     return found != settings.end() ? found->second : std::string();
   };
-  const bool is_flash = value_of("flash_attn") == "on",
-             imitates = rounding == CacheRounding::imitated;
+  const bool is_flash = value_of("flash_attn") == "on";
   const auto type = [&](const char* key) {
     const KvType type = find_kv_type(value_of(key)).value_or(KvType::f32);
     if (type == KvType::q8_0) return imitates ? KvType::f32 : type;
@@ -129,7 +128,7 @@ NativeOptions Pair::native_options(Numerics numerics, CacheRounding rounding) co
 void Pair::open_native_sides() {
   const bool exact = options_.model.numerics == NumericsChoice::exact;
   const Numerics numerics = exact ? Numerics::exact : Numerics::ggml;
-  const NativeOptions options = native_options(numerics, CacheRounding::imitated);
+  const NativeOptions options = native_options(numerics, Rounding::imitated);
   if (engine_.ref.is_builtin() && !engine_.engine) engine_.engine = model_->open_native(options);
   if (backend_.ref.is_builtin() && !backend_.engine) {
     backend_.engine = model_->open_native(options, backend_file_);
@@ -148,10 +147,7 @@ NoiseRuns Pair::noise_runs() const {
       engine_.ref.is_builtin() && options_.model.numerics == NumericsChoice::exact;
   const Numerics base = is_exact ? Numerics::exact : Numerics::ggml;
   const Numerics other = is_exact ? Numerics::ggml : Numerics::exact;
-  NoiseRuns runs = {native_options(base, CacheRounding::imitated),
-                    native_options(other, CacheRounding::other)};
-  runs.other.sums_otherwise = true;
-  return runs;
+  return {native_options(base, Rounding::imitated), native_options(other, Rounding::noise)};
 }
 
 // Beside native its other arithmetic; of other engines both.

@@ -29,8 +29,7 @@ std::vector<std::string> split(const std::string& list) {
 }
 
 bool names_checkpoint(const PerTokenOptions& options) {
-  return !options.backend_model.empty() &&
-         kind_of_model(options.backend_model) == ModelKind::checkpoint;
+  return kind_of_model(options.backend_model) == ModelKind::checkpoint;
 }
 
 bool reads_checkpoints(const std::string& name) {

@@ -150,8 +150,7 @@ class Trace {
                                              std::make_shared<ThreadPool>(plan_.common.threads()));
     };
     const auto of_backend = analyse(pair.backend_file());
-    const std::string& backend_model = plan_.backend_model;
-    if (!backend_model.empty() && kind_of_model(backend_model) == ModelKind::checkpoint) {
+    if (kind_of_model(plan_.backend_model) == ModelKind::checkpoint) {
       of_backend->set_before_rounding();
     }
     TapJudge judge_backend(Side::backend, *of_backend);
