@@ -56,19 +56,29 @@ class Wire {
   std::string_view rest_;
 };
 
-std::optional<SentencePiece> read_piece(std::string_view bytes) {
-  SentencePiece piece;
-  Wire in(bytes);
+// Calls field(tag, bytes, number) for each of a message; false where it is damaged, or a field is.
+template <typename Field>
+bool each_field(std::string_view message, const Field& field) {
+  Wire in(message);
   while (!in.done()) {
     const auto tag = in.varint();
-    if (!tag) return {};
+    if (!tag) return false;
     uint64_t number = 0;
     const auto value = in.value(*tag & 7, number);
-    if (!value) return {};
-    if (*tag == (1u << 3 | 2)) piece.text = *value;
-    if (*tag == (2u << 3 | 5)) std::memcpy(&piece.score, value->data(), sizeof(float));
-    if (*tag == (3u << 3 | 0)) piece.type = static_cast<int>(number & 0xff);
+    if (!value || !field(*tag, *value, number)) return false;
   }
+  return true;
+}
+
+std::optional<SentencePiece> read_piece(std::string_view bytes) {
+  SentencePiece piece;
+  const auto take = [&](uint64_t tag, std::string_view value, uint64_t number) {
+    if (tag == (1u << 3 | 2)) piece.text = value;
+    if (tag == (2u << 3 | 5)) std::memcpy(&piece.score, value.data(), sizeof(float));
+    if (tag == (3u << 3 | 0)) piece.type = static_cast<int>(number & 0xff);
+    return true;
+  };
+  if (!each_field(bytes, take)) return {};
   return piece;
 }
 
@@ -76,19 +86,13 @@ std::optional<SentencePiece> read_piece(std::string_view bytes) {
 
 std::optional<std::vector<SentencePiece>> read_pieces(std::string_view model) {
   std::vector<SentencePiece> all;
-  Wire in(model);
-  while (!in.done()) {
-    const auto tag = in.varint();
-    if (!tag) return {};
-    uint64_t number = 0;
-    const auto value = in.value(*tag & 7, number);
-    if (!value) return {};
-    if (*tag != (1u << 3 | 2)) continue;
-    auto piece = read_piece(*value);
-    if (!piece) return {};
-    all.push_back(std::move(*piece));
-  }
-  if (all.empty()) return {};
+  const auto take = [&](uint64_t tag, std::string_view value, uint64_t) {
+    if (tag != (1u << 3 | 2)) return true;
+    auto piece = read_piece(value);
+    if (piece) all.push_back(std::move(*piece));
+    return piece.has_value();
+  };
+  if (!each_field(model, take) || all.empty()) return {};
   return all;
 }
 

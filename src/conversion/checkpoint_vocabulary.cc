@@ -42,10 +42,10 @@ bool looks_special(const std::string& text) {
          framed("<|", "|>") || framed("<\xef\xbd\x9c", "\xef\xbd\x9c>") || framed("<unused", ">");
 }
 
-std::string with_spaces(std::string text) {
-  constexpr std::string_view kMark = "\xe2\x96\x81";
-  for (size_t at = text.find(kMark); at != std::string::npos; at = text.find(kMark, at)) {
-    text.replace(at, kMark.size(), " ");
+// `by` is nothing that holds `what`.
+std::string with_all(std::string text, std::string_view what, std::string_view by) {
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
+    text.replace(at, what.size(), by);
   }
   return text;
 }
@@ -90,7 +90,7 @@ void Builder::put_added(int64_t id, const json& token, bool is_pieces) {
   const bool is_control = flag_of(token, "special") || looks_special(text);
   ExpectedToken added = {.text = text};
   added.type = is_control ? kControlToken : kUserToken;
-  added.other_text = is_control ? "" : with_spaces(text);
+  added.other_text = is_control ? "" : with_all(text, "\xe2\x96\x81", " ");
   if (is_pieces) added.score = -1000.0f;
   put(id, std::move(added));
 }
@@ -162,19 +162,15 @@ void Builder::read_merges() {
   if (!merges.is_array()) return;
   out_.has_merges = true;
   // Spaces inside a part are written as the byte's own sign.
-  const auto part = [](std::string text) {
-    for (size_t at = text.find(' '); at != std::string::npos; at = text.find(' ', at)) {
-      text.replace(at, 1, "\xc4\xa0");
-    }
-    return text;
+  const auto part = [](const json& text) {
+    return with_all(text.get<std::string>(), " ", "\xc4\xa0");
   };
   for (const json& merge : merges) {
     if (merge.is_string()) {
       out_.merges.push_back(merge.get<std::string>());
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
                merge[1].is_string()) {
-      out_.merges.push_back(part(merge[0].get<std::string>()) + " " +
-                            part(merge[1].get<std::string>()));
+      out_.merges.push_back(part(merge[0]) + " " + part(merge[1]));
     }
   }
 }
